@@ -1,0 +1,149 @@
+//! Facts as they are stored: a kind, a version, and JSON.
+
+use crate::{event, inventory, venue};
+
+/// Facts of one aggregate, as the log stores them.
+pub trait StoredFact: Sized {
+    /// Every kind with the version written today, in the order of declaration.
+    const KINDS: &'static [(&'static str, u16)];
+
+    /// What happened, e.g. `Reserved`. The record's type.
+    fn kind(&self) -> &'static str;
+
+    /// The version of the data's form, from 1.
+    fn version(&self) -> u16;
+
+    /// The record's data: one JSON object.
+    fn encode(&self) -> Vec<u8>;
+
+    /// Reads what any version of this program wrote.
+    ///
+    /// # Errors
+    /// The kind or version is unknown, or the data is not what that version writes.
+    fn decode(kind: &str, version: u16, data: &[u8]) -> Result<Self, FactError>;
+}
+
+/// Why a record is not a fact this program knows.
+#[derive(Debug, thiserror::Error)]
+pub enum FactError {
+    /// Written by a newer program, or not one of ours.
+    #[error("no fact {kind} of version {version} is known; a newer evently may have written it")]
+    Unknown {
+        /// The record's type.
+        kind: String,
+        /// The record's schema version.
+        version: u16,
+    },
+    /// The data does not have the form that its kind and version promise.
+    #[error("the data of {kind} is damaged")]
+    Damaged {
+        /// The record's type.
+        kind: String,
+        /// What the parser met.
+        source: serde_json::Error,
+    },
+}
+
+/// Declares an aggregate's facts: an enum of structs of the same names, their stored kinds and
+/// versions.
+macro_rules! facts {
+    ($(#[$doc:meta])* $name:ident { $($kind:ident = $version:literal),+ $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq)]
+        #[expect(missing_docs, reason = "each variant is documented at the struct it holds")]
+        pub enum $name {
+            $($kind($kind)),+
+        }
+
+        impl $crate::StoredFact for $name {
+            const KINDS: &'static [(&'static str, u16)] = &[$((stringify!($kind), $version)),+];
+
+            fn kind(&self) -> &'static str {
+                match self {
+                    $(Self::$kind(_) => stringify!($kind)),+
+                }
+            }
+
+            fn version(&self) -> u16 {
+                match self {
+                    $(Self::$kind(_) => $version),+
+                }
+            }
+
+            fn encode(&self) -> Vec<u8> {
+                let data = match self {
+                    $(Self::$kind(fact) => serde_json::to_vec(fact)),+
+                };
+                data.expect("a fact has only text keys and finite numbers")
+            }
+
+            fn decode(kind: &str, version: u16, data: &[u8]) -> Result<Self, $crate::FactError> {
+                match (kind, version) {
+                    $((stringify!($kind), $version) => serde_json::from_slice(data)
+                        .map(Self::$kind)
+                        .map_err(|source| {
+                            $crate::FactError::Damaged { kind: kind.to_owned(), source }
+                        }),)+
+                    _ => Err($crate::FactError::Unknown { kind: kind.to_owned(), version }),
+                }
+            }
+        }
+
+        $(impl From<$kind> for $name {
+            fn from(fact: $kind) -> Self {
+                Self::$kind(fact)
+            }
+        })+
+
+        /// The JSON Schema of each kind's data, by kind.
+        pub fn schemas() -> Vec<(&'static str, schemars::Schema)> {
+            vec![$((stringify!($kind), schemars::schema_for!($kind))),+]
+        }
+    };
+}
+pub(crate) use facts;
+
+/// Any fact of the product, for those who read the whole log.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Fact {
+    /// Of a `venue-...` stream.
+    Venue(venue::Fact),
+    /// Of an `event-...` stream.
+    Event(event::Fact),
+    /// Of an `inventory-...` stream.
+    Inventory(inventory::Fact),
+}
+
+impl Fact {
+    /// The fact in a record of `stream`; `None` when the stream is none of ours.
+    ///
+    /// # Errors
+    /// As [`StoredFact::decode`].
+    pub fn decode(
+        stream: &str,
+        kind: &str,
+        version: u16,
+        data: &[u8],
+    ) -> Result<Option<Self>, FactError> {
+        use crate::Aggregate;
+        let category = stream.split_once('-').map_or(stream, |(category, _)| category);
+        Ok(Some(match category {
+            venue::Venue::CATEGORY => Self::Venue(StoredFact::decode(kind, version, data)?),
+            event::Event::CATEGORY => Self::Event(StoredFact::decode(kind, version, data)?),
+            inventory::CATEGORY => Self::Inventory(StoredFact::decode(kind, version, data)?),
+            _ => return Ok(None),
+        }))
+    }
+}
+
+/// The JSON Schema of the data of every fact: category, kind, schema.
+pub fn schemas() -> Vec<(&'static str, &'static str, schemars::Schema)> {
+    use crate::Aggregate;
+    let of = |category, schemas: Vec<(&'static str, schemars::Schema)>| {
+        schemas.into_iter().map(move |(kind, schema)| (category, kind, schema))
+    };
+    of(venue::Venue::CATEGORY, venue::schemas())
+        .chain(of(event::Event::CATEGORY, event::schemas()))
+        .chain(of(inventory::CATEGORY, inventory::schemas()))
+        .collect()
+}

@@ -1,0 +1,24 @@
+//! The rules of selling tickets, as pure functions: no clock, no randomness, no input or output.
+//!
+//! Each aggregate is one module with the same parts in the same order: stream name, facts, state
+//! and `evolve`, commands and `decide`. Facts are the stored contract; nothing else is stored.
+
+pub mod aggregate;
+pub mod event;
+pub mod fact;
+pub mod id;
+pub mod inventory;
+pub mod money;
+pub mod request;
+pub mod seating;
+pub mod time;
+pub mod venue;
+
+pub use aggregate::Aggregate;
+pub use fact::{Fact, FactError, StoredFact};
+pub use id::{
+    BookingId, EventId, IdError, PaymentId, TicketId, TierId, UserId, VenueId, WaitlistId,
+};
+pub use money::Currency;
+pub use request::{Request, RequestError};
+pub use time::Time;

@@ -1,0 +1,250 @@
+//! How a venue is divided: sections, rows, seats (CT-1).
+//!
+//! A seat's name is `section-row-seat`, e.g. `A-12-7`; no label contains a dash.
+
+use std::collections::HashSet;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The most seats one venue can have.
+pub const MAX_SEATS: u32 = 500_000;
+/// The most people a section without seats can hold.
+pub const MAX_CAPACITY: u32 = 10_000_000;
+const MAX_SECTIONS: usize = 1_000;
+const MAX_LABEL: usize = 40;
+
+/// A part of a venue that is sold as one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Section {
+    /// Unique within the venue, without a dash.
+    pub name: String,
+    /// What people find there.
+    #[serde(flatten)]
+    pub kind: SectionKind,
+}
+
+/// What people find in a section.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum SectionKind {
+    /// Numbered seats in rows.
+    Seated {
+        /// From the front to the back.
+        rows: Vec<Row>,
+    },
+    /// Room to stand for so many.
+    Standing {
+        /// People.
+        capacity: u32,
+    },
+    /// A box that holds so many, sold by the place.
+    Box {
+        /// People.
+        capacity: u32,
+    },
+}
+
+/// A row of seats.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Row {
+    /// Unique within the section, without a dash.
+    pub label: String,
+    /// The seats from one end to the other.
+    pub seats: Seats,
+    /// Which of them are accessible.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub accessible: Vec<String>,
+}
+
+/// The seats of a row: so many, named `1`, `2`, ..., or each by its label.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Seats {
+    /// Named `1` to this number.
+    Count(u32),
+    /// Named one by one.
+    Labels(Vec<String>),
+}
+
+impl Seats {
+    /// How many there are.
+    pub fn len(&self) -> u32 {
+        match self {
+            Self::Count(count) => *count,
+            Self::Labels(labels) => u32::try_from(labels.len()).unwrap_or(u32::MAX),
+        }
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The label of the seat at `place`, counted from 0.
+    pub fn label(&self, place: u32) -> String {
+        match self {
+            Self::Count(_) => (place + 1).to_string(),
+            Self::Labels(labels) => labels.get(place as usize).cloned().unwrap_or_default(),
+        }
+    }
+
+    /// The place of the seat with this label.
+    pub fn place(&self, label: &str) -> Option<u32> {
+        match self {
+            Self::Count(count) => {
+                let canonical = !label.starts_with(['0', '+']);
+                let number: u32 = label.parse().ok()?;
+                (canonical && (1..=*count).contains(&number)).then(|| number - 1)
+            }
+            Self::Labels(labels) => {
+                labels.iter().position(|seat| seat == label).and_then(|at| u32::try_from(at).ok())
+            }
+        }
+    }
+}
+
+impl Section {
+    /// How many people it holds.
+    pub fn capacity(&self) -> u32 {
+        match &self.kind {
+            SectionKind::Seated { rows } => count_seats(rows),
+            SectionKind::Standing { capacity } | SectionKind::Box { capacity } => *capacity,
+        }
+    }
+}
+
+/// How many seats the rows have together.
+pub fn count_seats(rows: &[Row]) -> u32 {
+    rows.iter().fold(0, |sum: u32, row| sum.saturating_add(row.seats.len()))
+}
+
+/// A value that cannot be accepted, and where it stands in what was asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{field}: {problem}")]
+pub struct Invalid {
+    /// Path of the field, e.g. `sections[2].rows[0].label`.
+    pub field: String,
+    /// What is wrong with it and what would be right.
+    pub problem: String,
+}
+
+impl Invalid {
+    /// Something wrong with `field`.
+    pub fn new(field: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self { field: field.into(), problem: problem.into() }
+    }
+
+    /// Refuses unless `sound`.
+    pub fn unless(sound: bool, field: impl FnOnce() -> String, problem: &str) -> Result<(), Self> {
+        if sound { Ok(()) } else { Err(Self::new(field(), problem)) }
+    }
+}
+
+fn check_label(label: &str, field: impl FnOnce() -> String) -> Result<(), Invalid> {
+    let printable = !label.is_empty()
+        && label.len() <= MAX_LABEL
+        && !label.chars().any(|c| c == '-' || c.is_control() || c.is_whitespace() && c != ' ')
+        && label.trim() == label;
+    Invalid::unless(printable, field, "a label has 1 to 40 bytes and no dash, e.g. \"A\" or \"12\"")
+}
+
+fn check_row(row: &Row, at: &str) -> Result<(), Invalid> {
+    check_label(&row.label, || format!("{at}.label"))?;
+    let some = (1..=10_000).contains(&row.seats.len());
+    Invalid::unless(some, || format!("{at}.seats"), "a row has 1 to 10000 seats")?;
+    if let Seats::Labels(labels) = &row.seats {
+        let mut seen = HashSet::new();
+        for (index, label) in labels.iter().enumerate() {
+            check_label(label, || format!("{at}.seats[{index}]"))?;
+            let new = seen.insert(label);
+            Invalid::unless(new, || format!("{at}.seats[{index}]"), "this seat is named twice")?;
+        }
+    }
+    for (index, label) in row.accessible.iter().enumerate() {
+        let known = row.seats.place(label).is_some();
+        Invalid::unless(known, || format!("{at}.accessible[{index}]"), "no seat has this label")?;
+    }
+    Ok(())
+}
+
+/// Checks that names are unique and sizes sane.
+///
+/// # Errors
+/// The first thing that is wrong.
+pub fn check_sections(sections: &[Section]) -> Result<(), Invalid> {
+    let few = sections.len() <= MAX_SECTIONS;
+    Invalid::unless(few, || "sections".into(), "a venue has at most 1000 sections")?;
+    let mut names = HashSet::new();
+    let mut seats: u32 = 0;
+    for (index, section) in sections.iter().enumerate() {
+        let at = format!("sections[{index}]");
+        check_label(&section.name, || format!("{at}.name"))?;
+        let new = names.insert(&section.name);
+        Invalid::unless(new, || format!("{at}.name"), "another section has this name")?;
+        match &section.kind {
+            SectionKind::Seated { rows } => {
+                Invalid::unless(!rows.is_empty(), || format!("{at}.rows"), "it needs a row")?;
+                let mut labels = HashSet::new();
+                for (number, row) in rows.iter().enumerate() {
+                    let at = format!("{at}.rows[{number}]");
+                    check_row(row, &at)?;
+                    let new = labels.insert(&row.label);
+                    let problem = "another row of the section has this label";
+                    Invalid::unless(new, || format!("{at}.label"), problem)?;
+                }
+                seats = seats.saturating_add(count_seats(rows));
+                let problem = "a venue has at most 500000 seats";
+                Invalid::unless(seats <= MAX_SEATS, || format!("{at}.rows"), problem)?;
+            }
+            SectionKind::Standing { capacity } | SectionKind::Box { capacity } => {
+                let sane = (1..=MAX_CAPACITY).contains(capacity);
+                let problem = "a capacity is a number from 1 to 10000000";
+                Invalid::unless(sane, || format!("{at}.capacity"), problem)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seated(name: &str, rows: Vec<Row>) -> Section {
+        Section { name: name.into(), kind: SectionKind::Seated { rows } }
+    }
+
+    fn row(label: &str, seats: Seats) -> Row {
+        Row { label: label.into(), seats, accessible: vec![] }
+    }
+
+    #[test]
+    fn a_counted_row_names_its_seats_from_one() {
+        let seats = Seats::Count(30);
+        assert_eq!(seats.place("30"), Some(29));
+        assert_eq!(seats.label(29), "30");
+        for foreign in ["0", "31", "07", "+7", "x", ""] {
+            assert_eq!(seats.place(foreign), None, "{foreign}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_with_its_place() {
+        let wrong = |sections: &[Section]| check_sections(sections).unwrap_err().field;
+        let good = row("1", Seats::Count(3));
+        assert_eq!(check_sections(&[seated("A", vec![good.clone()])]), Ok(()));
+        assert_eq!(wrong(&[seated("A-B", vec![good.clone()])]), "sections[0].name");
+        assert_eq!(wrong(&[seated("A", vec![])]), "sections[0].rows");
+        assert_eq!(
+            wrong(&[seated("A", vec![good.clone(), good.clone()])]),
+            "sections[0].rows[1].label"
+        );
+        let twice = row("2", Seats::Labels(vec!["x".into(), "x".into()]));
+        assert_eq!(wrong(&[seated("A", vec![good, twice])]), "sections[0].rows[1].seats[1]");
+        let none = Section { name: "S".into(), kind: SectionKind::Standing { capacity: 0 } };
+        assert_eq!(wrong(&[none]), "sections[0].capacity");
+        let far = Row { accessible: vec!["9".into()], ..row("1", Seats::Count(3)) };
+        assert_eq!(wrong(&[seated("A", vec![far])]), "sections[0].rows[0].accessible[0]");
+    }
+}

@@ -1,0 +1,3 @@
+//! Adapters to what is outside the domain, behind small traits.
+
+pub mod log;
