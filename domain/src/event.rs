@@ -96,6 +96,21 @@ pub struct Tier {
     pub max_per_booking: Option<u32>,
 }
 
+impl Tier {
+    /// The tier without the rows of its seats, for those who keep the seats elsewhere.
+    pub(crate) fn without_rows(&self) -> Self {
+        let mut tier =
+            Self { stock: Stock::Counted { capacity: 0, section: None }, ..self.clone() };
+        tier.stock = match &self.stock {
+            Stock::Seated { section, .. } => {
+                Stock::Seated { section: section.clone(), rows: vec![] }
+            }
+            counted @ Stock::Counted { .. } => counted.clone(),
+        };
+        tier
+    }
+}
+
 /// What a tier sells: a number of places, or the seats of a section.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case")]

@@ -204,7 +204,7 @@ pub struct Confirmed {
     pub request: Option<Request>,
 }
 
-/// The money came after the hold had died, and there was free stock: the booking holds places
+/// The money came after the hold had died, and the same places were free: the booking holds them
 /// again, and is confirmed in the same breath (PM-3).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Reinstated {
@@ -212,7 +212,7 @@ pub struct Reinstated {
     pub booking: BookingId,
     /// Whose it is.
     pub user: UserId,
-    /// What it holds now; other seats than before if those were gone.
+    /// What it holds again.
     pub lines: Vec<Line>,
 }
 

@@ -1,0 +1,220 @@
+//! What can be asked of an inventory, and why it says no.
+
+use super::{PaymentFailure, Plan, Wanted};
+use crate::{BookingId, EventId, PaymentId, Request, TierId, Time, UserId, WaitlistId};
+
+/// What can be asked of an inventory.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Command {
+    /// Take places out of sale for a buyer (BK-1).
+    Reserve {
+        /// The id the booking gets.
+        booking: BookingId,
+        /// Who asks.
+        user: UserId,
+        /// What for.
+        wanted: Wanted,
+        /// The command's key.
+        request: Option<Request>,
+    },
+    /// Get ready to charge for a hold (BK-2). A booking that costs nothing is confirmed at once.
+    StartPayment {
+        /// Which booking.
+        booking: BookingId,
+        /// Who asks.
+        user: UserId,
+        /// The id the payment gets.
+        payment: PaymentId,
+        /// The command's key.
+        request: Option<Request>,
+    },
+    /// The provider answered (PM-3).
+    SettlePayment {
+        /// For which booking.
+        booking: BookingId,
+        /// Which payment.
+        payment: PaymentId,
+        /// What it said.
+        result: PaymentResult,
+    },
+    /// The provider paid back what was owed.
+    SettleRefund {
+        /// For which booking.
+        booking: BookingId,
+        /// Which payment.
+        payment: PaymentId,
+    },
+    /// Give a booking back (BK-3).
+    Cancel {
+        /// Which booking.
+        booking: BookingId,
+        /// Who asks.
+        user: UserId,
+        /// May act for others.
+        as_admin: bool,
+        /// The command's key.
+        request: Option<Request>,
+    },
+    /// Wait for places to return (WL-1).
+    JoinWaitlist {
+        /// The id the entry gets.
+        waitlist: WaitlistId,
+        /// Who asks.
+        user: UserId,
+        /// For which tier; any if absent.
+        tier: Option<TierId>,
+        /// For how many tickets.
+        quantity: u32,
+        /// The command's key.
+        request: Option<Request>,
+    },
+    /// Wait no longer (WL-1).
+    LeaveWaitlist {
+        /// Who asks.
+        user: UserId,
+        /// The command's key.
+        request: Option<Request>,
+    },
+    /// Follow the event's terms: open, revise, or close without a plan.
+    Follow {
+        /// Whose inventory.
+        event: EventId,
+        /// How many facts of the event this follows.
+        event_version: u64,
+        /// What is sold from now on; nothing if absent.
+        plan: Option<Plan>,
+    },
+    /// Only ask whether a plan could be followed without keeping more than it wants (CT-2).
+    CheckPlan {
+        /// What would be sold.
+        plan: Plan,
+    },
+    /// Do nothing but what time brings about.
+    Settle,
+}
+
+/// What became of a charge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PaymentResult {
+    /// The provider has the money.
+    Succeeded,
+    /// It brought no money.
+    Failed(PaymentFailure),
+}
+
+/// Why the inventory says no, with numbers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refusal {
+    /// There is no such event, or it is not published.
+    EventNotFound,
+    /// The event does not take place.
+    EventCancelled,
+    /// The event began.
+    EventStarted {
+        /// When.
+        starts_at: Time,
+    },
+    /// The event is over.
+    EventEnded {
+        /// Since when.
+        ends_at: Time,
+    },
+    /// The event has no such tier.
+    TierNotFound,
+    /// The event has no such seat.
+    SeatNotFound {
+        /// Its name.
+        seat: String,
+    },
+    /// A seat is named twice.
+    SeatTwice {
+        /// Its name.
+        seat: String,
+    },
+    /// Nothing was asked for.
+    NothingWanted,
+    /// The tier's sale has not begun.
+    SaleNotOpen {
+        /// When it does.
+        opens_at: Time,
+    },
+    /// The tier's sale is over.
+    SaleClosed {
+        /// Since when.
+        closed_at: Time,
+    },
+    /// More tickets than one booking can have (BK-7).
+    LimitPerBooking {
+        /// Tickets asked for.
+        requested: u32,
+        /// Tickets allowed.
+        limit: u32,
+    },
+    /// More tickets than one person can have (BK-7).
+    LimitPerUser {
+        /// Tickets asked for.
+        requested: u32,
+        /// Tickets the person has.
+        owned: u32,
+        /// Tickets allowed.
+        limit: u32,
+    },
+    /// Not so many are left.
+    InsufficientSeats {
+        /// Tickets asked for.
+        requested: u32,
+        /// Tickets left.
+        available: u32,
+    },
+    /// Somebody else has the seat.
+    SeatTaken {
+        /// Its name.
+        seat: String,
+    },
+    /// There is no such booking, or it is somebody else's.
+    BookingNotFound,
+    /// The random number is in use: ask again with another.
+    BookingExists,
+    /// The hold died at its deadline (BK-4).
+    HoldExpired {
+        /// When.
+        expired_at: Time,
+    },
+    /// The booking was cancelled before.
+    AlreadyCancelled,
+    /// The booking was confirmed before.
+    AlreadyConfirmed,
+    /// The provider is still being asked.
+    PaymentInProgress,
+    /// The key was used for something else (BK-6).
+    KeyReused,
+    /// There is no need to wait.
+    TicketsAvailable {
+        /// Tickets asked for.
+        requested: u32,
+        /// Tickets left.
+        available: u32,
+    },
+    /// So many will never return.
+    NeverEnough {
+        /// Tickets asked for.
+        requested: u32,
+        /// The most there can be.
+        capacity: u32,
+    },
+    /// The person waits already, or has an offer.
+    AlreadyWaiting,
+    /// The person does not wait.
+    NotWaiting,
+    /// More is sold or held than the tier would have.
+    CapacityBelowSold {
+        /// Which tier.
+        tier: TierId,
+        /// Capacity asked for.
+        requested: u32,
+        /// Tickets sold.
+        sold: u32,
+        /// Tickets held.
+        held: u32,
+    },
+}
