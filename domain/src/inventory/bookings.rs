@@ -33,6 +33,10 @@ pub(super) struct Booking {
     pub(super) waitlist: u32,
     /// Index of its last payment, or [`NONE`].
     pub(super) payment: u32,
+    /// Revision of the fact that made it.
+    pub(super) made: u32,
+    /// Revision of the last fact that ended it, or [`NONE`].
+    pub(super) ended: u32,
     pub(super) status: BookingStatus,
 }
 
@@ -58,6 +62,12 @@ pub(super) struct Payment {
     pub(super) amount_minor: i64,
     pub(super) started_at: Time,
     pub(super) stage: PaymentStage,
+    /// Index of the booking's payment before this one, or [`NONE`].
+    pub(super) previous: u32,
+    /// Revision of the fact that started it.
+    pub(super) started: u32,
+    /// Revision of the fact that settled it first, or [`NONE`].
+    pub(super) settled: u32,
     /// The key to answer under once it is confirmed. Kept while the provider is being asked.
     pub(super) request: Option<Box<Request>>,
 }
@@ -99,10 +109,10 @@ impl Bookings {
         self.list.iter()
     }
 
-    pub(super) fn start_payment(&mut self, payment: Payment) {
+    pub(super) fn start_payment(&mut self, mut payment: Payment) {
         let index = u32::try_from(self.payments.len()).unwrap_or(NONE);
         if let Some(booking) = self.get_mut(payment.booking) {
-            booking.payment = index;
+            payment.previous = std::mem::replace(&mut booking.payment, index);
         }
         self.payments.push(payment);
         self.open_payments.insert(index);
@@ -117,14 +127,40 @@ impl Bookings {
         self.payment(booking.payment)
     }
 
-    /// Moves a booking's payment `id` on to `stage`.
-    pub(super) fn move_payment(&mut self, booking: u32, id: PaymentId, stage: PaymentStage) {
+    /// Revisions of the facts that tell a booking's story until now, in order.
+    pub(super) fn story(&self, booking: &Booking) -> Vec<u64> {
+        let mut revisions = vec![booking.made, booking.ended];
+        let mut payment = self.payment_of(booking);
+        if booking.status == BookingStatus::Confirmed && booking.ended != NONE {
+            // It had died: `Reinstated` stands right before `Confirmed`.
+            revisions.extend(payment.and_then(|last| last.settled.checked_sub(1)));
+        }
+        while let Some(found) = payment {
+            revisions.extend([found.started, found.settled]);
+            payment = self.payment(found.previous);
+        }
+        revisions.retain(|revision| *revision != NONE);
+        revisions.sort_unstable();
+        revisions.into_iter().map(u64::from).collect()
+    }
+
+    /// Moves a booking's payment `id` on to `stage`, by the fact at `revision`.
+    pub(super) fn move_payment(
+        &mut self,
+        booking: u32,
+        id: PaymentId,
+        stage: PaymentStage,
+        revision: u64,
+    ) {
         let Some(index) = self.get(booking).map(|booking| booking.payment) else { return };
         let Some(payment) = self.payments.get_mut(index as usize).filter(|it| it.id == id) else {
             return;
         };
         payment.stage = stage;
         payment.request = None;
+        if payment.settled == NONE {
+            payment.settled = narrow(revision);
+        }
         match stage {
             PaymentStage::Started | PaymentStage::RefundOwed(_) => {
                 self.open_payments.insert(index);
@@ -172,7 +208,7 @@ impl Requests {
             self.previous = std::mem::take(&mut self.current);
             self.since = at;
         }
-        let revision = u32::try_from(revision).unwrap_or(u32::MAX);
+        let revision = narrow(revision);
         let seen = Seen { body: short(request.body), revision };
         self.current.insert(halves(request.identity(user)), seen);
     }
@@ -186,6 +222,11 @@ impl Requests {
             Some(_) => Seek::Reused,
         }
     }
+}
+
+/// A revision in 32 bits: four thousand million facts are more than one event can have.
+pub(super) fn narrow(revision: u64) -> u32 {
+    u32::try_from(revision).unwrap_or(NONE)
 }
 
 fn short(Fingerprint(bits): Fingerprint) -> u32 {

@@ -23,7 +23,7 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 
 use crate::{BookingId, EventId, PaymentId, Request, TicketId, TierId, Time, UserId};
-use bookings::{Booking, Bookings, NONE, Payment, Requests, Seek};
+use bookings::{Booking, Bookings, NONE, Payment, Requests, Seek, narrow};
 use stock::{Place, Stock};
 use waitlist::{Entry, EntryStatus, Waitlist};
 
@@ -81,6 +81,16 @@ pub struct BookingSnapshot {
     pub total_minor: i64,
     /// Its last payment.
     pub payment: Option<(PaymentId, PaymentStage)>,
+    /// Revisions of the facts that tell its story, in order.
+    pub story: Vec<u64>,
+}
+
+/// A hold about to be taken in.
+struct Hold {
+    user: UserId,
+    expires_at: Time,
+    total_minor: i64,
+    revision: u64,
 }
 
 impl Inventory {
@@ -135,6 +145,7 @@ impl Inventory {
             lines: self.stock.lines(&booking.places),
             total_minor: booking.total_minor,
             payment: payment.map(|payment| (payment.id, payment.stage)),
+            story: self.bookings.story(booking),
         })
     }
 
@@ -151,19 +162,15 @@ impl Inventory {
                 self.waitlist.close();
             }
             Fact::Reserved(fact) => {
-                self.add_hold(
-                    fact.booking,
-                    fact.user,
-                    &fact.lines,
-                    fact.expires_at,
-                    fact.total_minor,
-                );
+                let (user, total_minor) = (fact.user, fact.total_minor);
+                let hold = Hold { user, expires_at: fact.expires_at, total_minor, revision };
+                self.add_hold(fact.booking, &fact.lines, &hold);
                 self.remember(at, revision, fact.user, fact.request.as_ref());
             }
             Fact::Offered(fact) => {
-                let (booking, lines) = (fact.booking, &fact.lines);
-                let index =
-                    self.add_hold(booking, fact.user, lines, fact.expires_at, fact.total_minor);
+                let (user, total_minor) = (fact.user, fact.total_minor);
+                let hold = Hold { user, expires_at: fact.expires_at, total_minor, revision };
+                let index = self.add_hold(fact.booking, &fact.lines, &hold);
                 let entry = self.waitlist.offer(fact.user, index);
                 if let Some(booking) = self.bookings.get_mut(index) {
                     booking.waitlist = entry.unwrap_or(NONE);
@@ -171,27 +178,29 @@ impl Inventory {
             }
             Fact::PaymentStarted(fact) => self.payment_started(at, revision, fact),
             Fact::PaymentFailed(fact) => {
-                self.move_payment(fact.booking, fact.payment, PaymentStage::Failed(fact.reason));
+                let stage = PaymentStage::Failed(fact.reason);
+                self.move_payment(fact.booking, fact.payment, stage, revision);
             }
             Fact::Confirmed(fact) => self.confirmed(at, revision, fact),
             Fact::Reinstated(fact) => self.reinstated(fact),
             Fact::Expired(fact) => {
-                self.end_booking(fact.booking, BookingStatus::Expired);
+                self.end_booking(fact.booking, BookingStatus::Expired, revision);
             }
             Fact::Cancelled(fact) => {
-                self.end_booking(fact.booking, BookingStatus::Cancelled);
+                self.end_booking(fact.booking, BookingStatus::Cancelled, revision);
                 if let Some(payment) = fact.payment.filter(|_| fact.refund_minor > 0) {
                     let stage = PaymentStage::RefundOwed(fact.refund_minor);
-                    self.move_payment(fact.booking, payment, stage);
+                    self.move_payment(fact.booking, payment, stage, revision);
                 }
                 self.remember(at, revision, fact.user, fact.request.as_ref());
             }
             Fact::RefundDue(fact) => {
                 let stage = PaymentStage::RefundOwed(fact.amount_minor);
-                self.move_payment(fact.booking, fact.payment, stage);
+                self.move_payment(fact.booking, fact.payment, stage, revision);
             }
             Fact::Refunded(fact) => {
-                self.move_payment(fact.booking, fact.payment, PaymentStage::Refunded);
+                let stage = PaymentStage::Refunded;
+                self.move_payment(fact.booking, fact.payment, stage, revision);
             }
             Fact::WaitlistJoined(fact) => self.joined(at, revision, fact),
             Fact::WaitlistLeft(fact) => {
@@ -235,30 +244,23 @@ impl Inventory {
         self.plan.as_ref()?.max_per_user
     }
 
-    fn add_hold(
-        &mut self,
-        id: BookingId,
-        user: UserId,
-        lines: &[Line],
-        expires_at: Time,
-        total_minor: i64,
-    ) -> u32 {
+    fn add_hold(&mut self, id: BookingId, lines: &[Line], hold: &Hold) -> u32 {
         let places = self.stock.places(lines);
         self.stock.hold(&places);
-        self.count_for(user, &places);
-        let (waitlist, payment, status) = (NONE, NONE, BookingStatus::Held);
-        let number = id.number;
+        self.count_for(hold.user, &places);
         let index = self.bookings.add(Booking {
-            user,
-            number,
-            expires_at,
-            total_minor,
+            user: hold.user,
+            number: id.number,
+            expires_at: hold.expires_at,
+            total_minor: hold.total_minor,
             places,
-            waitlist,
-            payment,
-            status,
+            waitlist: NONE,
+            payment: NONE,
+            made: narrow(hold.revision),
+            ended: NONE,
+            status: BookingStatus::Held,
         });
-        self.deadlines.push(Reverse((expires_at, index)));
+        self.deadlines.push(Reverse((hold.expires_at, index)));
         index
     }
 
@@ -282,6 +284,9 @@ impl Inventory {
             amount_minor: fact.amount_minor,
             started_at: at,
             stage: PaymentStage::Started,
+            previous: NONE,
+            started: narrow(revision),
+            settled: NONE,
             request: fact.request.clone().map(Box::new),
         });
         if let Some(user) = self.bookings.get(index).map(|booking| booking.user) {
@@ -289,16 +294,22 @@ impl Inventory {
         }
     }
 
-    fn move_payment(&mut self, booking: BookingId, payment: PaymentId, stage: PaymentStage) {
+    fn move_payment(
+        &mut self,
+        booking: BookingId,
+        payment: PaymentId,
+        stage: PaymentStage,
+        revision: u64,
+    ) {
         if let Some(index) = self.bookings.find(booking.number) {
-            self.bookings.move_payment(index, payment, stage);
+            self.bookings.move_payment(index, payment, stage, revision);
         }
     }
 
     fn confirmed(&mut self, at: Time, revision: u64, fact: &Confirmed) {
         let Some(index) = self.bookings.find(fact.booking.number) else { return };
         if let Some(payment) = fact.payment {
-            self.bookings.move_payment(index, payment, PaymentStage::Captured);
+            self.bookings.move_payment(index, payment, PaymentStage::Captured, revision);
         }
         if let Some(booking) = self.bookings.get_mut(index) {
             booking.status = BookingStatus::Confirmed;
@@ -322,7 +333,7 @@ impl Inventory {
         }
     }
 
-    fn end_booking(&mut self, id: BookingId, status: BookingStatus) {
+    fn end_booking(&mut self, id: BookingId, status: BookingStatus, revision: u64) {
         let index = self.bookings.find(id.number);
         let Some(booking) = index.and_then(|index| self.bookings.get_mut(index)) else { return };
         match booking.status {
@@ -331,6 +342,7 @@ impl Inventory {
             BookingStatus::Cancelled | BookingStatus::Expired => return,
         }
         booking.status = status;
+        booking.ended = narrow(revision);
         let (user, given_back) = (booking.user, tickets(&booking.places));
         if let Some(count) = self.per_user.get_mut(&user) {
             *count = count.saturating_sub(given_back);
