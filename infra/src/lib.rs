@@ -1,3 +1,9 @@
 //! Adapters to what is outside the domain, behind small traits.
 
+pub mod auth;
+pub mod clock;
+pub mod http;
+pub mod ids;
 pub mod log;
+pub mod payment;
+pub mod telemetry;

@@ -27,7 +27,7 @@ impl fmt::Display for Position {
 }
 
 /// What links a record to the hash of the record before it in its stream: BLAKE3, 32 bytes.
-#[derive(Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ChainHash(pub [u8; 32]);
 
 /// Why and by whom a record was written. Stored as JSON beside the data.

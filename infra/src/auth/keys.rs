@@ -1,0 +1,205 @@
+//! The key pair that signs access tokens.
+
+use std::fs::{self, OpenOptions, Permissions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use domain::UserId;
+use ed25519_dalek::SigningKey;
+use ed25519_dalek::pkcs8::spki::der::pem::LineEnding;
+use ed25519_dalek::pkcs8::{DecodePrivateKey, EncodePrivateKey};
+use jsonwebtoken::jwk::{
+    AlgorithmParameters, CommonParameters, EllipticCurve, Jwk, JwkSet, KeyAlgorithm,
+    OctetKeyPairParameters, OctetKeyPairType, PublicKeyUse, ThumbprintHash,
+};
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header};
+use serde::{Deserialize, Serialize};
+
+use super::role::{Role, Roles};
+use crate::clock::Clock;
+use crate::ids::{self, NoRandomness};
+
+/// Who issues tokens, and for whom: tokens of other products are refused.
+pub(super) const ISSUER: &str = "evently";
+pub(super) const AUDIENCE: &str = "evently";
+
+/// What a token says.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Claims {
+    pub(super) iss: String,
+    pub(super) aud: String,
+    pub(super) sub: UserId,
+    pub(super) roles: Roles,
+    /// Seconds since 1970, like `nbf` and `exp`.
+    pub(super) iat: i64,
+    pub(super) nbf: i64,
+    pub(super) exp: i64,
+    /// Names this token; random.
+    pub(super) jti: String,
+}
+
+/// Why there is no key pair.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyError {
+    /// The file cannot be read or written.
+    #[error("cannot read or write the signing key {}", path.display())]
+    File {
+        /// The key's file.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
+    /// The file is there but is no key.
+    #[error(
+        "{} is not an Ed25519 private key (PKCS #8, PEM): restore it from a backup, or delete it \
+         to get a new key, which makes all tokens issued so far invalid",
+        path.display()
+    )]
+    Damaged {
+        /// The key's file.
+        path: PathBuf,
+    },
+    /// No key could be made.
+    #[error("cannot make a signing key")]
+    Randomness(#[from] NoRandomness),
+    /// The library refuses the key; a fault of ours.
+    #[error("the signing key cannot be used")]
+    Unusable(#[source] jsonwebtoken::errors::Error),
+}
+
+/// A token could not be signed; a fault of ours.
+#[derive(Debug, thiserror::Error)]
+#[error("the token could not be signed")]
+pub struct IssueError(#[from] jsonwebtoken::errors::Error);
+
+/// The Ed25519 key pair of this installation: signs tokens, and publishes what verifies them.
+pub struct Keys {
+    clock: Arc<dyn Clock>,
+    signing: EncodingKey,
+    header: Header,
+    public: Jwk,
+    pub(super) verifying: DecodingKey,
+}
+
+impl Keys {
+    /// The key pair in `data/keys/signing.pem`; made, readable by the owner alone, if there is
+    /// none.
+    ///
+    /// # Errors
+    /// See [`KeyError`].
+    pub fn load_or_create(data: &Path, clock: Arc<dyn Clock>) -> Result<Self, KeyError> {
+        let path = data.join("keys").join("signing.pem");
+        let failed = |source| KeyError::File { path: path.clone(), source };
+        let pem = match fs::read_to_string(&path) {
+            Ok(pem) => pem,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let key = SigningKey::from_bytes(&ids::secret()?);
+                create(&path, &key).map_err(failed)?;
+                // Another process may have been first: its key is the one that counts.
+                fs::read_to_string(&path).map_err(failed)?
+            }
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                return Err(KeyError::Damaged { path });
+            }
+            Err(error) => return Err(failed(error)),
+        };
+        keep_private(&path).map_err(failed)?;
+        let key = SigningKey::from_pkcs8_pem(&pem).map_err(|_| KeyError::Damaged { path })?;
+        Self::new(&key, &pem, clock).map_err(KeyError::Unusable)
+    }
+
+    fn new(
+        key: &SigningKey,
+        pem: &str,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, jsonwebtoken::errors::Error> {
+        // Refused if one is installed already, which then is the one to use.
+        let _ = jsonwebtoken::crypto::rust_crypto::DEFAULT_PROVIDER.install_default();
+        let mut public = Jwk {
+            common: CommonParameters {
+                public_key_use: Some(PublicKeyUse::Signature),
+                key_algorithm: Some(KeyAlgorithm::EdDSA),
+                ..CommonParameters::default()
+            },
+            algorithm: AlgorithmParameters::OctetKeyPair(OctetKeyPairParameters {
+                key_type: OctetKeyPairType::OctetKeyPair,
+                curve: EllipticCurve::Ed25519,
+                x: URL_SAFE_NO_PAD.encode(key.verifying_key().as_bytes()),
+            }),
+        };
+        let kid = public.thumbprint(ThumbprintHash::SHA256)?;
+        public.common.key_id = Some(kid.clone());
+        Ok(Self {
+            clock,
+            signing: EncodingKey::from_ed_pem(pem.as_bytes())?,
+            header: Header { kid: Some(kid), ..Header::new(Algorithm::EdDSA) },
+            verifying: DecodingKey::from_jwk(&public)?,
+            public,
+        })
+    }
+
+    /// A token that says that its bearer is `user` with `roles`, valid from now for `ttl`.
+    ///
+    /// # Errors
+    /// The token could not be signed.
+    pub fn issue(&self, user: UserId, roles: &[Role], ttl: Duration) -> Result<String, IssueError> {
+        let now_s = self.clock.now().as_ms().div_euclid(1000);
+        self.sign(&Claims {
+            iss: ISSUER.to_owned(),
+            aud: AUDIENCE.to_owned(),
+            sub: user,
+            roles: Roles::of(roles),
+            iat: now_s,
+            nbf: now_s,
+            exp: now_s.saturating_add_unsigned(ttl.as_secs()),
+            jti: format!("{:032x}", ids::random_u128()),
+        })
+    }
+
+    pub(super) fn sign(&self, claims: &impl Serialize) -> Result<String, IssueError> {
+        Ok(jsonwebtoken::encode(&self.header, claims, &self.signing)?)
+    }
+
+    /// The public key as a JSON Web Key Set (RFC 7517), for `/.well-known/jwks.json`.
+    pub fn jwks(&self) -> JwkSet {
+        JwkSet { keys: vec![self.public.clone()] }
+    }
+}
+
+impl std::fmt::Debug for Keys {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Keys").field("kid", &self.header.kid).finish_non_exhaustive()
+    }
+}
+
+/// Writes a new key so that its file is there whole or not at all, and never replaces one.
+fn create(path: &Path, key: &SigningKey) -> io::Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    let pem = key.to_pkcs8_pem(LineEnding::LF).map_err(io::Error::other)?;
+    let draft = path.with_extension(format!("{:016x}.new", ids::random_u64()));
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;
+    let written = file.write_all(pem.as_bytes()).and_then(|()| file.sync_all());
+    let placed = written.and_then(|()| match fs::hard_link(&draft, path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        placed => placed,
+    });
+    fs::remove_file(&draft)?;
+    placed?;
+    fs::File::open(folder)?.sync_all()
+}
+
+/// Takes from everyone but the owner what they may do with the key's file.
+fn keep_private(path: &Path) -> io::Result<()> {
+    if fs::metadata(path)?.permissions().mode() & 0o077 == 0 {
+        return Ok(());
+    }
+    tracing::warn!(path = %path.display(), "others could read the signing key; no longer");
+    fs::set_permissions(path, Permissions::from_mode(0o600))
+}

@@ -1,0 +1,12 @@
+//! Who is asking: bearer tokens (JWT, EdDSA only) and roles (AC-1, AC-2).
+
+mod cache;
+mod caller;
+mod keys;
+mod role;
+mod verifier;
+
+pub use caller::{Caller, MaybeCaller};
+pub use keys::{IssueError, KeyError, Keys};
+pub use role::{Role, RoleError, Roles};
+pub use verifier::{Auth, AuthError};

@@ -1,0 +1,137 @@
+//! Checks bearer tokens.
+
+use std::sync::Arc;
+
+use axum::http::HeaderValue;
+use axum::http::header::WWW_AUTHENTICATE;
+use domain::Time;
+use jsonwebtoken::errors::ErrorKind;
+use jsonwebtoken::{Algorithm, DecodingKey, Validation};
+
+use super::cache::{Cache, Verified};
+use super::caller::Caller;
+use super::keys::{AUDIENCE, Claims, ISSUER, Keys};
+use crate::clock::Clock;
+use crate::http::Problem;
+
+/// How much another machine's clock may be ahead of this one's. There is no grace after `exp`.
+const LEEWAY_MS: u64 = 5_000;
+
+/// Tokens of this product have some 400 bytes; nothing longer is worth a look.
+const MAX_TOKEN: usize = 2_048;
+
+const REMEMBERED: usize = 1 << 17;
+
+/// Why a token is not accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum AuthError {
+    /// There is no `Authorization`.
+    #[error("A bearer token is needed.")]
+    Missing,
+    /// It is not one token of the form that is issued here: other claims, roles or algorithm.
+    #[error("The bearer token is not one of this service.")]
+    Malformed,
+    /// Its signature is not ours.
+    #[error("The bearer token's signature is not valid.")]
+    Forged,
+    /// It was issued by or for someone else.
+    #[error("The bearer token is for another service.")]
+    Foreign,
+    /// Its time is over.
+    #[error("The bearer token has expired.")]
+    Expired,
+    /// Its time has not come.
+    #[error("The bearer token is not valid yet.")]
+    NotYetValid,
+}
+
+impl From<AuthError> for Problem {
+    fn from(error: AuthError) -> Self {
+        let problem = Self::unauthorized(error.to_string());
+        if error == AuthError::Missing {
+            return problem;
+        }
+        let challenge = HeaderValue::from_static(r#"Bearer error="invalid_token""#);
+        problem.header(WWW_AUTHENTICATE, challenge)
+    }
+}
+
+/// Verifies tokens; remembers those that passed until they expire. Cloning shares the memory.
+#[derive(Clone)]
+pub struct Auth(Arc<Verifier>);
+
+struct Verifier {
+    key: DecodingKey,
+    validation: Validation,
+    clock: Arc<dyn Clock>,
+    cache: Cache,
+}
+
+impl Auth {
+    /// A verifier of tokens signed with `keys`.
+    pub fn new(keys: &Keys, clock: Arc<dyn Clock>) -> Self {
+        Self::remembering(keys, clock, REMEMBERED)
+    }
+
+    pub(super) fn remembering(keys: &Keys, clock: Arc<dyn Clock>, tokens: usize) -> Self {
+        let mut validation = Validation::new(Algorithm::EdDSA);
+        validation.set_issuer(&[ISSUER]);
+        validation.set_audience(&[AUDIENCE]);
+        validation.set_required_spec_claims(&["exp", "nbf", "iss", "aud", "sub"]);
+        // By our clock, in `within_time`, also for tokens remembered.
+        validation.validate_exp = false;
+        validation.validate_nbf = false;
+        let (key, cache) = (keys.verifying.clone(), Cache::new(tokens));
+        Self(Arc::new(Verifier { key, validation, clock, cache }))
+    }
+
+    /// Who bears `token`.
+    ///
+    /// # Errors
+    /// See [`AuthError`]; as a [`Problem`] each is 401.
+    pub fn verify(&self, token: &str) -> Result<Caller, AuthError> {
+        let now = self.0.clock.now();
+        if let Some(verified) = self.0.cache.get(token) {
+            return within_time(verified, now);
+        }
+        let verified = self.0.check(token)?;
+        let caller = within_time(verified, now)?;
+        self.0.cache.put(token, verified, now);
+        Ok(caller)
+    }
+
+    #[cfg(test)]
+    pub(super) fn remembered(&self) -> usize {
+        self.0.cache.len()
+    }
+}
+
+impl Verifier {
+    fn check(&self, token: &str) -> Result<Verified, AuthError> {
+        if token.len() > MAX_TOKEN {
+            return Err(AuthError::Malformed);
+        }
+        let claims: Claims = jsonwebtoken::decode(token, &self.key, &self.validation)
+            .map_err(|error| match error.kind() {
+                ErrorKind::InvalidSignature => AuthError::Forged,
+                ErrorKind::InvalidIssuer | ErrorKind::InvalidAudience => AuthError::Foreign,
+                _ => AuthError::Malformed,
+            })?
+            .claims;
+        Ok(Verified {
+            caller: Caller { user: claims.sub, roles: claims.roles },
+            not_before: Time::from_ms(claims.nbf.saturating_mul(1000)),
+            expires: Time::from_ms(claims.exp.saturating_mul(1000)),
+        })
+    }
+}
+
+fn within_time(verified: Verified, now: Time) -> Result<Caller, AuthError> {
+    if now >= verified.expires {
+        return Err(AuthError::Expired);
+    }
+    if now.plus_ms(LEEWAY_MS) < verified.not_before {
+        return Err(AuthError::NotYetValid);
+    }
+    Ok(verified.caller)
+}

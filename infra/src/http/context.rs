@@ -1,0 +1,111 @@
+//! What is known of the request that the running task answers. The layer around all routes sets
+//! it, so that handlers need not pass it on to where a problem is written.
+
+use std::cell::Cell;
+use std::convert::Infallible;
+use std::fmt;
+use std::sync::Arc;
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use domain::Time;
+use uuid::Uuid;
+
+use crate::clock::Clock;
+use crate::ids;
+
+pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+const MAX_REQUEST_ID: usize = 100;
+
+tokio::task_local! {
+    static CURRENT: Context;
+}
+
+pub(super) struct Context {
+    pub(super) request_id: RequestId,
+    pub(super) clock: Arc<dyn Clock>,
+    /// Whether the handler waits for the client to send its body: tells a slow client from a slow
+    /// server when time is up.
+    pub(super) reading_body: Cell<bool>,
+}
+
+impl Context {
+    pub(super) async fn scope<F: Future>(self, answer: F) -> F::Output {
+        CURRENT.scope(self, answer).await
+    }
+}
+
+/// The present moment by the clock of the running request; `None` outside of one.
+pub(super) fn now() -> Option<Time> {
+    CURRENT.try_with(|context| context.clock.now()).ok()
+}
+
+pub(super) fn set_reading_body(reading: bool) {
+    // Outside of a request there is no time-out that would ask.
+    let _ = CURRENT.try_with(|context| context.reading_body.set(reading));
+}
+
+pub(super) fn is_reading_body() -> bool {
+    CURRENT.try_with(|context| context.reading_body.get()).unwrap_or(false)
+}
+
+/// Names one request: in the answer's `x-request-id`, in problems, in logs, and as the correlation
+/// of the records it caused. The client's own if it sent up to 100 visible ASCII characters, else
+/// 32 hexadecimal digits.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct RequestId(HeaderValue);
+
+impl RequestId {
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        self.0.to_str().unwrap_or_default()
+    }
+
+    /// The id of the request that the running task answers; `None` outside of one.
+    pub fn current() -> Option<Self> {
+        CURRENT.try_with(|context| context.request_id.clone()).ok()
+    }
+
+    pub(super) fn of(headers: &HeaderMap) -> Self {
+        let sent = headers.get(REQUEST_ID).filter(|value| is_sound(value));
+        Self(sent.map_or_else(generate, HeaderValue::clone))
+    }
+
+    pub(super) fn into_header(self) -> HeaderValue {
+        self.0
+    }
+}
+
+fn is_sound(value: &HeaderValue) -> bool {
+    let bytes = value.as_bytes();
+    (1..=MAX_REQUEST_ID).contains(&bytes.len()) && bytes.iter().all(u8::is_ascii_graphic)
+}
+
+fn generate() -> HeaderValue {
+    let mut text = [0; 32];
+    let text = Uuid::from_u128(ids::random_u128()).simple().encode_lower(&mut text);
+    // Hexadecimal digits are always a header's value.
+    HeaderValue::from_str(text).unwrap_or_else(|_| HeaderValue::from_static("unknown"))
+}
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl fmt::Debug for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for RequestId {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(Self::current().unwrap_or_else(|| Self::of(&parts.headers)))
+    }
+}

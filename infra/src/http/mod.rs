@@ -1,0 +1,25 @@
+//! What every HTTP endpoint shares: problems, extractors whose refusals are problems, pages,
+//! positions, and the layer around all routes.
+//!
+//! A role is built as `axum::Router` with handlers that use the extractors of this module, then
+//! wrapped once by [`service`] and run by [`serve`].
+
+mod codes;
+mod context;
+mod json;
+mod page;
+mod params;
+mod position;
+mod problem;
+mod serve;
+mod service;
+
+pub use codes::{Code, GENERIC_CODES};
+pub use context::RequestId;
+pub use json::Json;
+pub use page::{Cursor, Limit, Page};
+pub use params::{Path, Query};
+pub use position::{AtPosition, IdempotencyKey, MinPosition, POSITION_HEADER};
+pub use problem::{PROBLEM_BASE, Problem, ProblemDocument};
+pub use serve::{Connections, serve, serve_with};
+pub use service::{ServiceLimits, service};

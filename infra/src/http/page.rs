@@ -1,0 +1,88 @@
+//! Lists in pages: `?limit=&cursor=` to `{"items": [...], "next_cursor": ...}`.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::problem::Problem;
+
+/// One page of a list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct Page<T> {
+    /// What is on this page, in the list's order.
+    pub items: Vec<T>,
+    /// Asks for the next page; `null` on the last.
+    #[schema(value_type = Option<String>)]
+    pub next_cursor: Option<Cursor>,
+}
+
+/// Where a page ends, opaque to the client: base64url of a small value and a checksum that also
+/// binds it to its list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Cursor(String);
+
+const CHECKSUM: usize = 4;
+
+impl Cursor {
+    /// A cursor in the list `list` ("events") that stands for `place`, what the next page needs.
+    pub fn new(list: &str, place: &impl Serialize) -> Self {
+        // What a place is made of, numbers, times and ids, always becomes JSON.
+        let mut bytes = serde_json::to_vec(place).unwrap_or_default();
+        let checksum = checksum(list, &bytes);
+        bytes.extend(checksum);
+        Self(URL_SAFE_NO_PAD.encode(bytes))
+    }
+
+    /// The place that this cursor of the list `list` stands for.
+    ///
+    /// # Errors
+    /// 400 for a text that [`Cursor::new`] did not make, or made for another list.
+    pub fn place<T: DeserializeOwned>(&self, list: &str) -> Result<T, Problem> {
+        let place = || {
+            let bytes = URL_SAFE_NO_PAD.decode(&self.0).ok()?;
+            let (place, sum) = bytes.split_at_checked(bytes.len().checked_sub(CHECKSUM)?)?;
+            (checksum(list, place) == sum).then(|| serde_json::from_slice(place).ok())?
+        };
+        place().ok_or_else(|| {
+            Problem::malformed("cursor: expected the next_cursor of a page of this list.")
+        })
+    }
+}
+
+fn checksum(list: &str, place: &[u8]) -> [u8; CHECKSUM] {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(list.as_bytes());
+    hasher.update(&[0]);
+    hasher.update(place);
+    let mut sum = [0; CHECKSUM];
+    hasher.finalize_xof().fill(&mut sum);
+    sum
+}
+
+/// How many items a page has at most: the query parameter `limit`, 1 to 100, 20 when absent
+/// (`#[serde(default)]`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub struct Limit(u64);
+
+impl Limit {
+    /// The most that may be asked for.
+    pub const MAX: u64 = 100;
+
+    /// How many items to give.
+    ///
+    /// # Errors
+    /// 422 when it is not 1 to 100.
+    pub fn items(self) -> Result<usize, Problem> {
+        let sound = (1..=Self::MAX).contains(&self.0).then(|| usize::try_from(self.0).ok());
+        sound.flatten().ok_or_else(|| Problem::invalid("limit", "must be 1 to 100"))
+    }
+}
+
+impl Default for Limit {
+    fn default() -> Self {
+        Self(20)
+    }
+}

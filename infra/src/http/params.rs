@@ -1,0 +1,68 @@
+//! What a path and a query say.
+
+use std::error::Error;
+
+use axum::extract::FromRequestParts;
+use axum::extract::path::ErrorKind;
+use axum::extract::rejection::PathRejection;
+use axum::http::request::Parts;
+use serde::de::DeserializeOwned;
+use serde_json::json;
+
+use super::problem::{Problem, shortened};
+
+/// The parameters of a path. An id that is not of its form is 400, with a sample of the form.
+#[derive(Debug, Clone, Copy)]
+pub struct Path<T>(pub T);
+
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let path =
+            <axum::extract::Path<T> as FromRequestParts<S>>::from_request_parts(parts, state);
+        path.await.map(|path| Self(path.0)).map_err(|rejection| explain_path(&rejection))
+    }
+}
+
+fn explain_path(rejection: &PathRejection) -> Problem {
+    let PathRejection::FailedToDeserializePathParams(failure) = rejection else {
+        return Problem::internal(rejection);
+    };
+    let wrong = |field: &str, expected: &str| {
+        Problem::malformed(format!("{field} in the path: {}", shortened(expected)))
+            .details(json!({"field": field}))
+    };
+    let number = |kind: &str| format!("expected {kind}");
+    match failure.kind() {
+        ErrorKind::DeserializeError { key, message, .. } => wrong(key, message),
+        ErrorKind::ParseErrorAtKey { key, expected_type, .. } => wrong(key, &number(expected_type)),
+        ErrorKind::InvalidUtf8InPathParam { key } => wrong(key, "expected UTF-8"),
+        ErrorKind::ParseErrorAtIndex { expected_type, .. }
+        | ErrorKind::ParseError { expected_type, .. } => {
+            Problem::malformed(format!("The path: {}.", number(expected_type)))
+        }
+        ErrorKind::Message(message) => {
+            Problem::malformed(format!("The path: {}.", shortened(message)))
+        }
+        // The handler asks for something other than its route gives.
+        _ => Problem::internal(rejection),
+    }
+}
+
+/// The query of a URL. To refuse unknown parameters `T` carries `#[serde(deny_unknown_fields)]`.
+#[derive(Debug, Clone, Copy)]
+pub struct Query<T>(pub T);
+
+impl<T: DeserializeOwned, S: Sync> FromRequestParts<S> for Query<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let query = axum::extract::Query::try_from_uri(&parts.uri);
+        query.map(|query| Self(query.0)).map_err(|rejection| {
+            // The source names the parameter; the rejection itself only says that it failed.
+            let message = rejection.source().map_or_else(String::new, ToString::to_string);
+            Problem::malformed(format!("The query: {}.", shortened(&message)))
+        })
+    }
+}

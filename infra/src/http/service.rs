@@ -1,0 +1,157 @@
+//! The layer around all routes: request ids, limits, time-outs, panics, and problems where there
+//! is no route. One piece rather than a stack of layers, because every request pays for it.
+
+use std::convert::Infallible;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context as TaskContext, Poll};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, HttpBody};
+use axum::extract::Request;
+use axum::response::{IntoResponse, Response};
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use http_body_util::Limited;
+use tower::{Layer, Service};
+
+use super::context::{Context, REQUEST_ID, RequestId};
+use super::problem::{self, Problem};
+use crate::clock::Clock;
+
+/// What one request, and all together, may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ServiceLimits {
+    /// The largest body, in bytes; beyond it 413.
+    pub max_body_bytes: usize,
+    /// The longest wait for the head of an answer; beyond it 503, or 408 if the client's body is
+    /// what is waited for. What is streamed after the head may take any time.
+    pub request_timeout: Duration,
+    /// The most requests that wait for the head of an answer at once; beyond it 503.
+    pub max_in_flight: usize,
+}
+
+impl Default for ServiceLimits {
+    fn default() -> Self {
+        Self {
+            max_body_bytes: 1 << 20,
+            request_timeout: Duration::from_secs(30),
+            max_in_flight: 1 << 16,
+        }
+    }
+}
+
+/// Wraps all routes of a process, once, outermost: gives every request an id (`x-request-id`),
+/// holds it to `limits`, turns panics into problems, and answers unknown paths (404) and methods
+/// (405) with problems.
+pub fn service(router: Router, limits: ServiceLimits, clock: Arc<dyn Clock>) -> Router {
+    let edge = EdgeLayer(Arc::new(Shared { limits, clock, in_flight: AtomicUsize::new(0) }));
+    router
+        .fallback(problem::no_such_path)
+        .method_not_allowed_fallback(problem::no_such_method)
+        .layer(edge)
+}
+
+struct Shared {
+    limits: ServiceLimits,
+    clock: Arc<dyn Clock>,
+    in_flight: AtomicUsize,
+}
+
+#[derive(Clone)]
+struct EdgeLayer(Arc<Shared>);
+
+impl<S> Layer<S> for EdgeLayer {
+    type Service = Edge<S>;
+
+    fn layer(&self, inner: S) -> Edge<S> {
+        Edge { inner, shared: Arc::clone(&self.0) }
+    }
+}
+
+#[derive(Clone)]
+struct Edge<S> {
+    inner: S,
+    shared: Arc<Shared>,
+}
+
+impl<S> Service<Request> for Edge<S>
+where
+    S: Service<Request, Response = Response, Error = Infallible> + Clone + Send + 'static,
+    S::Future: Send + 'static,
+{
+    type Response = Response;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Response, Infallible>>;
+
+    fn poll_ready(&mut self, cx: &mut TaskContext<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        // The service that was asked whether it is ready is the one to call.
+        let waiting = self.inner.clone();
+        let inner = std::mem::replace(&mut self.inner, waiting);
+        Box::pin(answer(inner, Arc::clone(&self.shared), request).map(Ok))
+    }
+}
+
+async fn answer<S>(mut inner: S, shared: Arc<Shared>, request: Request) -> Response
+where
+    S: Service<Request, Response = Response, Error = Infallible>,
+{
+    let request_id = RequestId::of(request.headers());
+    let clock = Arc::clone(&shared.clock);
+    let context = Context {
+        request_id: request_id.clone(),
+        clock,
+        reading_body: std::cell::Cell::new(false),
+    };
+    let response = context.scope(async move {
+        let Some(_place) = InFlight::enter(&shared) else {
+            return problem::overloaded().into_response();
+        };
+        let request = match within(request, shared.limits.max_body_bytes) {
+            Ok(request) => request,
+            Err(problem) => return problem.into_response(),
+        };
+        // The panic is logged by the panic hook, which sees where it happened.
+        let answer = AssertUnwindSafe(async { inner.call(request).await }).catch_unwind();
+        match tokio::time::timeout(shared.limits.request_timeout, answer).await {
+            Ok(Ok(Ok(response))) => response,
+            Ok(Err(_panic)) => Problem::fault().into_response(),
+            Err(_elapsed) => problem::timed_out().into_response(),
+        }
+    });
+    let mut response = response.await;
+    response.headers_mut().insert(REQUEST_ID, request_id.into_header());
+    response
+}
+
+/// The request with a body that ends with an error beyond `max` bytes; 413 if that is known now.
+fn within(request: Request, max: usize) -> Result<Request, Problem> {
+    match request.body().size_hint().exact() {
+        Some(length) if length <= max as u64 => Ok(request),
+        Some(_) => Err(problem::too_large()),
+        None => Ok(request.map(|body| Body::new(Limited::new(body, max)))),
+    }
+}
+
+/// A place among the requests that wait for their answer's head; given back when dropped.
+struct InFlight<'a>(&'a Shared);
+
+impl<'a> InFlight<'a> {
+    fn enter(shared: &'a Shared) -> Option<Self> {
+        let before = shared.in_flight.fetch_add(1, Ordering::Relaxed);
+        let place = Self(shared);
+        (before < shared.limits.max_in_flight).then_some(place)
+    }
+}
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,90 @@
+//! Logs: structured, to standard error, without personal data.
+//!
+//! What is logged names people by their ids only; never an address, a name, a token or a body.
+
+use std::fmt;
+use std::io::IsTerminal;
+use std::panic::PanicHookInfo;
+use std::str::FromStr;
+
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::ParseError;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::util::TryInitError;
+
+use crate::http::RequestId;
+
+/// How a log line looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Format {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object a line, for machines.
+    Json,
+}
+
+/// The text names no log format.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("expected text or json")]
+pub struct FormatError;
+
+impl FromStr for Format {
+    type Err = FormatError;
+
+    fn from_str(text: &str) -> Result<Self, FormatError> {
+        match text {
+            "text" => Ok(Self::Text),
+            "json" => Ok(Self::Json),
+            _ => Err(FormatError),
+        }
+    }
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Text => "text",
+            Self::Json => "json",
+        })
+    }
+}
+
+/// Why logging could not be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum TelemetryError {
+    /// The filter is not like `info` or `info,infra::log=debug`.
+    #[error("the log filter is not like `info` or `info,infra::log=debug`")]
+    Filter(#[source] ParseError),
+    /// Something set it up before.
+    #[error("logging is set up already")]
+    Twice(#[source] TryInitError),
+}
+
+/// Sends what the product logs to standard error: what `filter` lets through, as `format`.
+/// From then on a panic is one log line with the request it happened in, wherever it happens.
+///
+/// # Errors
+/// See [`TelemetryError`].
+pub fn init(filter: &str, format: Format) -> Result<(), TelemetryError> {
+    let filter = EnvFilter::builder().parse(filter).map_err(TelemetryError::Filter)?;
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal());
+    match format {
+        Format::Text => lines.finish().try_init(),
+        Format::Json => lines.json().flatten_event(true).finish().try_init(),
+    }
+    .map_err(TelemetryError::Twice)?;
+    std::panic::set_hook(Box::new(log_panic));
+    Ok(())
+}
+
+fn log_panic(panic: &PanicHookInfo<'_>) {
+    let message = panic.payload_as_str().unwrap_or("no message");
+    let place = panic.location().map(ToString::to_string).unwrap_or_default();
+    let request_id = RequestId::current();
+    let request_id = request_id.as_ref().map(RequestId::as_str);
+    tracing::error!(request_id, place, message, "panicked");
+}
