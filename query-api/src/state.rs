@@ -1,0 +1,57 @@
+//! What the query endpoints share.
+
+use std::sync::Arc;
+
+use axum::extract::FromRef;
+use infra::auth::Auth;
+use infra::clock::Clock;
+use infra::log::Log;
+use sqlx::PgPool;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::live::{Live, LiveLimits};
+
+/// What query endpoints read from.
+#[derive(Clone)]
+pub struct Sources {
+    /// The source of truth.
+    pub log: Arc<dyn Log>,
+    /// The database of the views.
+    pub pool: PgPool,
+    /// Tells who asks.
+    pub auth: Auth,
+    /// Tells the time.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// What the query endpoints share. Cloning is cheap.
+#[derive(Clone)]
+pub struct QueryState {
+    pub(crate) sources: Sources,
+    pub(crate) live: Live,
+}
+
+impl QueryState {
+    /// Starts what has to run beside the endpoints, as tasks of `tasks` that end with `stop`.
+    pub fn start(
+        sources: Sources,
+        limits: LiveLimits,
+        tasks: &TaskTracker,
+        stop: CancellationToken,
+    ) -> Self {
+        let live = Live::start(Arc::clone(&sources.log), limits, tasks, stop);
+        Self { sources, live }
+    }
+
+    /// Live availability, for metrics.
+    pub fn live(&self) -> &Live {
+        &self.live
+    }
+}
+
+impl FromRef<QueryState> for Auth {
+    fn from_ref(state: &QueryState) -> Self {
+        state.sources.auth.clone()
+    }
+}
