@@ -6,4 +6,5 @@ pub mod http;
 pub mod ids;
 pub mod log;
 pub mod payment;
+pub mod postgres;
 pub mod telemetry;
