@@ -3,6 +3,9 @@
 //! A record is a fact as stored. Streams are appended to with an expected revision; positions
 //! order all records of the log.
 
+pub mod chain;
+pub mod embedded;
+
 use std::fmt;
 use std::sync::Arc;
 
@@ -27,7 +30,7 @@ impl fmt::Display for Position {
 }
 
 /// What links a record to the hash of the record before it in its stream: BLAKE3, 32 bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
 pub struct ChainHash(pub [u8; 32]);
 
 /// Why and by whom a record was written. Stored as JSON beside the data.
@@ -105,7 +108,8 @@ pub enum Expected {
 /// Where appended records went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Appended {
-    /// Revision of the last record of the stream now.
+    /// Revision of the last record appended. After a repetition the stream may be longer: what
+    /// others wrote since is not covered, so that nobody takes it for seen.
     pub revision: u64,
     /// Position of the last record appended. Those before it in the same append are right before
     /// it when `contiguous`.
@@ -123,12 +127,67 @@ pub enum AppendError {
         /// Revision of the last record; `None` if there is no stream.
         actual: Option<u64>,
     },
+    /// No log takes such an append, however often it is tried. Nothing was written.
+    #[error("the append is not fit to be stored")]
+    Unfit(#[source] Unfit),
     /// Nothing was written, and nothing will be until the cause is removed.
     #[error("the log cannot be written")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// It may or may not have been written: look for the records' ids.
     #[error("whether the log was written is unknown")]
     OutcomeUnknown(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// What makes an append unfit to be stored, whatever is in the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Unfit {
+    /// There is nothing to append.
+    #[error("it has no records")]
+    Empty,
+    /// The stream's name is empty or longer than [`Unfit::MAX_STREAM_NAME`] bytes.
+    #[error("the stream's name has to have 1 to {} bytes", Self::MAX_STREAM_NAME)]
+    StreamName,
+    /// Data has to be JSON, and JSON is UTF-8.
+    #[error("the data of record {index} is not UTF-8 text")]
+    NotText {
+        /// Which record of the append, from 0.
+        index: usize,
+    },
+    /// A record's data or metadata is larger than [`Unfit::MAX_RECORD`] bytes.
+    #[error("record {index} has more than {} bytes", Self::MAX_RECORD)]
+    TooLarge {
+        /// Which record of the append, from 0.
+        index: usize,
+    },
+}
+
+impl Unfit {
+    /// Bytes in a stream's name at most.
+    pub const MAX_STREAM_NAME: usize = 512;
+    /// Bytes in a record's data, and in its metadata, at most.
+    pub const MAX_RECORD: usize = 16 << 20;
+
+    /// Checks what can be known of an append without the log.
+    ///
+    /// # Errors
+    /// It cannot be stored.
+    pub fn check(stream: &str, records: &[NewRecord]) -> Result<(), Self> {
+        if records.is_empty() {
+            return Err(Self::Empty);
+        }
+        if !(1..=Self::MAX_STREAM_NAME).contains(&stream.len()) {
+            return Err(Self::StreamName);
+        }
+        for (index, record) in records.iter().enumerate() {
+            if record.data.len().max(record.metadata.len()) > Self::MAX_RECORD {
+                return Err(Self::TooLarge { index });
+            }
+            if std::str::from_utf8(&record.data).is_err() {
+                return Err(Self::NotText { index });
+            }
+        }
+        Ok(())
+    }
 }
 
 /// The log could not be read.
@@ -142,7 +201,10 @@ pub trait Log: Send + Sync + 'static {
     /// Appends all of `records` to `stream`, durably, or none.
     ///
     /// When the stream is not where `expected` says, but the records after that place are exactly
-    /// these (by id), the append was carried out before and succeeds again.
+    /// these (by id), the append was carried out before and succeeds again. With
+    /// [`Expected::Any`] it was if the stream ends with exactly these.
+    ///
+    /// An append whose future is dropped may or may not be carried out.
     ///
     /// # Errors
     /// See [`AppendError`].

@@ -1,0 +1,261 @@
+//! The chain hash: what makes an alteration of a stream visible (AU-2).
+//!
+//! Every record carries BLAKE3 (32 bytes) over, in this order:
+//!
+//! | bytes | what |
+//! | --- | --- |
+//! | 32 | the hash of the record before it in its stream; for the first, BLAKE3 of the stream's name |
+//! | 8 + 16 | id: the UUID's bytes in the order they are written |
+//! | 8 + n | kind: UTF-8 |
+//! | 8 + 2 | version: unsigned, little-endian |
+//! | 8 + 8 | revision: unsigned, little-endian |
+//! | 8 + 8 | at: milliseconds since 1970-01-01T00:00:00Z, signed, little-endian |
+//! | 8 + n | metadata: the JSON text as stored, UTF-8 |
+//! | 8 + n | data: the JSON text as stored, UTF-8 |
+//!
+//! The 8 bytes before each field are its length in bytes, unsigned, little-endian. The text is
+//! hashed as stored, never parsed and written again. The position is not hashed: it tells where a
+//! record lies in one log, and an export keeps its proof.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use domain::Time;
+use uuid::Uuid;
+
+use super::{ChainHash, Position, Record};
+
+impl ChainHash {
+    /// What the first record of a stream is chained to.
+    pub fn before_first(stream: &str) -> Self {
+        Self(blake3::hash(stream.as_bytes()).into())
+    }
+}
+
+/// Lower-case hexadecimal, 64 characters.
+impl fmt::Display for ChainHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&blake3::Hash::from_bytes(self.0).to_hex())
+    }
+}
+
+impl fmt::Debug for ChainHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// The text is not a chain hash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("expected a chain hash: 64 hexadecimal characters")]
+pub struct ChainHashError;
+
+impl FromStr for ChainHash {
+    type Err = ChainHashError;
+
+    fn from_str(text: &str) -> Result<Self, ChainHashError> {
+        blake3::Hash::from_hex(text).map(|hash| Self(hash.into())).map_err(|_| ChainHashError)
+    }
+}
+
+/// What of a record is hashed.
+#[derive(Debug, Clone, Copy)]
+pub struct Link<'a> {
+    /// The record's id.
+    pub id: Uuid,
+    /// The fact's kind.
+    pub kind: &'a str,
+    /// Version of the data's form.
+    pub version: u16,
+    /// Place in the stream, from 0.
+    pub revision: u64,
+    /// When it was decided.
+    pub at: Time,
+    /// Metadata as stored.
+    pub metadata: &'a str,
+    /// Data as stored.
+    pub data: &'a [u8],
+}
+
+impl Link<'_> {
+    /// The hash of a record that follows one with the hash `previous`.
+    pub fn hash(&self, previous: ChainHash) -> ChainHash {
+        let mut hasher = blake3::Hasher::new();
+        // Neighbouring fields of fixed size are handed over together: each call has its price.
+        let mut head = [0; 64];
+        head[..32].copy_from_slice(&previous.0);
+        head[32..40].copy_from_slice(&16_u64.to_le_bytes());
+        head[40..56].copy_from_slice(self.id.as_bytes());
+        head[56..].copy_from_slice(&length(self.kind.as_bytes()));
+        hasher.update(&head);
+        hasher.update(self.kind.as_bytes());
+        let mut middle = [0; 50];
+        middle[..8].copy_from_slice(&2_u64.to_le_bytes());
+        middle[8..10].copy_from_slice(&self.version.to_le_bytes());
+        middle[10..18].copy_from_slice(&8_u64.to_le_bytes());
+        middle[18..26].copy_from_slice(&self.revision.to_le_bytes());
+        middle[26..34].copy_from_slice(&8_u64.to_le_bytes());
+        middle[34..42].copy_from_slice(&self.at.as_ms().to_le_bytes());
+        middle[42..].copy_from_slice(&length(self.metadata.as_bytes()));
+        hasher.update(&middle);
+        hasher.update(self.metadata.as_bytes());
+        hasher.update(&length(self.data));
+        hasher.update(self.data);
+        ChainHash(hasher.finalize().into())
+    }
+}
+
+fn length(field: &[u8]) -> [u8; 8] {
+    (field.len() as u64).to_le_bytes()
+}
+
+impl<'a> From<&'a Record> for Link<'a> {
+    fn from(record: &'a Record) -> Self {
+        Self {
+            id: record.id,
+            kind: &record.kind,
+            version: record.version,
+            revision: record.revision,
+            at: record.at,
+            metadata: &record.metadata,
+            data: &record.data,
+        }
+    }
+}
+
+/// What is wrong with a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Fault {
+    /// Its content, the content of one before it, or the hash itself was altered.
+    #[error("its hash does not follow from its content and the record before it")]
+    Hash,
+    /// Records of the stream are missing, doubled or out of order before it.
+    #[error("its stream should have revision {expected} here")]
+    Revision {
+        /// The revision that comes next in the stream.
+        expected: u64,
+    },
+    /// Positions do not grow.
+    #[error("it comes after position {after}")]
+    Position {
+        /// The position before it.
+        after: Position,
+    },
+    /// Positions are missing before it, in a log that numbers them without gaps.
+    #[error("the records after position {after} and before it are missing")]
+    Missing {
+        /// The position before the gap.
+        after: Position,
+    },
+}
+
+/// The first record that is not as it was written.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "record at position {position} (revision {revision} of {stream}) is not as written: {fault}"
+)]
+pub struct Broken {
+    /// Where it is in the log.
+    pub position: Position,
+    /// Its stream.
+    pub stream: Arc<str>,
+    /// The revision it claims.
+    pub revision: u64,
+    /// What is wrong.
+    pub fault: Fault,
+}
+
+/// The end of a stream as verified.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ChainHead {
+    /// Revision of its last record.
+    pub revision: u64,
+    /// Hash of its last record: it proves all before it.
+    pub hash: ChainHash,
+}
+
+/// Takes all records of a log, or of some of its streams, in order of position, and finds the first
+/// that is not as it was written. Holds the head of every stream it met.
+#[derive(Debug, Default)]
+pub struct ChainVerifier {
+    heads: HashMap<Arc<str>, ChainHead>,
+    last: Position,
+    without_gaps: bool,
+    records: u64,
+}
+
+impl ChainVerifier {
+    /// A verifier that has seen nothing.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// For a whole embedded log, whose positions are 1, 2, 3 ...: a missing one is a fault. Without
+    /// this, streams whose last records were taken away look like shorter streams.
+    #[must_use]
+    pub fn without_gaps(mut self) -> Self {
+        self.without_gaps = true;
+        self
+    }
+
+    /// Takes the next record.
+    ///
+    /// # Errors
+    /// It is not as it was written. What comes after it in its stream proves nothing.
+    pub fn verify(&mut self, record: &Record) -> Result<(), Broken> {
+        self.check(record).map_err(|fault| Broken {
+            position: record.position,
+            stream: record.stream.clone(),
+            revision: record.revision,
+            fault,
+        })
+    }
+
+    fn check(&mut self, record: &Record) -> Result<(), Fault> {
+        let after = self.last;
+        if record.position <= after {
+            return Err(Fault::Position { after });
+        }
+        if self.without_gaps && record.position.0 != after.0 + 1 {
+            return Err(Fault::Missing { after });
+        }
+        let head = self.heads.get_mut(&record.stream);
+        let (expected, previous) = match &head {
+            Some(head) => (head.revision + 1, head.hash),
+            None => (0, ChainHash::before_first(&record.stream)),
+        };
+        if record.revision != expected {
+            return Err(Fault::Revision { expected });
+        }
+        if Link::from(record).hash(previous) != record.hash {
+            return Err(Fault::Hash);
+        }
+        let now = ChainHead { revision: record.revision, hash: record.hash };
+        match head {
+            Some(head) => *head = now,
+            None => {
+                self.heads.insert(record.stream.clone(), now);
+            }
+        }
+        self.last = record.position;
+        self.records += 1;
+        Ok(())
+    }
+
+    /// How many records were found as written.
+    pub fn records(&self) -> u64 {
+        self.records
+    }
+
+    /// Position of the last record found as written.
+    pub fn last(&self) -> Position {
+        self.last
+    }
+
+    /// The head of every stream met.
+    pub fn heads(&self) -> &HashMap<Arc<str>, ChainHead> {
+        &self.heads
+    }
+}

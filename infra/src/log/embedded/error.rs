@@ -1,0 +1,137 @@
+//! What can go wrong with the file under the log.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use rusqlite::ErrorCode;
+
+use crate::log::{AppendError, Position, ReadError};
+
+/// The log's file cannot be opened as what it should be.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// There is no file, and none was to be created.
+    #[error(
+        "there is no log at {}: name the data folder of a server that was started at least once",
+        .0.display()
+    )]
+    Missing(PathBuf),
+    /// The file is something else.
+    #[error(
+        "{} is not an Evently log ({what}): choose another data folder, or move that file away",
+        path.display()
+    )]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+        /// What it is instead.
+        what: &'static str,
+    },
+    /// A later version of the program wrote it.
+    #[error(
+        "the log {} has format {found}, this program knows formats up to {known}: \
+         use the version of Evently that wrote it, or a later one",
+        path.display()
+    )]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// Its format.
+        found: i64,
+        /// The latest format known.
+        known: i64,
+    },
+    /// It is a log, but not whole.
+    #[error(
+        "the log {} is damaged ({what}): leave it as it is, copy the data folder, \
+         and restore log.sqlite from a backup",
+        path.display()
+    )]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What does not fit.
+        what: String,
+    },
+    /// The file cannot be reached, or not in the way that was asked for.
+    #[error(
+        "the log {} cannot be opened: see that the folder exists, that its owner runs this \
+         program, and that the disk has space",
+        path.display()
+    )]
+    Unreachable {
+        /// The file.
+        path: PathBuf,
+        /// What the storage says.
+        #[source]
+        source: StorageError,
+    },
+}
+
+/// Why the file under the log could not be read or written.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum StorageError {
+    /// There is no space for it.
+    #[error("the disk is full")]
+    Full(#[source] Arc<rusqlite::Error>),
+    /// Another process kept the log locked for too long.
+    #[error("another process keeps the log locked")]
+    Locked(#[source] Arc<rusqlite::Error>),
+    /// Reading, writing or syncing the file failed.
+    #[error("the log's file failed")]
+    Database(#[source] Arc<rusqlite::Error>),
+    /// A row is not what was written.
+    #[error("the record at position {position} is damaged ({what})")]
+    Damaged {
+        /// Which record.
+        position: Position,
+        /// What does not fit.
+        what: &'static str,
+    },
+    /// It was closed.
+    #[error("the log is closed")]
+    Closed,
+    /// It was opened for reading.
+    #[error("the log was opened for reading only")]
+    ReadOnly,
+    /// The operating system refused a thread, or one of them ended early.
+    #[error("a part of the log stopped")]
+    Stopped,
+}
+
+impl StorageError {
+    /// Whether SQLite answered with this.
+    pub(super) fn is(&self, code: ErrorCode) -> bool {
+        match self {
+            Self::Full(e) | Self::Locked(e) | Self::Database(e) => {
+                e.sqlite_error_code() == Some(code)
+            }
+            _ => false,
+        }
+    }
+}
+
+impl From<rusqlite::Error> for StorageError {
+    fn from(error: rusqlite::Error) -> Self {
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DiskFull) => Self::Full(Arc::new(error)),
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+                Self::Locked(Arc::new(error))
+            }
+            _ => Self::Database(Arc::new(error)),
+        }
+    }
+}
+
+impl From<StorageError> for ReadError {
+    fn from(error: StorageError) -> Self {
+        Self(Box::new(error))
+    }
+}
+
+impl From<StorageError> for AppendError {
+    /// Only for failures after which nothing was written.
+    fn from(error: StorageError) -> Self {
+        Self::Unavailable(Box::new(error))
+    }
+}

@@ -1,0 +1,231 @@
+//! The file under the log: made, recognised, connected to.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
+use uuid::Uuid;
+
+use super::error::{OpenError, StorageError};
+
+const SCHEMA: &str = include_str!("schema.sql");
+
+/// The format that this program writes.
+const FORMAT: i64 = 1;
+
+/// `EVLG`: how SQLite tools and we tell the file from others.
+const APPLICATION_ID: i64 = 0x4556_4C47;
+
+/// How long a writer waits for another process, in steps of [`LOCK_STEP`].
+const LOCK_STEPS: i32 = 10_000;
+const LOCK_STEP: Duration = Duration::from_micros(500);
+
+/// Pages of the write-ahead log are kept in the file after a checkpoint up to this many bytes.
+const WAL_KEPT_BYTES: i64 = 64 << 20;
+
+/// A log file that was found to be one.
+#[derive(Debug, Clone)]
+pub(super) struct LogFile {
+    path: PathBuf,
+    access: Access,
+    identity: Uuid,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Access {
+    Write,
+    Read,
+    /// Nobody can write it, and SQLite need not look for anybody who does.
+    ReadUnchanging,
+}
+
+impl LogFile {
+    /// Makes the file if there is none, and checks that it is a log this program can write.
+    pub(super) fn open(path: &Path) -> Result<Self, OpenError> {
+        let path = path.to_owned();
+        let mut file = Self { path, access: Access::Write, identity: Uuid::nil() };
+        let mut connection = file.connect().map_err(|e| file.refuse(e))?;
+        if file.is_empty(&connection)? {
+            create(&mut connection).map_err(|e| file.refuse(e))?;
+        }
+        file.identity = file.recognise(&connection)?;
+        use_wal(&connection).map_err(|e| file.refuse(e))?;
+        Ok(file)
+    }
+
+    /// Checks that the file is a log this program can read, without changing it.
+    pub(super) fn open_read_only(path: &Path) -> Result<Self, OpenError> {
+        if !path.exists() {
+            return Err(OpenError::Missing(path.to_owned()));
+        }
+        let file = Self { path: path.to_owned(), access: Access::Read, identity: Uuid::nil() };
+        match file.clone().recognised() {
+            // A folder that cannot be written has no room for SQLite's index of the write-ahead
+            // log. Without such a log none is needed.
+            Err(OpenError::Unreachable { .. }) if !file.has_wal() => {
+                Self { access: Access::ReadUnchanging, ..file }.recognised()
+            }
+            outcome => outcome,
+        }
+    }
+
+    fn recognised(mut self) -> Result<Self, OpenError> {
+        let connection = self.connect().map_err(|e| self.refuse(e))?;
+        if self.is_empty(&connection)? {
+            return Err(self.foreign("it is empty"));
+        }
+        self.identity = self.recognise(&connection)?;
+        Ok(self)
+    }
+
+    fn has_wal(&self) -> bool {
+        let mut wal = self.path.clone().into_os_string();
+        wal.push("-wal");
+        std::fs::metadata(wal).is_ok_and(|wal| wal.len() > 0)
+    }
+
+    /// Made with the log, at random.
+    pub(super) fn identity(&self) -> Uuid {
+        self.identity
+    }
+
+    /// Another connection, with the settings for what it may do.
+    pub(super) fn connect(&self) -> Result<Connection, StorageError> {
+        let flags = match self.access {
+            Access::Write => OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE,
+            Access::Read => OpenFlags::SQLITE_OPEN_READ_ONLY,
+            Access::ReadUnchanging => OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI,
+        } | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = match self.access {
+            Access::ReadUnchanging => Connection::open_with_flags(unchanging(&self.path), flags)?,
+            _ => Connection::open_with_flags(&self.path, flags)?,
+        };
+        connection.busy_handler(Some(wait_for_lock))?;
+        connection.set_prepared_statement_cache_capacity(32);
+        // References are filled by one writer from what it just looked up.
+        connection.execute_batch(&format!(
+            "PRAGMA synchronous = FULL; PRAGMA foreign_keys = OFF; PRAGMA trusted_schema = OFF;
+             PRAGMA wal_autocheckpoint = 0; PRAGMA journal_size_limit = {WAL_KEPT_BYTES};"
+        ))?;
+        Ok(connection)
+    }
+
+    /// Another connection that cannot write.
+    pub(super) fn connect_reader(&self) -> Result<Connection, StorageError> {
+        let connection = self.connect()?;
+        connection.execute_batch("PRAGMA query_only = ON; PRAGMA cache_size = -8192;")?;
+        Ok(connection)
+    }
+
+    fn is_empty(&self, connection: &Connection) -> Result<bool, OpenError> {
+        connection
+            .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
+            .map(|objects: i64| objects == 0)
+            .and_then(|empty| Ok(empty && pragma(connection, "application_id")? == 0))
+            .map_err(|e| self.refuse(e.into()))
+    }
+
+    fn recognise(&self, connection: &Connection) -> Result<Uuid, OpenError> {
+        if pragma(connection, "application_id").map_err(|e| self.refuse(e.into()))?
+            != APPLICATION_ID
+        {
+            return Err(self.foreign("it is the database of another program"));
+        }
+        let (found, identity): (i64, String) = connection
+            .query_row("SELECT format, identity FROM log", [], |row| Ok((row.get(0)?, row.get(1)?)))
+            .map_err(|_| self.damaged("it does not say which format it has"))?;
+        if found > FORMAT {
+            return Err(OpenError::Newer { path: self.path.clone(), found, known: FORMAT });
+        }
+        let expected = in_memory().and_then(|c| objects(&c));
+        let present = objects(connection);
+        let (expected, present) = expected
+            .and_then(|expected| Ok((expected, present?)))
+            .map_err(|e| self.refuse(e.into()))?;
+        if let Some(name) =
+            expected.iter().find_map(|(name, sql)| (present.get(name) != Some(sql)).then_some(name))
+        {
+            return Err(self.damaged(format!("{name} is missing or was changed")));
+        }
+        Uuid::parse_str(&identity).map_err(|_| self.damaged("its identity is not a UUID"))
+    }
+
+    fn foreign(&self, what: &'static str) -> OpenError {
+        OpenError::Foreign { path: self.path.clone(), what }
+    }
+
+    fn damaged(&self, what: impl Into<String>) -> OpenError {
+        OpenError::Damaged { path: self.path.clone(), what: what.into() }
+    }
+
+    fn refuse(&self, source: StorageError) -> OpenError {
+        if source.is(ErrorCode::NotADatabase) {
+            self.foreign("it is not an SQLite database")
+        } else if source.is(ErrorCode::DatabaseCorrupt) {
+            self.damaged("SQLite finds its pages inconsistent")
+        } else {
+            OpenError::Unreachable { path: self.path.clone(), source }
+        }
+    }
+}
+
+/// All at once, so that a crash leaves an empty file or a log.
+fn create(connection: &mut Connection) -> Result<(), StorageError> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    // Another process may have made it since we looked.
+    if pragma(&transaction, "application_id")? == 0 {
+        transaction.execute_batch(SCHEMA)?;
+        transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+        let random: [u8; 16] = transaction.query_row("SELECT randomblob(16)", [], |r| r.get(0))?;
+        let identity = uuid::Builder::from_random_bytes(random).into_uuid().to_string();
+        transaction.execute(
+            "INSERT INTO log (only, format, identity) VALUES (1, ?1, ?2)",
+            (FORMAT, identity),
+        )?;
+    }
+    Ok(transaction.commit()?)
+}
+
+/// Changing the mode asks nobody to wait, so another process opening the log is waited for here.
+fn use_wal(connection: &Connection) -> Result<(), StorageError> {
+    for step in 0.. {
+        let changed: Result<String, _> =
+            connection.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0));
+        match changed.map_err(StorageError::from) {
+            Err(StorageError::Locked(_)) if wait_for_lock(step) => {}
+            outcome => return outcome.map(|_| ()),
+        }
+    }
+    Ok(())
+}
+
+/// Waits a little for another process's lock; false when it was long enough.
+pub(super) fn wait_for_lock(step: i32) -> bool {
+    std::thread::park_timeout(LOCK_STEP);
+    step < LOCK_STEPS
+}
+
+fn pragma(connection: &Connection, name: &str) -> rusqlite::Result<i64> {
+    connection.pragma_query_value(None, name, |row| row.get(0))
+}
+
+fn in_memory() -> rusqlite::Result<Connection> {
+    let connection = Connection::open_in_memory()?;
+    connection.execute_batch(SCHEMA)?;
+    Ok(connection)
+}
+
+/// Every table, view and trigger with the text that made it.
+fn objects(connection: &Connection) -> rusqlite::Result<HashMap<String, String>> {
+    connection
+        .prepare("SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL")?
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect()
+}
+
+fn unchanging(path: &Path) -> String {
+    let path = path.to_string_lossy();
+    let path = path.replace('%', "%25").replace('?', "%3f").replace('#', "%23");
+    format!("file:{path}?immutable=1")
+}

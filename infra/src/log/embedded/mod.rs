@@ -1,0 +1,190 @@
+//! The log in one SQLite file: the default, for one machine.
+//!
+//! One thread writes and commits the appends of many streams in one transaction; readers have
+//! connections of their own. Several processes may open the same file. Every answer of `append`
+//! comes after its transaction was synced to the disk.
+
+mod checkpoint;
+mod commit;
+mod error;
+mod file;
+mod names;
+mod readers;
+mod subscription;
+mod watch;
+mod writer;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use async_trait::async_trait;
+use futures::stream::BoxStream;
+use parking_lot::Mutex;
+use tokio::sync::{mpsc, oneshot};
+use uuid::Uuid;
+
+pub use error::{OpenError, StorageError};
+
+use super::{AppendError, Appended, Expected, Log, NewRecord, Position, ReadError, Record, Unfit};
+use commit::{Append, Committer};
+use file::LogFile;
+use readers::Readers;
+use watch::Watch;
+use writer::Message;
+
+/// How an embedded log is used in this process.
+#[derive(Debug, Clone)]
+pub struct EmbeddedOptions {
+    /// Reads at the same time; further ones wait.
+    pub readers: usize,
+}
+
+impl Default for EmbeddedOptions {
+    fn default() -> Self {
+        Self { readers: 4 }
+    }
+}
+
+/// The log in one SQLite file. Has to be used within a tokio runtime.
+#[derive(Debug)]
+pub struct EmbeddedLog {
+    identity: Uuid,
+    readers: Arc<Readers>,
+    watch: Arc<Watch>,
+    /// Absent when opened for reading only.
+    writer: Option<mpsc::UnboundedSender<Message>>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl EmbeddedLog {
+    /// Opens the log in the file at `path`, made if there is none; its folder has to exist.
+    ///
+    /// # Errors
+    /// The file is not a log that this program can write.
+    pub fn open(path: impl AsRef<Path>, options: EmbeddedOptions) -> Result<Self, OpenError> {
+        let path = path.as_ref();
+        let file = LogFile::open(path)?;
+        Self::start(&file, &options, true)
+            .map_err(|source| OpenError::Unreachable { path: path.to_owned(), source })
+    }
+
+    /// Opens the log in the file at `path` without changing it, whether a server writes it or not.
+    /// Appends are refused.
+    ///
+    /// # Errors
+    /// The file is not there, or not a log that this program can read.
+    pub fn open_read_only(path: impl AsRef<Path>) -> Result<Self, OpenError> {
+        let path = path.as_ref();
+        let file = LogFile::open_read_only(path)?;
+        Self::start(&file, &EmbeddedOptions::default(), false)
+            .map_err(|source| OpenError::Unreachable { path: path.to_owned(), source })
+    }
+
+    fn start(
+        file: &LogFile,
+        options: &EmbeddedOptions,
+        writes: bool,
+    ) -> Result<Self, StorageError> {
+        let head = readers::head(&file.connect_reader()?)?;
+        let watch = Arc::new(Watch::new(head));
+        let mut log = Self {
+            identity: file.identity(),
+            readers: Arc::new(Readers::new(file.clone(), options.readers)),
+            watch: Arc::clone(&watch),
+            writer: None,
+            threads: Mutex::new(vec![watch.start(file)?]),
+        };
+        if writes {
+            let committer = Committer::open(file)?;
+            let (sender, receiver) = mpsc::unbounded_channel();
+            let (checkpoints, thread) = checkpoint::start(file)?;
+            log.threads.get_mut().push(thread);
+            log.threads.get_mut().push(writer::start(receiver, committer, checkpoints, watch)?);
+            log.writer = Some(sender);
+        }
+        Ok(log)
+    }
+
+    /// Random, made with the log: tells whether two files are copies of one log.
+    pub fn identity(&self) -> Uuid {
+        self.identity
+    }
+
+    /// Carries out the appends that were begun, moves everything into the file, and closes it. Later
+    /// calls are refused; subscriptions end.
+    pub async fn close(&self) {
+        let threads = self.stop();
+        let joined = tokio::task::spawn_blocking(|| join(threads)).await;
+        if let Err(error) = joined {
+            tracing::error!(error = &error as &dyn std::error::Error, "cannot wait for the log");
+        }
+        self.readers.close();
+    }
+
+    fn stop(&self) -> Vec<JoinHandle<()>> {
+        if let Some(writer) = &self.writer {
+            // Refused only when it has ended.
+            let _ = writer.send(Message::Close);
+        }
+        self.watch.close();
+        std::mem::take(&mut *self.threads.lock())
+    }
+}
+
+/// Like [`EmbeddedLog::close`], but waits on this thread.
+impl Drop for EmbeddedLog {
+    fn drop(&mut self) {
+        join(self.stop());
+        self.readers.close();
+    }
+}
+
+fn join(threads: Vec<JoinHandle<()>>) {
+    for thread in threads {
+        if thread.join().is_err() {
+            tracing::error!("a thread of the log panicked");
+        }
+    }
+}
+
+#[async_trait]
+impl Log for EmbeddedLog {
+    async fn append(
+        &self,
+        stream: &str,
+        expected: Expected,
+        records: Vec<NewRecord>,
+    ) -> Result<Appended, AppendError> {
+        let writer = self.writer.as_ref().ok_or(StorageError::ReadOnly)?;
+        Unfit::check(stream, &records).map_err(AppendError::Unfit)?;
+        let (answer, answered) = oneshot::channel();
+        let append = Append { stream: stream.to_owned(), expected, records };
+        writer.send(Message::Append(append, answer)).map_err(|_| StorageError::Closed)?;
+        answered
+            .await
+            .unwrap_or_else(|_| Err(AppendError::OutcomeUnknown(Box::new(StorageError::Stopped))))
+    }
+
+    async fn read_stream(
+        &self,
+        stream: &str,
+        from: u64,
+        limit: usize,
+    ) -> Result<Vec<Record>, ReadError> {
+        let stream = stream.to_owned();
+        Ok(self.readers.run(move |reader| reader.stream(&stream, from, limit)).await?)
+    }
+
+    async fn read_all(&self, after: Position, limit: usize) -> Result<Vec<Record>, ReadError> {
+        Ok(self.readers.run(move |reader| reader.all(after, limit)).await?)
+    }
+
+    async fn head(&self) -> Result<Position, ReadError> {
+        Ok(self.readers.run(|reader| reader.head()).await?)
+    }
+
+    fn subscribe_all(&self, after: Position) -> BoxStream<'static, Result<Vec<Record>, ReadError>> {
+        subscription::subscribe(Arc::clone(&self.readers), Arc::clone(&self.watch), after)
+    }
+}
