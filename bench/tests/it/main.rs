@@ -1,0 +1,4 @@
+//! The generator and the baselines against real servers.
+
+mod load;
+mod row_locks;
