@@ -7,4 +7,5 @@ pub mod ids;
 pub mod log;
 pub mod payment;
 pub mod postgres;
+pub mod shapes;
 pub mod telemetry;

@@ -77,8 +77,10 @@ pub(super) struct Bookings {
     list: Vec<Booking>,
     by_number: HashMap<u64, u32>,
     payments: Vec<Payment>,
-    /// Payments of which something is still to be done.
-    pub(super) open_payments: BTreeSet<u32>,
+    /// Payments the provider is being asked about, in the order they were started.
+    pub(super) asked: BTreeSet<u32>,
+    /// Payments of which something is owed back.
+    pub(super) owed: BTreeSet<u32>,
 }
 
 impl Bookings {
@@ -115,7 +117,7 @@ impl Bookings {
             payment.previous = std::mem::replace(&mut booking.payment, index);
         }
         self.payments.push(payment);
-        self.open_payments.insert(index);
+        self.asked.insert(index);
     }
 
     pub(super) fn payment(&self, index: u32) -> Option<&Payment> {
@@ -161,13 +163,10 @@ impl Bookings {
         if payment.settled == NONE {
             payment.settled = narrow(revision);
         }
-        match stage {
-            PaymentStage::Started | PaymentStage::RefundOwed(_) => {
-                self.open_payments.insert(index);
-            }
-            PaymentStage::Failed(_) | PaymentStage::Captured | PaymentStage::Refunded => {
-                self.open_payments.remove(&index);
-            }
+        self.asked.remove(&index);
+        self.owed.remove(&index);
+        if matches!(stage, PaymentStage::RefundOwed(_)) {
+            self.owed.insert(index);
         }
     }
 }

@@ -16,7 +16,7 @@ pub use bookings::{BookingStatus, PaymentStage};
 pub use commands::{Command, PaymentResult, Refusal};
 pub use facts::*;
 pub use ledger::{Ledger, SeatState, TierCount, Violation};
-pub use settle::PaymentStep;
+pub use settle::{CHARGE_PATIENCE_S, PaymentStep};
 pub use stock::Wanted;
 
 use std::cmp::Reverse;

@@ -10,17 +10,16 @@ use crate::{BookingId, PaymentId, Time};
 /// How many bookings of a cancelled event are cancelled at a time, so that one append stays small.
 const CLOSE_AT_ONCE: usize = 2_000;
 
-/// How long a provider may take to answer before it is asked what became of a charge.
-const CHARGE_PATIENCE_S: u64 = 30;
+/// How long a charge may be under way before the provider is asked what became of it. From then on
+/// "never heard of it" is a final answer.
+pub const CHARGE_PATIENCE_S: u64 = 30;
 
-/// What is to be done next for a payment (PM-3).
+/// How many refunds are asked for at a time; the next follow as these are settled.
+const REFUNDS_AT_ONCE: usize = 256;
+
+/// What is to be done now for a payment (PM-3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PaymentStep {
-    /// Nothing before this moment: the charge is under way.
-    Wait {
-        /// When to look again.
-        until: Time,
-    },
     /// Ask the provider what became of the charge.
     AskProvider {
         /// For which booking.
@@ -36,6 +35,8 @@ pub enum PaymentStep {
         payment: PaymentId,
         /// How much, in minor units.
         amount_minor: i64,
+        /// Of what.
+        currency: crate::Currency,
     },
 }
 
@@ -62,30 +63,41 @@ impl Inventory {
         self.deadlines.peek().map(|Reverse((at, _))| *at)
     }
 
-    /// What is to be done for each payment that has not come to its end.
+    /// What is to be done now for the payments that have not come to their end. Charges under way
+    /// are left alone for a while.
     pub fn payment_steps(&self, now: Time) -> Vec<PaymentStep> {
-        let open = self.bookings.open_payments.iter();
-        open.filter_map(|index| self.bookings.payment(*index))
-            .filter_map(|payment| self.next_step(payment, now))
-            .collect()
+        let id = |payment: &Payment| Some(self.booking_id(self.bookings.get(payment.booking)?));
+        let asked = self.payments(&self.bookings.asked);
+        let asked = asked.take_while(|payment| patience(payment) <= now).filter_map(|payment| {
+            Some(PaymentStep::AskProvider { booking: id(payment)?, payment: payment.id })
+        });
+        let owed = self.payments(&self.bookings.owed).take(REFUNDS_AT_ONCE);
+        let currency = self.currency();
+        let owed = owed.filter_map(|payment| match payment.stage {
+            PaymentStage::RefundOwed(amount_minor) => {
+                let (booking, payment) = (id(payment)?, payment.id);
+                Some(PaymentStep::Refund { booking, payment, amount_minor, currency })
+            }
+            _ => None,
+        });
+        asked.chain(owed).collect()
     }
 
-    fn next_step(&self, payment: &Payment, now: Time) -> Option<PaymentStep> {
-        let booking = self.booking_id(self.bookings.get(payment.booking)?);
-        match payment.stage {
-            PaymentStage::Started => {
-                let until = payment.started_at.plus_s(CHARGE_PATIENCE_S);
-                Some(if now < until {
-                    PaymentStep::Wait { until }
-                } else {
-                    PaymentStep::AskProvider { booking, payment: payment.id }
-                })
-            }
-            PaymentStage::RefundOwed(amount_minor) => {
-                Some(PaymentStep::Refund { booking, payment: payment.id, amount_minor })
-            }
-            PaymentStage::Failed(_) | PaymentStage::Captured | PaymentStage::Refunded => None,
-        }
+    /// When the next charge will have been under way for too long.
+    pub fn next_payment_due(&self, now: Time) -> Option<Time> {
+        self.payments(&self.bookings.asked).map(patience).find(|until| *until > now)
+    }
+
+    /// Whether a payment has not come to its end.
+    pub fn has_open_payments(&self) -> bool {
+        !self.bookings.asked.is_empty() || !self.bookings.owed.is_empty()
+    }
+
+    fn payments<'a>(
+        &'a self,
+        indexes: &'a std::collections::BTreeSet<u32>,
+    ) -> impl Iterator<Item = &'a Payment> {
+        indexes.iter().filter_map(|index| self.bookings.payment(*index))
     }
 
     fn expire(&mut self, now: Time, facts: &mut Vec<Fact>) {
@@ -211,4 +223,9 @@ impl Inventory {
 /// an entry is served at most once, and its id is as unguessable as a random number.
 fn offered_number(waitlist: crate::WaitlistId) -> u64 {
     crate::request::Fingerprint::of(&waitlist.as_u128().to_be_bytes()).0
+}
+
+/// When to ask what became of a charge that nobody reported on.
+fn patience(payment: &Payment) -> Time {
+    payment.started_at.plus_s(CHARGE_PATIENCE_S)
 }

@@ -1,0 +1,166 @@
+//! What the log says is still to be done, whoever wrote it and whenever: inventories that have to
+//! follow their event, deadlines of inventories nobody has touched since, open payments.
+//!
+//! The work takes no input, is idempotent, and is woken by a signal and by a period.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::event::{Event, Status};
+use domain::inventory::Command;
+use domain::{Aggregate, EventId, Time};
+use futures::StreamExt;
+use infra::clock::Clock;
+use infra::log::{Log, Record};
+use serde::Deserialize;
+use tokio_util::sync::CancellationToken;
+
+use crate::runtime::{Failure, Inventories, Job, Origin, Unit, WakeList};
+
+/// How often the wake list is written to its file.
+const SAVE_EVERY: Duration = Duration::from_secs(2);
+/// How often the list is looked at even if nobody signalled.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+pub(crate) struct FollowUp {
+    pub(crate) log: Arc<dyn Log>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) inventories: Arc<Inventories>,
+    pub(crate) wake: Arc<WakeList>,
+    pub(crate) stop: CancellationToken,
+}
+
+/// The one thing of a fact that the wake list needs.
+#[derive(Deserialize)]
+struct Deadline {
+    expires_at: Time,
+}
+
+impl FollowUp {
+    /// Reads the log from where the wake list ends, for ever.
+    pub(crate) async fn follow_log(self: Arc<Self>) {
+        loop {
+            let mut records = self.log.subscribe_all(self.wake.followed());
+            loop {
+                let batch = tokio::select! {
+                    () = self.stop.cancelled() => return,
+                    batch = records.next() => batch,
+                };
+                match batch {
+                    Some(Ok(batch)) => {
+                        for record in &batch {
+                            self.note(record).await;
+                        }
+                        if let Some(last) = batch.last() {
+                            self.wake.follow_to(last.position);
+                        }
+                    }
+                    Some(Err(error)) => {
+                        let error: &dyn std::error::Error = &error;
+                        tracing::warn!(error, "the log cannot be followed; trying again");
+                        break;
+                    }
+                    None => break,
+                }
+            }
+            tokio::select! {
+                () = self.stop.cancelled() => return,
+                () = tokio::time::sleep(LOOK_EVERY) => {}
+            }
+        }
+    }
+
+    async fn note(&self, record: &Record) {
+        let Some((category, id)) = record.stream.split_once('-') else { return };
+        let Ok(event) = id.parse::<EventId>() else { return };
+        if category == Event::CATEGORY {
+            if &*record.kind != "EventDrafted" {
+                self.follow_event(event).await;
+            }
+        } else if category == domain::inventory::CATEGORY && !self.inventories.is_active(event) {
+            if let Some(due) = due(record) {
+                self.wake.at_latest(event, due);
+            }
+        }
+    }
+
+    /// The inventory takes over what its event says now; tried until the log lets it.
+    async fn follow_event(&self, event: EventId) {
+        loop {
+            match follow(&self.log, &self.clock, &self.inventories, event, Origin::system()).await {
+                Ok(_) | Err(Failure::Refused(_)) => return,
+                Err(Failure::Overloaded | Failure::Unavailable) => {}
+            }
+            tokio::select! {
+                () = self.stop.cancelled() => return,
+                () = tokio::time::sleep(LOOK_EVERY) => {}
+            }
+        }
+    }
+
+    /// Starts the writers of inventories that have something due; they know what to do.
+    pub(crate) async fn wake_up(self: Arc<Self>) {
+        loop {
+            let now = self.clock.now();
+            let (events, next) = self.wake.due(now);
+            for event in events {
+                self.inventories.touch(event);
+            }
+            let pause = next.map_or(LOOK_EVERY, |next| {
+                Duration::from_millis(next.ms_since(now)).min(LOOK_EVERY)
+            });
+            tokio::select! {
+                () = self.stop.cancelled() => return,
+                () = self.wake.changed() => {}
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
+    }
+
+    /// Writes the wake list to its file, until and at the end.
+    pub(crate) async fn save(self: Arc<Self>) {
+        loop {
+            let stopping = tokio::select! {
+                () = self.stop.cancelled() => true,
+                () = tokio::time::sleep(SAVE_EVERY) => false,
+            };
+            let wake = self.wake.clone();
+            let saved = tokio::task::spawn_blocking(move || wake.save()).await;
+            if let Ok(Err(error)) = saved {
+                tracing::warn!(%error, "the wake list cannot be saved; a restart will take longer");
+            }
+            if stopping {
+                return;
+            }
+        }
+    }
+}
+
+/// When an inventory has to be looked at because of this record, if it has to be.
+fn due(record: &Record) -> Option<Time> {
+    match &*record.kind {
+        "Reserved" | "Offered" => {
+            serde_json::from_slice(&record.data).ok().map(|Deadline { expires_at }| expires_at)
+        }
+        "PaymentStarted" => Some(record.at.plus_s(domain::inventory::CHARGE_PATIENCE_S)),
+        "Cancelled" | "RefundDue" | "InventoryClosed" | "InventoryRevised" => Some(record.at),
+        _ => None,
+    }
+}
+
+/// Has the inventory take over what its event says now.
+pub(crate) async fn follow(
+    log: &Arc<dyn Log>,
+    clock: &Arc<dyn Clock>,
+    inventories: &Arc<Inventories>,
+    event: EventId,
+    origin: Origin,
+) -> crate::runtime::Outcome<domain::inventory::Inventory> {
+    let mut unit = Unit::<Event>::new(log.clone(), clock.clone(), Event::stream(event));
+    let state = unit.look().await.map_err(|()| Failure::Unavailable)?;
+    // Nobody can have bought anything of a draft: there is nothing to follow.
+    let plan = state.plan();
+    let event_version = if state.status == Status::Draft { 0 } else { state.version };
+    let command = Command::Follow { event, event_version, plan };
+    inventories.execute(event, Job { command, origin }).await
+}

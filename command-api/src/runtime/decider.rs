@@ -1,0 +1,181 @@
+//! What the runtime needs of an aggregate, and what comes back from a command.
+
+use domain::inventory::{self, BookingSnapshot, Inventory};
+use domain::{Aggregate, StoredFact, Time, UserId, event::Event, venue::Venue};
+use infra::log::Position;
+use uuid::Uuid;
+
+/// State that commands are executed on. The inventory settles first and is batched; the others are
+/// plain [`Aggregate`]s.
+pub(crate) trait Decider: Default + Send + 'static {
+    type Command: Send + Sync + 'static;
+    type Fact: StoredFact + Clone + Send + Sync + 'static;
+    type Refusal: Send + 'static;
+    /// What an answer tells of the state besides the facts.
+    type Seen: Send + 'static;
+
+    fn evolve(&mut self, at: Time, fact: &Self::Fact);
+
+    /// What time alone brought about, and what the command did; both are taken in already.
+    fn execute(
+        &mut self,
+        command: &Self::Command,
+        now: Time,
+    ) -> (Vec<Self::Fact>, Result<Vec<Self::Fact>, Self::Refusal>);
+
+    /// What time alone brings about.
+    fn settle(&mut self, _now: Time) -> Vec<Self::Fact> {
+        vec![]
+    }
+
+    fn see(&self, command: &Self::Command) -> Self::Seen;
+}
+
+impl Decider for Inventory {
+    type Command = inventory::Command;
+    type Fact = inventory::Fact;
+    type Refusal = inventory::Refusal;
+    type Seen = Seen;
+
+    fn evolve(&mut self, at: Time, fact: &Self::Fact) {
+        Self::evolve(self, at, fact);
+    }
+
+    fn execute(
+        &mut self,
+        command: &Self::Command,
+        now: Time,
+    ) -> (Vec<Self::Fact>, Result<Vec<Self::Fact>, Self::Refusal>) {
+        let executed = Self::execute(self, command, now);
+        (executed.settled, executed.decided)
+    }
+
+    fn settle(&mut self, now: Time) -> Vec<Self::Fact> {
+        Self::settle(self, now)
+    }
+
+    fn see(&self, command: &Self::Command) -> Seen {
+        use inventory::Command as C;
+        let booking = match command {
+            C::StartPayment { booking, .. }
+            | C::SettlePayment { booking, .. }
+            | C::Cancel { booking, .. } => self.booking(*booking),
+            _ => None,
+        };
+        // A key is remembered for the person whose booking it is, also when an admin acts.
+        let owner = booking.as_ref().map(|booking| booking.user);
+        let (user, request): (Option<UserId>, _) = match command {
+            C::Reserve { user, request, .. }
+            | C::JoinWaitlist { user, request, .. }
+            | C::LeaveWaitlist { user, request } => (Some(*user), request.as_ref()),
+            C::StartPayment { request, .. } | C::Cancel { request, .. } => {
+                (owner, request.as_ref())
+            }
+            _ => (None, None),
+        };
+        let done_at = user.zip(request).and_then(|(user, request)| self.done_at(user, request));
+        Seen { booking, done_at, waiting: self.waiting() }
+    }
+}
+
+/// What an answer tells of an inventory besides the facts.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Seen {
+    /// The booking the command was about, right after it.
+    pub(crate) booking: Option<BookingSnapshot>,
+    /// Revision of the fact that carried the request out.
+    pub(crate) done_at: Option<u64>,
+    /// How many people wait.
+    pub(crate) waiting: u32,
+}
+
+/// An aggregate without batching: executing is deciding, seeing is a copy.
+macro_rules! plain {
+    ($aggregate:ty) => {
+        impl Decider for $aggregate {
+            type Command = <$aggregate as Aggregate>::Command;
+            type Fact = <$aggregate as Aggregate>::Fact;
+            type Refusal = <$aggregate as Aggregate>::Refusal;
+            type Seen = $aggregate;
+
+            fn evolve(&mut self, at: Time, fact: &Self::Fact) {
+                Aggregate::evolve(self, at, fact);
+            }
+
+            fn execute(
+                &mut self,
+                command: &Self::Command,
+                now: Time,
+            ) -> (Vec<Self::Fact>, Result<Vec<Self::Fact>, Self::Refusal>) {
+                let decided = self.decide(command, now);
+                for fact in decided.iter().flatten() {
+                    Aggregate::evolve(self, now, fact);
+                }
+                (vec![], decided)
+            }
+
+            fn see(&self, _command: &Self::Command) -> Self {
+                self.clone()
+            }
+        }
+    };
+}
+
+plain!(Venue);
+plain!(Event);
+
+/// A command with what its records say about where it came from.
+#[derive(Debug)]
+pub(crate) struct Job<C> {
+    pub(crate) command: C,
+    pub(crate) origin: Origin,
+}
+
+/// Where a command came from; becomes the metadata of its records.
+#[derive(Debug, Clone)]
+pub(crate) struct Origin {
+    /// Names the command; its records' ids are derived from it, so that it is never done twice.
+    pub(crate) id: Uuid,
+    /// The request id that the client saw.
+    pub(crate) correlation: Option<String>,
+    /// W3C trace context of the request.
+    pub(crate) trace: Option<String>,
+    /// Who asked; nobody for what the system does by itself.
+    pub(crate) actor: Option<UserId>,
+}
+
+impl Origin {
+    /// A command of the system itself.
+    pub(crate) fn system() -> Self {
+        let id = Uuid::from_u128(infra::ids::random_u128());
+        Self { id, correlation: None, trace: None, actor: None }
+    }
+}
+
+/// A command that was carried out, durably, now or before.
+#[derive(Debug, Clone)]
+pub(crate) struct Done<F, S> {
+    /// What it brought about, in order; none if nothing was to be done, or it was done before.
+    pub(crate) facts: Vec<F>,
+    /// When it was decided.
+    pub(crate) at: Time,
+    /// Position of its last fact, or of the stream's last record known.
+    pub(crate) position: Position,
+    /// What the state looked like right after it.
+    pub(crate) seen: S,
+}
+
+/// Why a command was not carried out.
+#[derive(Debug)]
+pub(crate) enum Failure<R> {
+    /// The domain says no.
+    Refused(R),
+    /// Too many commands wait already. Nothing was done.
+    Overloaded,
+    /// The log cannot be read or written. Nothing was acknowledged; asking again is safe with the
+    /// same `Idempotency-Key`.
+    Unavailable,
+}
+
+pub(crate) type Outcome<D> =
+    Result<Done<<D as Decider>::Fact, <D as Decider>::Seen>, Failure<<D as Decider>::Refusal>>;

@@ -1,0 +1,13 @@
+//! The command runtime: who decides, and how a decision becomes durable.
+
+mod decider;
+mod inventories;
+mod unit;
+mod wake;
+mod writer;
+
+pub(crate) use decider::{Decider, Done, Failure, Job, Origin, Outcome, Seen};
+pub(crate) use inventories::Inventories;
+pub(crate) use unit::Unit;
+pub(crate) use wake::WakeList;
+pub(crate) use writer::Surroundings;

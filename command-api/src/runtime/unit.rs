@@ -1,0 +1,303 @@
+//! The one loop that loads, decides, appends and retries. Nothing else in the program retries a
+//! decision.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use domain::{StoredFact, Time};
+use infra::clock::Clock;
+use infra::log::{AppendError, Appended, Expected, Log, Metadata, NewRecord, Position, Record};
+use uuid::Uuid;
+
+use super::decider::{Decider, Done, Failure, Job, Origin, Outcome};
+
+/// How many records are read at a time when a state is loaded.
+const PAGE: usize = 10_000;
+
+/// How often other writers may be first before the client is told to come again.
+const MOST_CONFLICTS: u32 = 50;
+
+/// One aggregate: its stream, its state, and where in the log that state is.
+pub(crate) struct Unit<D> {
+    log: Arc<dyn Log>,
+    clock: Arc<dyn Clock>,
+    stream: String,
+    /// `None` before the first load, and after an append that failed: then the state was ahead of
+    /// the log and is read again.
+    state: Option<D>,
+    /// How many records the state has taken in.
+    records: u64,
+    /// Position of the stream's last record.
+    position: Position,
+    /// Time of the stream's last record. Decisions never go back behind it, whatever the clock does.
+    at: Time,
+}
+
+/// Records of this program's own commands found when the state was read again.
+type Found<F> = HashMap<Uuid, (F, Time, Position)>;
+
+/// An append in the making: records, and which of them belong to which job.
+struct Draft<D: Decider> {
+    records: Vec<NewRecord>,
+    outcomes: Vec<Pending<D>>,
+}
+
+/// What will be answered once the records are durable.
+enum Pending<D: Decider> {
+    /// Its last record is the n-th of the append; `None` if it has no record.
+    Decided { facts: Vec<D::Fact>, last: Option<usize>, seen: D::Seen },
+    /// It was appended before, though the answer was lost.
+    Recovered { facts: Vec<D::Fact>, at: Time, position: Position, seen: D::Seen },
+    Refused(D::Refusal),
+}
+
+impl<D: Decider> Unit<D> {
+    pub(crate) fn new(log: Arc<dyn Log>, clock: Arc<dyn Clock>, stream: String) -> Self {
+        let (records, position, at) = (0, Position::default(), Time::default());
+        Self { log, clock, stream, state: None, records, position, at }
+    }
+
+    /// The state, if it is loaded.
+    pub(crate) fn state(&self) -> Option<&D> {
+        self.state.as_ref()
+    }
+
+    /// Whether the stream has a record.
+    pub(crate) fn exists(&self) -> bool {
+        self.records > 0
+    }
+
+    /// Executes `jobs` one after the other on the state as changed by those before, appends all
+    /// their facts in one call, and answers each. Without jobs it does what is due by now.
+    /// `before_append` sees the state that is about to become durable.
+    pub(crate) async fn process(
+        &mut self,
+        jobs: &[Job<D::Command>],
+        mut before_append: impl FnMut(&D) + Send,
+    ) -> Vec<Outcome<D>> {
+        let mut found = Found::new();
+        let mut looked_for: Vec<Uuid> = vec![];
+        for _ in 0..MOST_CONFLICTS {
+            let Ok(now) = self.load(&looked_for, &mut found).await else {
+                return self.give_up(jobs);
+            };
+            let draft = self.draft(jobs, now, &found);
+            if let Some(state) = &self.state {
+                before_append(state);
+            }
+            if draft.records.is_empty() {
+                return self.answer(draft.outcomes, now, None);
+            }
+            let expected = match self.records - draft.records.len() as u64 {
+                0 => Expected::NoStream,
+                records => Expected::Revision(records - 1),
+            };
+            let count = draft.records.len();
+            match self.log.append(&self.stream, expected, draft.records).await {
+                Ok(appended) => {
+                    self.position = appended.position;
+                    self.at = now;
+                    return self.answer(draft.outcomes, now, Some((appended, count)));
+                }
+                Err(AppendError::WrongRevision { actual }) => {
+                    tracing::debug!(stream = self.stream, ?actual, "another writer was first");
+                }
+                Err(AppendError::OutcomeUnknown(source)) => {
+                    let error: &dyn std::error::Error = &*source;
+                    tracing::warn!(stream = self.stream, error, "outcome of an append is unknown");
+                }
+                Err(AppendError::Unavailable(source)) => {
+                    let error: &dyn std::error::Error = &*source;
+                    tracing::error!(stream = self.stream, error, "the log cannot be written");
+                    return self.give_up(jobs);
+                }
+            }
+            self.state = None;
+            looked_for = jobs.iter().map(|job| job.origin.id).collect();
+        }
+        self.give_up(jobs)
+    }
+
+    /// Forgets the state, which may be ahead of the log, and tells everybody to come again.
+    fn give_up(&mut self, jobs: &[Job<D::Command>]) -> Vec<Outcome<D>> {
+        self.state = None;
+        jobs.iter().map(|_| Err(Failure::Unavailable)).collect()
+    }
+
+    /// Reads the stream unless the state is there, and looks for records of these commands in it.
+    /// Returns the time to decide at.
+    async fn load(
+        &mut self,
+        looked_for: &[Uuid],
+        found: &mut Found<D::Fact>,
+    ) -> Result<Time, ()> {
+        if self.state.is_none() {
+            self.read(looked_for, found).await.map_err(|error| {
+                let error: &dyn std::error::Error = &*error;
+                tracing::error!(stream = self.stream, error, "an aggregate cannot be loaded");
+            })?;
+        }
+        Ok(self.clock.now().max(self.at))
+    }
+
+    async fn read(
+        &mut self,
+        looked_for: &[Uuid],
+        found: &mut Found<D::Fact>,
+    ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        let mut state = D::default();
+        let (mut records, mut position, mut at) = (0, Position::default(), Time::default());
+        let mut page = self.log.read_stream(&self.stream, 0, PAGE).await?;
+        while let Some(last) = page.last() {
+            (records, position, at) = (last.revision + 1, last.position, last.at);
+            let whole = page.len() == PAGE;
+            // The next page is read while this one is decoded.
+            let next = async {
+                if whole { self.log.read_stream(&self.stream, records, PAGE).await } else { Ok(vec![]) }
+            };
+            let wanted = looked_for.to_vec();
+            let folded = tokio::task::spawn_blocking(move || fold(state, &page, &wanted));
+            let (next, folded) = tokio::join!(next, folded);
+            let (folded, mine) = folded??;
+            state = folded;
+            found.extend(mine);
+            page = next?;
+        }
+        (self.state, self.records, self.position, self.at) = (Some(state), records, position, at);
+        Ok(())
+    }
+
+    fn draft(&mut self, jobs: &[Job<D::Command>], now: Time, found: &Found<D::Fact>) -> Draft<D> {
+        let mut draft = Draft { records: vec![], outcomes: Vec::with_capacity(jobs.len()) };
+        let Some(state) = &mut self.state else { return draft };
+        let system = Origin::system();
+        let mut own = Recorder::new(&system, now);
+        for job in jobs {
+            if let Some(recovered) = recover(state, job, found) {
+                draft.outcomes.push(recovered);
+                continue;
+            }
+            let (settled, decided) = state.execute(&job.command, now);
+            draft.records.extend(settled.iter().map(|fact| own.record(fact)));
+            draft.outcomes.push(match decided {
+                Ok(facts) => {
+                    if !facts.is_empty() {
+                        let mut recorder = Recorder::new(&job.origin, now);
+                        draft.records.extend(facts.iter().map(|fact| recorder.record(fact)));
+                    }
+                    let last = (!facts.is_empty()).then(|| draft.records.len() - 1);
+                    Pending::Decided { facts, last, seen: state.see(&job.command) }
+                }
+                Err(refusal) => Pending::Refused(refusal),
+            });
+        }
+        let settled = state.settle(now);
+        draft.records.extend(settled.iter().map(|fact| own.record(fact)));
+        self.records += draft.records.len() as u64;
+        draft
+    }
+
+    fn answer(
+        &self,
+        outcomes: Vec<Pending<D>>,
+        now: Time,
+        appended: Option<(Appended, usize)>,
+    ) -> Vec<Outcome<D>> {
+        let place = |last: Option<usize>| match (last, appended) {
+            (Some(last), Some((appended, count))) if appended.contiguous => {
+                Position(appended.position.0 - (count - 1 - last) as u64)
+            }
+            _ => self.position,
+        };
+        let answer = |pending| match pending {
+            Pending::Decided { facts, last, seen } => {
+                Ok(Done { facts, at: now, position: place(last), seen })
+            }
+            Pending::Recovered { facts, at, position, seen } => {
+                Ok(Done { facts, at, position, seen })
+            }
+            Pending::Refused(refusal) => Err(Failure::Refused(refusal)),
+        };
+        outcomes.into_iter().map(answer).collect()
+    }
+}
+
+type Folded<D> = (D, Vec<(Uuid, (<D as Decider>::Fact, Time, Position))>);
+
+/// Takes a page of records in, and picks those whose ids belong to the commands looked for.
+fn fold<D: Decider>(
+    mut state: D,
+    page: &[Record],
+    looked_for: &[Uuid],
+) -> Result<Folded<D>, domain::FactError> {
+    let mut mine = vec![];
+    for record in page {
+        let fact = D::Fact::decode(&record.kind, record.version, &record.data)?;
+        state.evolve(record.at, &fact);
+        if looked_for.iter().any(|id| is_of(record.id, *id)) {
+            mine.push((record.id, (fact, record.at, record.position)));
+        }
+    }
+    Ok((state, mine))
+}
+
+/// How many records one command can have at most. Ids of records are the command's plus an index.
+const RECORDS_OF_A_COMMAND: u128 = 16;
+
+fn record_id(command: Uuid, index: u128) -> Uuid {
+    Uuid::from_u128(command.as_u128().wrapping_add(index))
+}
+
+fn is_of(record: Uuid, command: Uuid) -> bool {
+    record.as_u128().wrapping_sub(command.as_u128()) < RECORDS_OF_A_COMMAND
+}
+
+/// The outcome of a job whose records were found in the log.
+fn recover<D: Decider>(
+    state: &D,
+    job: &Job<D::Command>,
+    found: &Found<D::Fact>,
+) -> Option<Pending<D>> {
+    let records: Vec<_> = (0..RECORDS_OF_A_COMMAND)
+        .map_while(|index| found.get(&record_id(job.origin.id, index)))
+        .collect();
+    let (_, at, position) = *records.last()?;
+    let facts = records.iter().map(|(fact, _, _)| fact.clone()).collect();
+    Some(Pending::Recovered { facts, at, position, seen: state.see(&job.command) })
+}
+
+/// Makes the records of one command.
+struct Recorder<'a> {
+    origin: &'a Origin,
+    metadata: String,
+    now: Time,
+    count: u128,
+}
+
+impl<'a> Recorder<'a> {
+    fn new(origin: &'a Origin, now: Time) -> Self {
+        let metadata = Metadata {
+            command: origin.id,
+            correlation: origin.correlation.clone(),
+            causation: None,
+            trace: origin.trace.clone(),
+            actor: origin.actor,
+        };
+        let metadata = serde_json::to_string(&metadata).unwrap_or_default();
+        Self { origin, metadata, now, count: 0 }
+    }
+
+    fn record(&mut self, fact: &impl StoredFact) -> NewRecord {
+        let id = record_id(self.origin.id, self.count);
+        self.count += 1;
+        NewRecord {
+            id,
+            kind: fact.kind(),
+            version: fact.version(),
+            at: self.now,
+            metadata: self.metadata.clone(),
+            data: Bytes::from(fact.encode()),
+        }
+    }
+}

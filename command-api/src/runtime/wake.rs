@@ -1,0 +1,170 @@
+//! Which inventories have something due, and when: so that no hold outlives its deadline because
+//! nobody touched its event, or because the process restarted (BK-4).
+//!
+//! A cache of the log. It is written to a file every few seconds with the position it has followed
+//! to; after a restart it goes on from there, and without the file from the beginning.
+
+use std::collections::HashMap;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use domain::{EventId, Time};
+use infra::log::Position;
+use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
+use tokio::sync::Notify;
+
+/// The list. Moments may be early, never late.
+pub(crate) struct WakeList {
+    file: PathBuf,
+    state: Mutex<State>,
+    changed: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    due: HashMap<EventId, Time>,
+    followed: Position,
+    /// Changed since it was written to the file.
+    unsaved: bool,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Stored {
+    followed: Position,
+    due: HashMap<EventId, Time>,
+}
+
+impl WakeList {
+    /// Reads the list back; a missing or damaged file means to follow the log from its beginning.
+    pub(crate) fn load(file: &Path, head: Position) -> Self {
+        let stored = std::fs::read(file).ok().and_then(|bytes| {
+            let stored: Result<Stored, _> = serde_json::from_slice(&bytes);
+            stored
+                .inspect_err(|error| {
+                    tracing::warn!(%error, "the wake list is damaged; it is built from the log again");
+                })
+                .ok()
+        });
+        // A list that is ahead of the log belongs to another log.
+        let stored = stored.filter(|stored| stored.followed <= head);
+        let state = stored.map_or_else(State::default, |stored| State {
+            due: stored.due,
+            followed: stored.followed,
+            unsaved: false,
+        });
+        Self { file: file.to_owned(), state: Mutex::new(state), changed: Notify::new() }
+    }
+
+    /// How far the log has been followed.
+    pub(crate) fn followed(&self) -> Position {
+        self.state.lock().followed
+    }
+
+    pub(crate) fn follow_to(&self, position: Position) {
+        let mut state = self.state.lock();
+        state.followed = position;
+        state.unsaved = true;
+    }
+
+    /// The inventory is due then, and not before; or not at all.
+    pub(crate) fn set(&self, event: EventId, due: Option<Time>) {
+        let mut state = self.state.lock();
+        state.unsaved = true;
+        match due {
+            Some(due) => {
+                if state.due.insert(event, due).is_none_or(|before| due < before) {
+                    self.changed.notify_one();
+                }
+            }
+            None => {
+                state.due.remove(&event);
+            }
+        }
+    }
+
+    /// The inventory is due then, or before.
+    pub(crate) fn at_latest(&self, event: EventId, due: Time) {
+        let mut state = self.state.lock();
+        let before = state.due.get(&event).copied();
+        if before.is_none_or(|before| due < before) {
+            state.due.insert(event, due);
+            state.unsaved = true;
+            self.changed.notify_one();
+        }
+    }
+
+    /// The inventories due by `now`, and when the next one is. They stay on the list until their
+    /// writers say what is due next.
+    pub(crate) fn due(&self, now: Time) -> (Vec<EventId>, Option<Time>) {
+        let state = self.state.lock();
+        let is_due = |(event, due): (&EventId, &Time)| (*due <= now).then_some(*event);
+        let events = state.due.iter().filter_map(is_due).collect();
+        (events, state.due.values().filter(|due| **due > now).min().copied())
+    }
+
+    /// Waits until something may be due earlier than was said.
+    pub(crate) async fn changed(&self) {
+        self.changed.notified().await;
+    }
+
+    /// Writes the list to its file, whole or not at all.
+    ///
+    /// # Errors
+    /// The file cannot be written; the list before it stays, and is right, only older.
+    pub(crate) fn save(&self) -> io::Result<()> {
+        let stored = {
+            let mut state = self.state.lock();
+            if !std::mem::take(&mut state.unsaved) {
+                return Ok(());
+            }
+            Stored { followed: state.followed, due: state.due.clone() }
+        };
+        let bytes = serde_json::to_vec(&stored).map_err(io::Error::other)?;
+        let beside = self.file.with_extension("new");
+        std::fs::write(&beside, bytes)?;
+        std::fs::rename(&beside, &self.file)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EVENT: EventId = EventId::from_u128(7);
+
+    fn at(s: u64) -> Time {
+        Time::default().plus_s(s)
+    }
+
+    #[test]
+    fn the_list_survives_a_restart_but_not_another_log() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("wake.json");
+        let list = WakeList::load(&file, Position(0));
+        list.at_latest(EVENT, at(9));
+        list.at_latest(EVENT, at(5));
+        list.at_latest(EVENT, at(7));
+        list.follow_to(Position(3));
+        list.save().unwrap();
+        let again = WakeList::load(&file, Position(3));
+        assert_eq!(again.followed(), Position(3));
+        assert_eq!(again.due(at(5)), (vec![EVENT], None));
+        assert_eq!(again.due(at(4)), (vec![], Some(at(5))));
+        let foreign = WakeList::load(&file, Position(2));
+        assert_eq!((foreign.followed(), foreign.due(at(9))), (Position(0), (vec![], None)));
+        std::fs::write(&file, b"{").unwrap();
+        assert_eq!(WakeList::load(&file, Position(3)).followed(), Position(0));
+    }
+
+    #[test]
+    fn a_writer_knows_better_than_the_list() {
+        let folder = tempfile::tempdir().unwrap();
+        let list = WakeList::load(&folder.path().join("wake.json"), Position(0));
+        list.at_latest(EVENT, at(5));
+        list.set(EVENT, Some(at(9)));
+        assert_eq!(list.due(at(6)), (vec![], Some(at(9))));
+        list.set(EVENT, None);
+        assert_eq!(list.due(at(99)), (vec![], None));
+    }
+}
