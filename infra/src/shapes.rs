@@ -44,6 +44,9 @@ pub struct Booking {
     /// What happened to it; reserve answers without.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub history: Option<Vec<HistoryEntry>>,
+    /// Where in the log the command is; only in the answer to a command.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub position: Option<u64>,
 }
 
 /// Where a booking stands.
@@ -177,8 +180,7 @@ pub struct WaitlistEntry {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
     pub expires_at: Option<Time>,
-    /// How long it may take until an offer; absent while nothing is known.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// How long it may take until an offer; null while nothing is known.
     pub estimated_wait_seconds: Option<u64>,
 }
 

@@ -63,6 +63,12 @@ impl<D: Decider> Unit<D> {
         self.state.as_ref()
     }
 
+    /// The state as the log has it now, without deciding anything.
+    pub(crate) async fn look(&mut self) -> Result<&D, ()> {
+        self.load(&[], &mut Found::new()).await?;
+        self.state.as_ref().ok_or(())
+    }
+
     /// Whether the stream has a record.
     pub(crate) fn exists(&self) -> bool {
         self.records > 0

@@ -309,8 +309,9 @@ impl Inventory {
             None => (0u16..).take(self.stock.tiers.len()).collect(),
         };
         self.check_wait(plan, user, &tiers, quantity, now)?;
-        let request = request.cloned();
-        Ok(vec![WaitlistJoined { waitlist, event, user, tier, quantity, request }.into()])
+        let (position, request) = (self.waitlist.waiting() + 1, request.cloned());
+        let joined = WaitlistJoined { waitlist, event, user, tier, quantity, position, request };
+        Ok(vec![joined.into()])
     }
 
     /// Waiting makes sense: some tier on sale could serve it one day, none can now (WL-1).
@@ -395,7 +396,8 @@ impl Inventory {
 
     fn check_plan(&self, plan: &Plan) -> Result<(), Refusal> {
         for tier in &plan.tiers {
-            let requested = tier.stock.capacity();
+            // Seats of a published tier never change: only places can become fewer.
+            let TierStock::Counted { capacity: requested, .. } = tier.stock else { continue };
             let Some((_, state)) = self.stock.tier(tier.tier) else { continue };
             let (sold, held) = (state.sold, state.held);
             if requested < sold + held {

@@ -308,6 +308,8 @@ pub struct WaitlistJoined {
     pub tier: Option<TierId>,
     /// For how many tickets.
     pub quantity: u32,
+    /// How many wait from now on, this person included.
+    pub position: u32,
     /// The command's key, if the client gave one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request: Option<Request>,
