@@ -17,12 +17,12 @@ fn load(connections: usize, pace: Pace) -> Load {
 }
 
 fn put(router: Router, load: Load, body: &str) -> Result<Outcome, LoadError> {
-    let runtime = Runtime::new().unwrap();
+    let runtime = Runtime::new().expect("threads");
     let expected = Expected { status: 200, begins: "{\"event_id\"" };
     let requests = Requests::post("/r", &["t".to_owned()], &[body.to_owned()], 0, expected);
-    let server = Server::start(&runtime, router).unwrap();
+    let server = Server::start(&runtime, router).expect("a free port");
     let outcome = load.run(server.address, &Arc::new(requests));
-    server.stop(&runtime).unwrap();
+    server.stop(&runtime).expect("it was serving");
     outcome
 }
 
