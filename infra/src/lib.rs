@@ -2,6 +2,7 @@
 
 pub mod auth;
 pub mod clock;
+pub mod data_folder;
 pub mod http;
 pub mod ids;
 pub mod log;

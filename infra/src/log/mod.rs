@@ -4,6 +4,8 @@
 //! order all records of the log.
 
 pub mod chain;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 pub mod embedded;
 
 use std::fmt;

@@ -8,6 +8,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 use uuid::Uuid;
 
 use super::error::{OpenError, StorageError};
+use crate::ids;
 
 const SCHEMA: &str = include_str!("schema.sql");
 
@@ -177,7 +178,7 @@ fn create(connection: &mut Connection) -> Result<(), StorageError> {
     if pragma(&transaction, "application_id")? == 0 {
         transaction.execute_batch(SCHEMA)?;
         transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
-        let random: [u8; 16] = transaction.query_row("SELECT randomblob(16)", [], |r| r.get(0))?;
+        let random = ids::random_u128().to_ne_bytes();
         let identity = uuid::Builder::from_random_bytes(random).into_uuid().to_string();
         transaction.execute(
             "INSERT INTO log (only, format, identity) VALUES (1, ?1, ?2)",

@@ -1,0 +1,317 @@
+//! The folder that holds everything a server keeps, and who serves it.
+
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::io::{self, Read, Seek, Write};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// Names the folder as ours, for people too.
+const MARKER: &str = "evently.json";
+const WHAT: &str = "data folder of Evently";
+const FORMAT: u32 = 1;
+
+/// Who serves the folder holds a lock on this file.
+const LOCK: &str = "serve.lock";
+
+/// Who only looks whether the folder is served holds the lock for an instant, and one who starts to
+/// serve writes who it is an instant after it has the lock.
+const INSTANTS: u32 = 40;
+const INSTANT: Duration = Duration::from_millis(5);
+
+/// A folder that was found to be ours.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DataFolder {
+    path: PathBuf,
+}
+
+/// The folder cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum DataFolderError {
+    /// There is none, and none was to be made.
+    #[error(
+        "there is no data folder at {}: start the server on it once, or name another with --data",
+        .0.display()
+    )]
+    Missing(PathBuf),
+    /// Other files are in it, or it is a file.
+    #[error(
+        "{} has files in it that are not Evently's: name an empty folder, a new one, \
+         or one that Evently made, with --data",
+        .0.display()
+    )]
+    Foreign(PathBuf),
+    /// A later version of the program made it.
+    #[error(
+        "the data folder {} has format {found}, this program knows formats up to {FORMAT}: \
+         use the version of Evently that made it, or a later one",
+        path.display()
+    )]
+    Newer {
+        /// The folder.
+        path: PathBuf,
+        /// Its format.
+        found: u32,
+    },
+    /// The operating system refuses.
+    #[error(
+        "the data folder {} cannot be used: see that its owner runs this program, \
+         and that the disk has space",
+        path.display()
+    )]
+    Unreachable {
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// Only one server at a time.
+    #[error("{running} already serves the data folder {}: stop it, or name another with --data",
+        path.display())]
+    Served {
+        /// The folder.
+        path: PathBuf,
+        /// The server that has it.
+        running: Running,
+    },
+}
+
+/// A server that runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Running {
+    /// Its process.
+    pub pid: u32,
+    /// Where it listens; absent while it starts.
+    pub address: Option<SocketAddr>,
+}
+
+impl std::fmt::Display for Running {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.address {
+            Some(address) => write!(f, "a server (process {}, at {address})", self.pid),
+            None => write!(f, "a server that starts (process {})", self.pid),
+        }
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct Marker {
+    what: String,
+    format: u32,
+}
+
+impl DataFolder {
+    /// Opens the folder at `path`; made if there is none, taken if it is empty.
+    ///
+    /// # Errors
+    /// It is not ours, or cannot be used.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, DataFolderError> {
+        let folder = Self { path: path.as_ref().to_owned() };
+        make_private(&folder.path).map_err(|e| folder.unreachable(e))?;
+        if !folder.is_marked()? {
+            folder.mark()?;
+        }
+        Ok(folder)
+    }
+
+    /// Opens the folder at `path` without making or changing anything.
+    ///
+    /// # Errors
+    /// It is not there, not ours, or cannot be read.
+    pub fn open_existing(path: impl AsRef<Path>) -> Result<Self, DataFolderError> {
+        let folder = Self { path: path.as_ref().to_owned() };
+        if folder.is_marked()? { Ok(folder) } else { Err(DataFolderError::Missing(folder.path)) }
+    }
+
+    /// The folder itself: the key pair lies in it.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The log.
+    pub fn log(&self) -> PathBuf {
+        self.path.join("log.sqlite")
+    }
+
+    /// What the database of the views keeps when it runs inside the process. Can be deleted while no
+    /// server runs: it is filled again from the log.
+    pub fn views(&self) -> PathBuf {
+        self.path.join("views")
+    }
+
+    /// Which inventory has something due when. Can be deleted while no server runs.
+    pub fn wake_list(&self) -> PathBuf {
+        self.path.join("wake.json")
+    }
+
+    /// The ledger of the mock payment provider.
+    pub fn mock_payments(&self) -> PathBuf {
+        self.path.join("mock-payments.sqlite")
+    }
+
+    /// Takes the folder for this process until the answer is dropped or the process ends, however
+    /// it ends.
+    ///
+    /// # Errors
+    /// Another process serves it.
+    pub fn serve(&self) -> Result<Serving, DataFolderError> {
+        let file = self.lock_file(true).map_err(|e| self.unreachable(e))?;
+        for instant in 1.. {
+            match file.try_lock() {
+                Ok(()) => break,
+                Err(TryLockError::WouldBlock) => {}
+                Err(TryLockError::Error(error)) => return Err(self.unreachable(error)),
+            }
+            if instant >= INSTANTS
+                && let Some(running) = self.running()?
+            {
+                return Err(DataFolderError::Served { path: self.path.clone(), running });
+            }
+            std::thread::park_timeout(INSTANT);
+        }
+        let mut serving = Serving { file, folder: self.clone() };
+        serving.say(None)?;
+        Ok(serving)
+    }
+
+    /// Who serves the folder now.
+    ///
+    /// # Errors
+    /// The folder cannot be read.
+    pub fn running(&self) -> Result<Option<Running>, DataFolderError> {
+        let mut file = match self.lock_file(false) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            opened => opened.map_err(|e| self.unreachable(e))?,
+        };
+        for _ in 0..INSTANTS {
+            match file.try_lock_shared() {
+                Ok(()) => return Ok(None),
+                Err(TryLockError::WouldBlock) => {}
+                Err(TryLockError::Error(error)) => return Err(self.unreachable(error)),
+            }
+            let mut text = Vec::new();
+            file.rewind()
+                .and_then(|()| file.read_to_end(&mut text))
+                .map_err(|e| self.unreachable(e))?;
+            if let Ok(running) = serde_json::from_slice(&text) {
+                return Ok(Some(running));
+            }
+            std::thread::park_timeout(INSTANT);
+        }
+        let source = io::Error::new(io::ErrorKind::InvalidData, "serve.lock names no process");
+        Err(self.unreachable(source))
+    }
+
+    fn lock_file(&self, make: bool) -> io::Result<File> {
+        let mut options = OpenOptions::new();
+        options.read(true).write(make).create(make).truncate(false);
+        options.open(self.path.join(LOCK))
+    }
+
+    fn is_marked(&self) -> Result<bool, DataFolderError> {
+        let text = match fs::read(self.path.join(MARKER)) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return if self.is_empty()? { Ok(false) } else { Err(self.foreign()) };
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
+                return Err(self.foreign());
+            }
+            Err(error) => return Err(self.unreachable(error)),
+        };
+        match serde_json::from_slice::<Marker>(&text) {
+            Ok(marker) if marker.what != WHAT => Err(self.foreign()),
+            Ok(Marker { format, .. }) if format > FORMAT => {
+                Err(DataFolderError::Newer { path: self.path.clone(), found: format })
+            }
+            Ok(_) => Ok(true),
+            Err(_) => Err(self.foreign()),
+        }
+    }
+
+    /// Whether nothing is in it, or what a file system puts into its root, or what a crash left of
+    /// marking it.
+    fn is_empty(&self) -> Result<bool, DataFolderError> {
+        let ignored = ["lost+found".to_owned(), unfinished()];
+        let entries = match fs::read_dir(&self.path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(true),
+            entries => entries.map_err(|e| self.unreachable(e))?,
+        };
+        for entry in entries {
+            let name = entry.map_err(|e| self.unreachable(e))?.file_name();
+            if !ignored.iter().any(|ignored| name == ignored.as_str()) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    fn mark(&self) -> Result<(), DataFolderError> {
+        let marker = Marker { what: WHAT.to_owned(), format: FORMAT };
+        let unfinished = self.path.join(unfinished());
+        let write = || {
+            let mut file = File::create(&unfinished)?;
+            serde_json::to_writer(&mut file, &marker)?;
+            file.sync_all()?;
+            fs::rename(&unfinished, self.path.join(MARKER))?;
+            File::open(&self.path)?.sync_all()
+        };
+        write().map_err(|e| self.unreachable(e))
+    }
+
+    fn foreign(&self) -> DataFolderError {
+        DataFolderError::Foreign(self.path.clone())
+    }
+
+    fn unreachable(&self, source: io::Error) -> DataFolderError {
+        DataFolderError::Unreachable { path: self.path.clone(), source }
+    }
+}
+
+/// This process serves the folder. Nobody else does until this is dropped.
+#[derive(Debug)]
+pub struct Serving {
+    file: File,
+    folder: DataFolder,
+}
+
+impl Serving {
+    /// Lets others know where this process listens.
+    ///
+    /// # Errors
+    /// It cannot be written down.
+    pub fn at(&mut self, address: SocketAddr) -> Result<(), DataFolderError> {
+        self.say(Some(address))
+    }
+
+    fn say(&mut self, address: Option<SocketAddr>) -> Result<(), DataFolderError> {
+        let running = Running { pid: std::process::id(), address };
+        let mut write = || {
+            let text = serde_json::to_vec(&running)?;
+            self.file.rewind()?;
+            self.file.write_all(&text)?;
+            self.file.set_len(text.len() as u64)
+        };
+        write().map_err(|e| self.folder.unreachable(e))
+    }
+}
+
+fn unfinished() -> String {
+    format!("{MARKER}.new")
+}
+
+/// Keys lie in the folder: only its owner may enter.
+fn make_private(path: &Path) -> io::Result<()> {
+    let mut builder = DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    match builder.create(path) {
+        // It is a file, which is found out next.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        outcome => outcome,
+    }
+}
