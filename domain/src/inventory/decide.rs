@@ -167,9 +167,10 @@ impl Inventory {
             let confirmed = self.confirm(id, booking, &booking.places, None, request.cloned());
             return Ok(vec![confirmed.into()]);
         }
-        let amount_minor = booking.total_minor;
+        let (amount_minor, currency) = (booking.total_minor, self.currency());
         let request = request.cloned();
-        Ok(vec![PaymentStarted { booking: id, payment, amount_minor, request }.into()])
+        let started = PaymentStarted { booking: id, payment, amount_minor, currency, request };
+        Ok(vec![started.into()])
     }
 
     fn is_being_paid(&self, booking: &super::Booking) -> bool {
@@ -193,6 +194,7 @@ impl Inventory {
             tickets: tickets_of(id, &lines),
             lines,
             total_minor: booking.total_minor,
+            currency: self.currency(),
             waitlist: self.waitlist.entry(booking.waitlist).map(|entry| entry.id),
             request,
         }

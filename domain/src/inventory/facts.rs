@@ -154,6 +154,8 @@ pub struct PaymentStarted {
     pub payment: PaymentId,
     /// What is charged, in minor units.
     pub amount_minor: i64,
+    /// Currency of the amount.
+    pub currency: Currency,
     /// The command's key, if the client gave one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request: Option<Request>,
@@ -194,6 +196,8 @@ pub struct Confirmed {
     pub lines: Vec<Line>,
     /// What was paid, in minor units.
     pub total_minor: i64,
+    /// Currency of the amounts.
+    pub currency: Currency,
     /// One for each person.
     pub tickets: Vec<Ticket>,
     /// The place in the waitlist that this serves, if it was an offer.
