@@ -1,6 +1,6 @@
 //! What can be asked of an inventory, and why it says no.
 
-use super::{PaymentFailure, Plan, Wanted};
+use super::{PaymentFailure, Plan};
 use crate::{BookingId, EventId, PaymentId, Request, TierId, Time, UserId, WaitlistId};
 
 /// What can be asked of an inventory.
@@ -91,6 +91,30 @@ pub enum Command {
     },
     /// Do nothing but what time brings about.
     Settle,
+}
+
+/// What a buyer asks for (BK-1).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Wanted {
+    /// So many of a tier: places, or the next free seats.
+    Quantity {
+        /// Which tier.
+        tier: TierId,
+        /// Tickets.
+        quantity: u32,
+    },
+    /// These seats, by name.
+    Seats(Vec<String>),
+}
+
+impl Wanted {
+    /// How many tickets are asked for.
+    pub fn tickets(&self) -> u32 {
+        match self {
+            Self::Quantity { quantity, .. } => *quantity,
+            Self::Seats(names) => u32::try_from(names.len()).unwrap_or(u32::MAX),
+        }
+    }
 }
 
 /// What became of a charge.

@@ -2,102 +2,56 @@
 
 use std::cmp::Reverse;
 
-use super::bookings::{BookingStatus, Payment, PaymentStage};
+use super::bookings::{Booking, BookingStatus, PaymentStage};
+use super::stock::TierState;
 use super::waitlist::EntryStatus;
-use super::{Cancelled, CancelledBy, Expired, Fact, Inventory, Offered, WaitlistLeft};
-use crate::{BookingId, PaymentId, Time};
+use super::{Cancelled, CancelledBy, Expired, Fact, Inventory, Line, Offered, Plan, WaitlistLeft};
+use crate::request::Fingerprint;
+use crate::{BookingId, EventId, Request, Time, WaitlistId};
 
 /// How many bookings of a cancelled event are cancelled at a time, so that one append stays small.
-const CLOSE_AT_ONCE: usize = 2_000;
-
-/// How long a charge may be under way before the provider is asked what became of it. From then on
-/// "never heard of it" is a final answer.
-pub const CHARGE_PATIENCE_S: u64 = 30;
-
-/// How many refunds are asked for at a time; the next follow as these are settled.
-const REFUNDS_AT_ONCE: usize = 256;
-
-/// What is to be done now for a payment (PM-3).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PaymentStep {
-    /// Ask the provider what became of the charge.
-    AskProvider {
-        /// For which booking.
-        booking: BookingId,
-        /// Which payment.
-        payment: PaymentId,
-    },
-    /// Have the provider pay back what is owed.
-    Refund {
-        /// For which booking.
-        booking: BookingId,
-        /// Which payment.
-        payment: PaymentId,
-        /// How much, in minor units.
-        amount_minor: i64,
-        /// Of what.
-        currency: crate::Currency,
-    },
-}
+pub(super) const CLOSE_AT_ONCE: usize = 2_000;
 
 impl Inventory {
-    /// What is due at `now`: dead holds expire (BK-4), a cancelled event's bookings are cancelled,
-    /// returned places go to the waitlist (WL-2). The facts are taken in.
+    /// What is due at `now`: dead holds expire (BK-4), returned places go to the waitlist (WL-2), a
+    /// cancelled event's bookings are cancelled, so many at a time. The facts are taken in.
     pub fn settle(&mut self, now: Time) -> Vec<Fact> {
+        let mut facts = self.settle_stock(now);
+        if self.closed {
+            self.cancel_some(now, &mut facts);
+        }
+        facts
+    }
+
+    /// What has to be settled before anything is decided.
+    pub(super) fn settle_stock(&mut self, now: Time) -> Vec<Fact> {
+        self.clock = self.clock.max(now);
         let mut facts = Vec::new();
         self.expire(now, &mut facts);
-        if self.closed {
-            self.cancel_all(now, &mut facts);
-        } else if self.waitlist.waiting() > 0 {
+        if !self.closed && self.waitlist.waiting() > 0 {
             self.offer(now, &mut facts);
         }
         facts
     }
 
-    /// When something is due next: a deadline, or the rest of a cancelled event. May be early,
-    /// never late.
+    /// When something is due next: a deadline, an offer to the waitlist, or the rest of a cancelled
+    /// event. A moment in the past means now. May be early, never late.
     pub fn next_due(&self) -> Option<Time> {
         if self.closed && self.closing < self.bookings.len() {
             return Some(Time::default());
         }
-        self.deadlines.peek().map(|Reverse((at, _))| *at)
+        let deadline = self.deadlines.peek().map(|Reverse((at, _))| *at);
+        deadline.into_iter().chain(self.offer_due()).min()
     }
 
-    /// What is to be done now for the payments that have not come to their end. Charges under way
-    /// are left alone for a while.
-    pub fn payment_steps(&self, now: Time) -> Vec<PaymentStep> {
-        let id = |payment: &Payment| Some(self.booking_id(self.bookings.get(payment.booking)?));
-        let asked = self.payments(&self.bookings.asked);
-        let asked = asked.take_while(|payment| patience(payment) <= now).filter_map(|payment| {
-            Some(PaymentStep::AskProvider { booking: id(payment)?, payment: payment.id })
-        });
-        let owed = self.payments(&self.bookings.owed).take(REFUNDS_AT_ONCE);
-        let currency = self.currency();
-        let owed = owed.filter_map(|payment| match payment.stage {
-            PaymentStage::RefundOwed(amount_minor) => {
-                let (booking, payment) = (id(payment)?, payment.id);
-                Some(PaymentStep::Refund { booking, payment, amount_minor, currency })
-            }
-            _ => None,
-        });
-        asked.chain(owed).collect()
-    }
-
-    /// When the next charge will have been under way for too long.
-    pub fn next_payment_due(&self, now: Time) -> Option<Time> {
-        self.payments(&self.bookings.asked).map(patience).find(|until| *until > now)
-    }
-
-    /// Whether a payment has not come to its end.
-    pub fn has_open_payments(&self) -> bool {
-        !self.bookings.asked.is_empty() || !self.bookings.owed.is_empty()
-    }
-
-    fn payments<'a>(
-        &'a self,
-        indexes: &'a std::collections::BTreeSet<u32>,
-    ) -> impl Iterator<Item = &'a Payment> {
-        indexes.iter().filter_map(|index| self.bookings.payment(*index))
+    /// When somebody who waits can be served with what is free: as soon as its sale is open.
+    fn offer_due(&self) -> Option<Time> {
+        let plan = self.plan.as_ref().filter(|_| self.waitlist.waiting() > 0)?;
+        let due = |(tier, ..): (&TierState, u16, u32)| {
+            let opens = tier.terms.sale_starts_at.unwrap_or_default().max(self.clock);
+            (opens < plan.starts_at && tier.on_sale(opens).is_ok()).then_some(opens)
+        };
+        self.servable(plan).filter_map(due).min()
     }
 
     fn expire(&mut self, now: Time, facts: &mut Vec<Fact>) {
@@ -121,19 +75,16 @@ impl Inventory {
         }
     }
 
-    fn cancel_all(&mut self, now: Time, facts: &mut Vec<Fact>) {
-        let before = facts.len();
-        while self.closing < self.bookings.len() && facts.len() - before < CLOSE_AT_ONCE {
+    fn cancel_some(&mut self, now: Time, facts: &mut Vec<Fact>) {
+        let most = facts.len() + CLOSE_AT_ONCE;
+        while self.closing < self.bookings.len() && facts.len() < most {
             let index = u32::try_from(self.closing).unwrap_or(u32::MAX);
             self.closing += 1;
-            let Some(booking) = self.bookings.get(index) else { continue };
-            let live = matches!(booking.status, BookingStatus::Held | BookingStatus::Confirmed);
-            if !live {
-                continue;
+            if self.bookings.get(index).is_some_and(Booking::is_live) {
+                let fact = Fact::from(self.cancelled(index, CancelledBy::Event, 100, None));
+                self.evolve(now, &fact);
+                facts.push(fact);
             }
-            let fact = Fact::from(self.cancelled(index, CancelledBy::Event, 100, None));
-            self.evolve(now, &fact);
-            facts.push(fact);
         }
     }
 
@@ -143,7 +94,7 @@ impl Inventory {
         index: u32,
         by: CancelledBy,
         percent: u8,
-        request: Option<crate::Request>,
+        request: Option<Request>,
     ) -> Cancelled {
         let booking = self.bookings.get(index).expect("the index was looked up before");
         let was_confirmed = booking.status == BookingStatus::Confirmed;
@@ -171,10 +122,6 @@ impl Inventory {
         }
     }
 
-    pub(super) fn currency(&self) -> crate::Currency {
-        self.plan.as_ref().map_or(crate::Currency::EUR, |plan| plan.currency)
-    }
-
     /// Gives free places to those who wait, in their order, until nobody can be served (WL-2).
     fn offer(&mut self, now: Time, facts: &mut Vec<Fact>) {
         let Some(plan) = &self.plan else { return };
@@ -184,7 +131,7 @@ impl Inventory {
         let expires_at = now.plus_s(u64::from(plan.offer_ttl_s));
         while let Some((tier, entry)) = self.next_offer(now) {
             let Some(entry) = self.waitlist.entry(entry) else { return };
-            let event = self.event.unwrap_or(crate::EventId::from_u128(0));
+            let event = self.event.unwrap_or(EventId::from_u128(0));
             if self.over_limit(entry.user, u32::from(entry.quantity)) {
                 // Bought elsewhere in the meantime: an offer would break BK-7.
                 let (waitlist, user) = (entry.id, entry.user);
@@ -197,9 +144,9 @@ impl Inventory {
             let lines = self.stock.lines(&places);
             let fact = Fact::from(Offered {
                 waitlist: entry.id,
-                booking: BookingId { event, number: offered_number(entry.id) },
+                booking: BookingId { event, number: self.offered_number(entry.id) },
                 user: entry.user,
-                total_minor: lines.iter().map(super::Line::amount_minor).sum(),
+                total_minor: lines.iter().map(Line::amount_minor).sum(),
                 lines,
                 currency: self.currency(),
                 expires_at,
@@ -211,21 +158,34 @@ impl Inventory {
 
     /// The tier with something to offer and the first in line who can be served by it.
     fn next_offer(&self, now: Time) -> Option<(u16, u32)> {
-        let tiers = self.stock.tiers.iter().zip(0u16..);
-        tiers
-            .filter(|(tier, _)| tier.available() > 0 && tier.on_sale(now).is_ok())
-            .filter_map(|(tier, index)| Some((index, self.waitlist.next(index, tier.available())?)))
+        self.servable(self.plan.as_ref()?)
+            .filter(|(tier, ..)| tier.on_sale(now).is_ok())
+            .map(|(_, index, entry)| (index, entry))
             .min_by_key(|(_, entry)| *entry)
     }
-}
 
-/// The number of the booking that serves an entry. Derived, so that deciding needs no randomness;
-/// an entry is served at most once, and its id is as unguessable as a random number.
-fn offered_number(waitlist: crate::WaitlistId) -> u64 {
-    crate::request::Fingerprint::of(&waitlist.as_u128().to_be_bytes()).0
-}
+    /// Each tier that has enough for somebody who waits, with the first of those. Nobody is offered
+    /// more than one booking can have (BK-7).
+    fn servable(&self, plan: &Plan) -> impl Iterator<Item = (&TierState, u16, u32)> {
+        let most = plan.max_per_booking;
+        let tiers = self.stock.tiers.iter().zip(0u16..);
+        tiers.filter(|(tier, _)| tier.available() > 0).filter_map(move |(tier, index)| {
+            let limit = tier.terms.max_per_booking.unwrap_or(most).min(most);
+            let entry = self.waitlist.next(index, tier.available().min(limit))?;
+            Some((tier, index, entry))
+        })
+    }
 
-/// When to ask what became of a charge that nobody reported on.
-fn patience(payment: &Payment) -> Time {
-    payment.started_at.plus_s(CHARGE_PATIENCE_S)
+    /// The number of the booking that serves an entry. Derived, so that deciding needs no
+    /// randomness; an entry's id is as unguessable as a random number.
+    fn offered_number(&self, waitlist: WaitlistId) -> u64 {
+        let mut seed = waitlist.as_u128();
+        loop {
+            let Fingerprint(number) = Fingerprint::of(&seed.to_be_bytes());
+            if self.bookings.find(number).is_none() {
+                return number;
+            }
+            seed = seed.wrapping_add(1);
+        }
+    }
 }

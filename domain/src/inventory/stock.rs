@@ -1,43 +1,18 @@
 //! What is there to sell: tiers with counters, seats with their free set.
 
 use std::collections::{BTreeSet, HashMap};
+use std::num::NonZeroU16;
 
-use super::{Line, Refusal};
+use super::places::{NO_SEAT, Place, Places};
+use super::{Line, Refusal, Wanted};
 use crate::event::{Stock as TierStock, Tier};
-use crate::seating::Seats;
+use crate::seating::{Row, Seats};
 use crate::{TierId, Time};
-
-/// Places of one tier, or one seat, as a booking holds them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Place {
-    pub(super) unit_price_minor: i64,
-    /// Index of the seat, or [`NO_SEAT`].
-    pub(super) seat: u32,
-    pub(super) tier: u16,
-    /// At most [`crate::event::MAX_LIMIT`].
-    pub(super) quantity: u16,
-}
-
-pub(super) const NO_SEAT: u32 = u32::MAX;
-
-/// What a buyer asks for (BK-1).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Wanted {
-    /// So many of a tier: places, or the next free seats.
-    Quantity {
-        /// Which tier.
-        tier: TierId,
-        /// Tickets.
-        quantity: u32,
-    },
-    /// These seats, by name.
-    Seats(Vec<String>),
-}
 
 /// A tier with what became of its places.
 #[derive(Debug)]
 pub(super) struct TierState {
-    /// Its terms; a seated tier's rows are moved to [`Stock::rows`].
+    /// Its terms, but for a seated tier's rows: those are in [`Stock::rows`].
     pub(super) terms: Tier,
     pub(super) capacity: u32,
     pub(super) held: u32,
@@ -70,7 +45,14 @@ struct RowState {
     /// `section-row`, what the names of its seats begin with.
     name: String,
     seats: Seats,
+    /// In ascending order.
     accessible: Vec<u32>,
+}
+
+impl RowState {
+    fn is_accessible(&self, seat: u32) -> bool {
+        self.accessible.binary_search(&seat).is_ok()
+    }
 }
 
 /// All places of an event. A tier's and a seat's index never change.
@@ -99,32 +81,29 @@ impl Stock {
         let free = match &tier.stock {
             TierStock::Counted { .. } => None,
             TierStock::Seated { section, rows } => {
-                let mut free = BTreeSet::new();
-                for row in rows {
-                    let first = self.seat_count;
-                    let accessible: Vec<u32> = row
-                        .accessible
-                        .iter()
-                        .filter_map(|label| row.seats.place(label))
-                        .map(|place| first + place)
-                        .collect();
-                    self.seat_count += row.seats.len();
-                    free.extend(
-                        (first..self.seat_count).map(|seat| (accessible.contains(&seat), seat)),
-                    );
-                    let name = format!("{section}-{}", row.label);
-                    let at = u32::try_from(self.rows.len()).unwrap_or(u32::MAX);
-                    self.row_index.insert(name.clone(), at);
-                    let seats = row.seats.clone();
-                    self.rows.push(RowState { first, tier: index, name, seats, accessible });
-                }
-                Some(free)
+                Some(rows.iter().flat_map(|row| self.add_row(index, section, row)).collect())
             }
         };
         let capacity = tier.stock.capacity();
         self.tier_index.insert(tier.tier, index);
         let terms = tier.without_rows();
         self.tiers.push(TierState { terms, capacity, held: 0, sold: 0, free });
+    }
+
+    /// Adds a row and returns its seats, all free.
+    fn add_row(&mut self, tier: u16, section: &str, row: &Row) -> Vec<(bool, u32)> {
+        let first = self.seat_count;
+        let places = row.accessible.iter().filter_map(|label| row.seats.place(label));
+        let mut accessible: Vec<u32> = places.map(|place| first + place).collect();
+        accessible.sort_unstable();
+        self.seat_count += row.seats.len();
+        let name = format!("{section}-{}", row.label);
+        let at = u32::try_from(self.rows.len()).unwrap_or(u32::MAX);
+        self.row_index.insert(name.clone(), at);
+        let row = RowState { first, tier, name, seats: row.seats.clone(), accessible };
+        let seats = (first..self.seat_count).map(|seat| (row.is_accessible(seat), seat)).collect();
+        self.rows.push(row);
+        seats
     }
 
     pub(super) fn tier(&self, tier: TierId) -> Option<(u16, &TierState)> {
@@ -182,7 +161,7 @@ impl Stock {
     }
 
     /// Chooses free places for what is wanted (BK-1), or says why there are none (BK-5).
-    pub(super) fn allocate(&self, wanted: &Wanted) -> Result<Vec<Place>, Refusal> {
+    pub(super) fn allocate(&self, wanted: &Wanted) -> Result<Places, Refusal> {
         match wanted {
             Wanted::Quantity { tier, quantity } => {
                 let (index, _) = self.tier(*tier).ok_or(Refusal::TierNotFound)?;
@@ -197,25 +176,25 @@ impl Stock {
                     if !self.is_free(seat, tier) {
                         return Err(Refusal::SeatTaken { seat: name.clone() });
                     }
-                    Ok(self.place(tier, seat, 1))
+                    Ok(self.place(tier, seat, NonZeroU16::MIN))
                 })
                 .collect(),
         }
     }
 
     fn is_free(&self, seat: u32, tier: u16) -> bool {
-        let accessible = self.row_of(seat).accessible.contains(&seat);
+        let accessible = self.row_of(seat).is_accessible(seat);
         let free = self.tiers[usize::from(tier)].free.as_ref();
         free.is_some_and(|free| free.contains(&(accessible, seat)))
     }
 
-    fn place(&self, tier: u16, seat: u32, quantity: u16) -> Place {
+    fn place(&self, tier: u16, seat: u32, quantity: NonZeroU16) -> Place {
         let unit_price_minor = self.tiers[usize::from(tier)].terms.price_minor;
         Place { unit_price_minor, seat, tier, quantity }
     }
 
     /// So many places of a tier, or its next free seats.
-    pub(super) fn next_free(&self, tier: u16, quantity: u32) -> Result<Vec<Place>, Refusal> {
+    pub(super) fn next_free(&self, tier: u16, quantity: u32) -> Result<Places, Refusal> {
         let state = &self.tiers[usize::from(tier)];
         let available = state.available();
         let short = Refusal::InsufficientSeats { requested: quantity, available };
@@ -224,12 +203,12 @@ impl Stock {
         }
         match &state.free {
             None => {
-                let quantity = u16::try_from(quantity).map_err(|_| short)?;
-                Ok(vec![self.place(tier, NO_SEAT, quantity)])
+                let quantity = u16::try_from(quantity).ok().and_then(NonZeroU16::new);
+                Ok(Places::One(self.place(tier, NO_SEAT, quantity.ok_or(short)?)))
             }
             Some(free) => {
                 let seats = free.iter().take(quantity as usize);
-                Ok(seats.map(|&(_, seat)| self.place(tier, seat, 1)).collect())
+                Ok(seats.map(|&(_, seat)| self.place(tier, seat, NonZeroU16::MIN)).collect())
             }
         }
     }
@@ -241,7 +220,7 @@ impl Stock {
         seats.clone().all(|place| self.is_free(place.seat, place.tier))
             && counted.clone().all(|place| {
                 let tier = &self.tiers[usize::from(place.tier)];
-                u32::from(place.quantity) <= tier.available()
+                place.tickets() <= tier.available()
             })
     }
 
@@ -281,7 +260,7 @@ impl Stock {
 
     fn count(&mut self, places: &[Place], change: impl Fn(&mut TierState, u32)) {
         for place in places {
-            change(&mut self.tiers[usize::from(place.tier)], u32::from(place.quantity));
+            change(&mut self.tiers[usize::from(place.tier)], place.tickets());
         }
     }
 
@@ -291,7 +270,7 @@ impl Stock {
         change: impl Fn(&mut BTreeSet<(bool, u32)>, (bool, u32)),
     ) {
         for place in places.iter().filter(|place| place.seat != NO_SEAT) {
-            let accessible = self.row_of(place.seat).accessible.contains(&place.seat);
+            let accessible = self.row_of(place.seat).is_accessible(place.seat);
             if let Some(free) = &mut self.tiers[usize::from(place.tier)].free {
                 change(free, (accessible, place.seat));
             }
@@ -302,21 +281,21 @@ impl Stock {
         let line = |place: &Place| Line {
             tier: self.tier_id(place.tier),
             seat: self.seat_name(place.seat),
-            quantity: u32::from(place.quantity),
+            quantity: place.tickets(),
             unit_price_minor: place.unit_price_minor,
         };
         places.iter().map(line).collect()
     }
 
     /// The places that a stored fact names.
-    pub(super) fn places(&self, lines: &[Line]) -> Box<[Place]> {
+    pub(super) fn places(&self, lines: &[Line]) -> Places {
         let place = |line: &Line| {
             let tier = self.tier_index.get(&line.tier).copied()?;
             let seat = match &line.seat {
                 Some(name) => self.seat(name)?.0,
                 None => NO_SEAT,
             };
-            let quantity = u16::try_from(line.quantity).ok()?;
+            let quantity = NonZeroU16::new(u16::try_from(line.quantity).ok()?)?;
             Some(Place { unit_price_minor: line.unit_price_minor, seat, tier, quantity })
         };
         lines.iter().filter_map(place).collect()

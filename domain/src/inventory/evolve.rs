@@ -1,0 +1,241 @@
+//! How facts change the state.
+
+use std::cmp::Reverse;
+use std::collections::HashMap;
+
+use super::bookings::{Booking, BookingStatus, NONE, Payment, PaymentStage, narrow};
+use super::waitlist::{Entry, EntryStatus};
+use super::{
+    Cancelled, Confirmed, Fact, Inventory, Line, PaymentStarted, Plan, Reinstated, WaitlistJoined,
+};
+use crate::{BookingId, EventId, PaymentId, Request, Time, UserId};
+
+/// A hold about to be taken in.
+struct Hold<'a> {
+    booking: BookingId,
+    user: UserId,
+    lines: &'a [Line],
+    expires_at: Time,
+    total_minor: i64,
+}
+
+impl Inventory {
+    /// Takes in what happened `at` that moment. Never fails: what is in the log is true.
+    pub fn evolve(&mut self, at: Time, fact: &Fact) {
+        let revision = narrow(self.facts);
+        self.facts += 1;
+        self.clock = self.clock.max(at);
+        let booking = self.take_in(at, fact);
+        self.bookings.tell(booking);
+        self.drop_dead_deadlines();
+        if let Some((user, request)) = self.request_of(booking, fact) {
+            self.requests.remember(at, revision, user, request);
+        }
+    }
+
+    /// Returns the index of the booking that the fact is about.
+    fn take_in(&mut self, at: Time, fact: &Fact) -> Option<u32> {
+        let index = fact.booking().and_then(|booking| self.bookings.find(booking.number));
+        match fact {
+            Fact::InventoryOpened(fact) => self.follow(fact.event, &fact.plan, fact.event_version),
+            Fact::InventoryRevised(fact) => self.follow(fact.event, &fact.plan, fact.event_version),
+            Fact::InventoryClosed(fact) => {
+                self.closed = true;
+                self.event_version = fact.event_version;
+                self.waitlist.close();
+            }
+            Fact::Reserved(fact) => {
+                let (booking, user, lines) = (fact.booking, fact.user, &fact.lines);
+                let (expires_at, total_minor) = (fact.expires_at, fact.total_minor);
+                return Some(self.hold(&Hold { booking, user, lines, expires_at, total_minor }));
+            }
+            Fact::Offered(fact) => {
+                let (booking, user, lines) = (fact.booking, fact.user, &fact.lines);
+                let (expires_at, total_minor) = (fact.expires_at, fact.total_minor);
+                let index = self.hold(&Hold { booking, user, lines, expires_at, total_minor });
+                let entry = self.waitlist.offer(user, index);
+                if let Some(booking) = self.bookings.get_mut(index) {
+                    booking.waitlist = entry.unwrap_or(NONE);
+                }
+                return Some(index);
+            }
+            Fact::PaymentStarted(fact) => self.payment_started(at, index?, fact),
+            Fact::PaymentFailed(fact) => {
+                self.move_payment(index?, fact.payment, PaymentStage::Failed(fact.reason));
+            }
+            Fact::Confirmed(fact) => self.confirmed(index?, fact),
+            Fact::Reinstated(fact) => self.reinstated(index?, fact),
+            Fact::Expired(_) => self.end_booking(index?, BookingStatus::Expired),
+            Fact::Cancelled(fact) => self.given_back(index?, fact),
+            Fact::RefundDue(fact) => {
+                let stage = PaymentStage::RefundOwed(fact.amount_minor);
+                self.move_payment(index?, fact.payment, stage);
+            }
+            Fact::Refunded(fact) => {
+                self.move_payment(index?, fact.payment, PaymentStage::Refunded);
+            }
+            Fact::WaitlistJoined(fact) => self.joined(fact),
+            Fact::WaitlistLeft(fact) => {
+                if let Some((entry, _)) = self.waitlist.active(fact.user) {
+                    self.waitlist.end(entry, EntryStatus::Left);
+                }
+            }
+        }
+        index
+    }
+
+    /// The key that the fact carries, and the person it is remembered for.
+    fn request_of<'a>(
+        &self,
+        booking: Option<u32>,
+        fact: &'a Fact,
+    ) -> Option<(UserId, &'a Request)> {
+        let (user, request) = match fact {
+            Fact::Reserved(fact) => (fact.user, &fact.request),
+            Fact::PaymentStarted(fact) => (self.bookings.get(booking?)?.user, &fact.request),
+            Fact::Confirmed(fact) => (fact.user, &fact.request),
+            Fact::Cancelled(fact) => (fact.user, &fact.request),
+            Fact::WaitlistJoined(fact) => (fact.user, &fact.request),
+            Fact::WaitlistLeft(fact) => (fact.user, &fact.request),
+            _ => return None,
+        };
+        Some((user, request.as_ref()?))
+    }
+
+    fn follow(&mut self, event: EventId, plan: &Plan, event_version: u64) {
+        self.event = Some(event);
+        self.event_version = event_version;
+        self.stock.plan(&plan.tiers);
+        let limit_is_new = self.user_limit().is_none();
+        self.plan = Some(plan.without_tiers());
+        if limit_is_new {
+            self.count_users();
+        }
+    }
+
+    /// Counts everybody's tickets anew, when a limit was introduced.
+    fn count_users(&mut self) {
+        self.per_user = HashMap::new();
+        if self.user_limit().is_none() {
+            return;
+        }
+        for booking in self.bookings.iter().filter(|booking| booking.is_live()) {
+            *self.per_user.entry(booking.user).or_default() += booking.places.tickets();
+        }
+    }
+
+    fn count_for(&mut self, user: UserId, tickets: u32) {
+        if self.user_limit().is_some() {
+            *self.per_user.entry(user).or_default() += tickets;
+        }
+    }
+
+    fn hold(&mut self, hold: &Hold<'_>) -> u32 {
+        let places = self.stock.places(hold.lines);
+        self.stock.hold(&places);
+        self.count_for(hold.user, places.tickets());
+        let index = self.bookings.add(Booking {
+            user: hold.user,
+            number: hold.booking.number,
+            expires_at: hold.expires_at,
+            total_minor: hold.total_minor,
+            places,
+            waitlist: NONE,
+            payment: NONE,
+            told: NONE,
+            status: BookingStatus::Held,
+        });
+        self.deadlines.push(Reverse((hold.expires_at, index)));
+        index
+    }
+
+    /// Keeps the first deadline one of a live hold, so that nobody is woken for nothing.
+    fn drop_dead_deadlines(&mut self) {
+        while let Some(Reverse((_, index))) = self.deadlines.peek() {
+            let booking = self.bookings.get(*index);
+            if booking.is_some_and(|booking| booking.status == BookingStatus::Held) {
+                return;
+            }
+            self.deadlines.pop();
+        }
+    }
+
+    fn payment_started(&mut self, at: Time, booking: u32, fact: &PaymentStarted) {
+        self.bookings.start_payment(Payment {
+            id: fact.payment,
+            booking,
+            amount_minor: fact.amount_minor,
+            started_at: at,
+            stage: PaymentStage::Started,
+            previous: NONE,
+            request: fact.request.clone().map(Box::new),
+        });
+    }
+
+    fn move_payment(&mut self, booking: u32, payment: PaymentId, stage: PaymentStage) {
+        self.bookings.move_payment(booking, payment, stage);
+    }
+
+    fn confirmed(&mut self, index: u32, fact: &Confirmed) {
+        if let Some(payment) = fact.payment {
+            self.move_payment(index, payment, PaymentStage::Captured);
+        }
+        let Some(booking) = self.bookings.get_mut(index) else { return };
+        booking.status = BookingStatus::Confirmed;
+        self.stock.sell(&booking.places);
+        if booking.waitlist != NONE {
+            self.waitlist.end(booking.waitlist, EntryStatus::Served);
+        }
+    }
+
+    /// Its deadline is over: only the confirmation in the same append keeps it.
+    fn reinstated(&mut self, index: u32, fact: &Reinstated) {
+        let places = self.stock.places(&fact.lines);
+        self.stock.hold(&places);
+        self.count_for(fact.user, places.tickets());
+        if let Some(booking) = self.bookings.get_mut(index) {
+            booking.places = places;
+            booking.status = BookingStatus::Held;
+        }
+    }
+
+    fn given_back(&mut self, index: u32, fact: &Cancelled) {
+        self.end_booking(index, BookingStatus::Cancelled);
+        if let Some(payment) = fact.payment.filter(|_| fact.refund_minor > 0) {
+            self.move_payment(index, payment, PaymentStage::RefundOwed(fact.refund_minor));
+        }
+    }
+
+    fn end_booking(&mut self, index: u32, status: BookingStatus) {
+        let Some(booking) = self.bookings.get_mut(index) else { return };
+        match booking.status {
+            BookingStatus::Held => self.stock.release_held(&booking.places),
+            BookingStatus::Confirmed => self.stock.release_sold(&booking.places),
+            BookingStatus::Cancelled | BookingStatus::Expired => return,
+        }
+        booking.status = status;
+        let (user, given_back) = (booking.user, booking.places.tickets());
+        if let Some(count) = self.per_user.get_mut(&user) {
+            *count = count.saturating_sub(given_back);
+            if *count == 0 {
+                self.per_user.remove(&user);
+            }
+        }
+        let entry = std::mem::replace(&mut booking.waitlist, NONE);
+        if entry != NONE {
+            self.waitlist.end(entry, EntryStatus::Left);
+        }
+    }
+
+    fn joined(&mut self, fact: &WaitlistJoined) {
+        let tier = fact.tier.and_then(|tier| self.stock.tier(tier)).map(|(index, _)| index);
+        self.waitlist.join(Entry {
+            id: fact.waitlist,
+            user: fact.user,
+            tier,
+            quantity: u16::try_from(fact.quantity).unwrap_or(u16::MAX),
+            status: EntryStatus::Waiting,
+            booking: None,
+        });
+    }
+}

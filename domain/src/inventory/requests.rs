@@ -1,0 +1,94 @@
+//! Which requests were carried out, kept small and forgotten in time (BK-6).
+
+use std::collections::HashMap;
+
+use crate::request::Fingerprint;
+use crate::{Request, Time, UserId};
+
+/// How long a key is remembered at least (BK-6).
+const REMEMBERED_MS: u64 = 24 * 3_600_000;
+
+/// What is remembered of a request: 32 bits of its fingerprint, and where its fact is.
+#[derive(Debug, Clone, Copy)]
+struct Seen {
+    body: u32,
+    revision: u32,
+}
+
+/// Requests carried out within the last 24 hours, at most 48 (BK-6). Two generations, so that
+/// forgetting costs nothing.
+#[derive(Debug, Default)]
+pub(super) struct Requests {
+    /// By the two halves of [`Request::identity`]: a `u128` would be padded.
+    current: HashMap<[u64; 2], Seen>,
+    previous: HashMap<[u64; 2], Seen>,
+    since: Time,
+}
+
+/// Whether a request was carried out before.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Seek {
+    New,
+    /// At this revision of the stream.
+    Done(u64),
+    /// Its key was used for something else.
+    Reused,
+}
+
+impl Requests {
+    pub(super) fn remember(&mut self, at: Time, revision: u32, user: UserId, request: &Request) {
+        if at.ms_since(self.since) >= REMEMBERED_MS {
+            self.previous = std::mem::take(&mut self.current);
+            self.since = at;
+        }
+        let seen = Seen { body: short(request.body), revision };
+        self.current.insert(halves(request.identity(user)), seen);
+    }
+
+    pub(super) fn seek(&self, user: UserId, request: Option<&Request>) -> Seek {
+        let Some(request) = request else { return Seek::New };
+        let key = halves(request.identity(user));
+        match self.current.get(&key).or_else(|| self.previous.get(&key)) {
+            None => Seek::New,
+            Some(seen) if seen.body == short(request.body) => Seek::Done(u64::from(seen.revision)),
+            Some(_) => Seek::Reused,
+        }
+    }
+}
+
+fn short(Fingerprint(bits): Fingerprint) -> u32 {
+    (bits >> 32) as u32
+}
+
+fn halves(identity: u128) -> [u64; 2] {
+    [(identity >> 64) as u64, identity as u64]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const USER: UserId = UserId::from_u128(1);
+
+    #[test]
+    fn a_request_is_remembered_for_a_day_and_forgotten_later() {
+        let mut requests = Requests::default();
+        let request = Request::new("a", b"x").unwrap();
+        let day = |days: u64| Time::from_ms(1).plus_ms(days * REMEMBERED_MS);
+        requests.remember(day(10), 7, USER, &request);
+        assert_eq!(requests.seek(USER, Some(&request)), Seek::Done(7));
+        let other = Request::new("b", b"y").unwrap();
+        requests.remember(day(11), 8, USER, &other);
+        assert_eq!(requests.seek(USER, Some(&request)), Seek::Done(7));
+        requests.remember(day(12), 9, USER, &other);
+        assert_eq!(requests.seek(USER, Some(&request)), Seek::New);
+        let changed = Request::new("b", b"z").unwrap();
+        assert_eq!(requests.seek(USER, Some(&changed)), Seek::Reused);
+        assert_eq!(requests.seek(USER, None), Seek::New);
+    }
+
+    #[test]
+    fn what_is_remembered_is_small() {
+        assert_eq!(size_of::<([u64; 2], Seen)>(), 24);
+    }
+}

@@ -1,0 +1,109 @@
+//! Who may buy how many, and when (BK-7).
+
+use super::*;
+use crate::event::Tier;
+
+fn refusal_at(given_plan: &Plan, seconds: u64, wanted: Wanted) -> Option<Refusal> {
+    let open = opened_with(given_plan.clone());
+    let command = reserve(1, ANN, wanted);
+    given(&[open]).when(seconds, command).decided.err()
+}
+
+#[test]
+fn one_booking_has_at_most_so_many_tickets() {
+    let plan = Plan { max_per_booking: 4, ..plan(&[floor(10), stalls()]) };
+    let limit = |requested, limit| Some(Refusal::LimitPerBooking { requested, limit });
+    assert_eq!(refusal_at(&plan, 0, some(FLOOR, 4)), None);
+    assert_eq!(refusal_at(&plan, 0, some(FLOOR, 5)), limit(5, 4));
+    assert_eq!(refusal_at(&plan, 0, some(FLOOR, u32::MAX)), limit(u32::MAX, 4));
+    // Too many are refused before anybody looks for them.
+    let five = named(&["A-1-1", "A-1-2", "A-1-3", "A-2-x", "nowhere"]);
+    assert_eq!(refusal_at(&plan, 0, five), limit(5, 4));
+}
+
+#[test]
+fn one_booking_has_at_most_so_many_of_a_tier() {
+    let few = Tier { max_per_booking: Some(2), ..stalls() };
+    let plan = plan(&[floor(10), few]);
+    let limit = Some(Refusal::LimitPerBooking { requested: 3, limit: 2 });
+    assert_eq!(refusal_at(&plan, 0, some(STALLS, 2)), None);
+    assert_eq!(refusal_at(&plan, 0, some(STALLS, 3)), limit);
+    assert_eq!(refusal_at(&plan, 0, named(&["A-1-1", "A-1-2", "A-2-x"])), limit);
+    assert_eq!(refusal_at(&plan, 0, some(FLOOR, 3)), None);
+}
+
+#[test]
+fn one_person_has_at_most_so_many_tickets() {
+    let limited = opened_with(Plan { max_per_user: Some(3), ..plan(&[floor(10)]) });
+    let two = || places(FLOOR, 2);
+    let limit = |requested, owned| Refusal::LimitPerUser { requested, owned, limit: 3 };
+    let held = [limited.clone(), reserved(0, 1, ANN, two())];
+    given(&[limited]).when(1, reserve(1, ANN, some(FLOOR, 4))).refused(limit(4, 0));
+    given(&held).when(1, reserve(2, ANN, some(FLOOR, 2))).refused(limit(2, 2));
+    given(&held).when(1, reserve(2, ANN, some(FLOOR, 1))).then(&[reserved(
+        1,
+        2,
+        ANN,
+        places(FLOOR, 1),
+    )]);
+    given(&held).when(1, reserve(2, BOB, some(FLOOR, 2))).then(&[reserved(1, 2, BOB, two())]);
+    // Sold counts, given back or expired does not.
+    let sold = [&held[..], &[started(1, 1, 5, 2_000), confirmed(1, 1, ANN, 5, two())]].concat();
+    given(&sold).when(HOLD_S, reserve(2, ANN, some(FLOOR, 2))).refused(limit(2, 2));
+    let back = [&held[..], &[released(1, 1, ANN, two())]].concat();
+    given(&back).when(2, reserve(2, ANN, some(FLOOR, 3))).then(&[reserved(
+        2,
+        2,
+        ANN,
+        places(FLOOR, 3),
+    )]);
+    given(&held)
+        .when(HOLD_S, reserve(2, ANN, some(FLOOR, 3)))
+        .settles(&[expired(HOLD_S, 1, ANN, two())])
+        .then(&[reserved(HOLD_S, 2, ANN, places(FLOOR, 3))]);
+}
+
+#[test]
+fn a_limit_that_comes_later_counts_what_was_bought_before() {
+    let two = || places(FLOOR, 2);
+    let limited = Plan { max_per_user: Some(3), ..plan(&[floor(10)]) };
+    let later = [
+        opened(&[floor(10)]),
+        reserved(0, 1, ANN, two()),
+        reserved(0, 2, ANN, two()),
+        released(1, 2, ANN, two()),
+        revised(2, 3, limited.clone()),
+    ];
+    let refusal = Refusal::LimitPerUser { requested: 2, owned: 2, limit: 3 };
+    given(&later).when(3, reserve(3, ANN, some(FLOOR, 2))).refused(refusal.clone());
+    // Lifted and set again.
+    let again = [&later[..], &[revised(4, 4, plan(&[floor(10)])), revised(5, 5, limited)]].concat();
+    given(&again).when(6, reserve(3, ANN, some(FLOOR, 2))).refused(refusal);
+}
+
+#[test]
+fn a_tier_is_sold_in_its_window() {
+    let (opens, closes) = (100, 200);
+    let windowed =
+        Tier { sale_starts_at: Some(at(opens)), sale_ends_at: Some(at(closes)), ..floor(10) };
+    let plan = plan(&[windowed, lawn(5)]);
+    let refusal = |seconds| refusal_at(&plan, seconds, some(FLOOR, 1));
+    assert_eq!(refusal(opens - 1), Some(Refusal::SaleNotOpen { opens_at: at(opens) }));
+    assert_eq!(refusal(opens), None);
+    assert_eq!(refusal(closes - 1), None);
+    assert_eq!(refusal(closes), Some(Refusal::SaleClosed { closed_at: at(closes) }));
+    assert_eq!(refusal_at(&plan, opens - 1, some(LAWN, 1)), None);
+}
+
+#[test]
+fn nothing_is_sold_once_the_event_began_or_was_cancelled() {
+    let plan = plan(&[floor(10)]);
+    let refusal = |seconds| refusal_at(&plan, seconds, some(FLOOR, 1));
+    assert_eq!(refusal(START_S - 1), None);
+    assert_eq!(refusal(START_S), Some(Refusal::EventStarted { starts_at: at(START_S) }));
+    assert_eq!(refusal(END_S - 1), Some(Refusal::EventStarted { starts_at: at(START_S) }));
+    assert_eq!(refusal(END_S), Some(Refusal::EventEnded { ends_at: at(END_S) }));
+    let over = [opened_with(plan), closed(1, 3)];
+    given(&over).when(2, reserve(1, ANN, some(FLOOR, 1))).refused(Refusal::EventCancelled);
+    given(&over).when(2, join(1, ANN, None, 1)).refused(Refusal::EventCancelled);
+}
