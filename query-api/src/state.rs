@@ -10,6 +10,7 @@ use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::freshness::Views;
 use crate::live::{Live, LiveLimits};
 
 /// What query endpoints read from.
@@ -30,6 +31,7 @@ pub struct Sources {
 pub struct QueryState {
     pub(crate) sources: Sources,
     pub(crate) live: Live,
+    pub(crate) views: Views,
 }
 
 impl QueryState {
@@ -40,8 +42,10 @@ impl QueryState {
         tasks: &TaskTracker,
         stop: CancellationToken,
     ) -> Self {
-        let live = Live::start(Arc::clone(&sources.log), limits, tasks, stop);
-        Self { sources, live }
+        let live = Live::start(Arc::clone(&sources.log), limits, tasks, stop.clone());
+        let views = Views::new(sources.pool.clone());
+        tasks.spawn(views.clone().watch(stop));
+        Self { sources, live, views }
     }
 
     /// Live availability, for metrics.

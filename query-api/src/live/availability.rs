@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 /// Whether an event's stock is for sale.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum StockStatus {
+pub(crate) enum StockStatus {
     /// It is.
     Published,
     /// The event will not take place; nothing is available.
@@ -22,7 +22,7 @@ pub enum StockStatus {
 /// How much of an event is left.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Availability)]
-pub struct AvailabilityDocument<'a> {
+pub(crate) struct AvailabilityDocument<'a> {
     /// Which event.
     #[schema(value_type = String)]
     event_id: EventId,
@@ -49,7 +49,7 @@ pub struct AvailabilityDocument<'a> {
 /// How much of a tier is left.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = TierAvailability)]
-pub struct TierDocument<'a> {
+pub(crate) struct TierDocument<'a> {
     /// Which tier.
     #[schema(value_type = String)]
     tier_id: TierId,

@@ -17,7 +17,7 @@ const BACKLOG: usize = 64;
 
 /// Seats that changed: the data of a `seats` message after the first.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct SeatChanges<'a> {
+pub(crate) struct SeatChanges<'a> {
     /// Which event.
     #[schema(value_type = String)]
     event_id: EventId,

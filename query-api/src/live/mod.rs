@@ -9,7 +9,7 @@ pub(crate) mod availability;
 mod event;
 mod feed;
 pub(crate) mod frames;
-mod load;
+pub(crate) mod load;
 pub(crate) mod seats;
 pub(crate) mod stock;
 
@@ -188,6 +188,17 @@ impl Live {
         let live = self.find_or_load(event).await?;
         live.loaded().await?;
         Ok(live)
+    }
+
+    /// What is left of an event and every seat, of one and the same moment.
+    pub(crate) async fn snapshot(&self, event: EventId) -> Result<Snapshot, LiveError> {
+        // It may be dropped from memory between one step and the next, and then be loaded again.
+        for _ in 0..3 {
+            if let Some(snapshot) = self.event(event).await?.snapshot().await {
+                return Ok(snapshot);
+            }
+        }
+        Err(LiveError::Unavailable)
     }
 
     async fn find_or_load(&self, event: EventId) -> Result<Arc<LiveEvent>, LiveError> {

@@ -16,7 +16,7 @@ use utoipa::ToSchema;
 /// What became of a seat.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum SeatState {
+pub(crate) enum SeatState {
     /// It can be bought.
     Free,
     /// Someone is about to pay for it.
@@ -37,7 +37,7 @@ impl From<Owner> for SeatState {
 
 /// Every seat of an event with its state.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct SeatMap<'a> {
+pub(crate) struct SeatMap<'a> {
     /// Which event.
     #[schema(value_type = String)]
     pub event_id: EventId,
@@ -50,7 +50,7 @@ pub struct SeatMap<'a> {
 
 /// The seats that one tier sells.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct TierSeats<'a> {
+pub(crate) struct TierSeats<'a> {
     /// Which tier.
     #[schema(value_type = String)]
     pub tier_id: TierId,
@@ -62,7 +62,7 @@ pub struct TierSeats<'a> {
 
 /// A row of seats.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct RowSeats<'a> {
+pub(crate) struct RowSeats<'a> {
     /// Its label.
     pub label: &'a str,
     /// From one end to the other.
@@ -71,7 +71,7 @@ pub struct RowSeats<'a> {
 
 /// A seat.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct Seat<'a> {
+pub(crate) struct Seat<'a> {
     /// Its name, `section-row-seat`.
     #[schema(value_type = String, example = "A-12-7")]
     seat: Name<'a>,
@@ -90,7 +90,7 @@ fn is_false(flag: &bool) -> bool {
 
 /// A seat that changed.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct SeatChange<'a> {
+pub(crate) struct SeatChange<'a> {
     /// Its name, `section-row-seat`.
     #[schema(value_type = String, example = "A-12-7")]
     seat: Name<'a>,

@@ -1,0 +1,73 @@
+//! `POST /bookings/check-availability`: whether so many places are left (CT-4). Changes nothing.
+
+use axum::extract::State;
+use domain::{EventId, TierId};
+use infra::http::{Json, MinPosition, POSITION_HEADER, Problem, ProblemDocument};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::QueryState;
+use crate::problems::TIER_NOT_FOUND;
+
+/// What is wanted.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CheckAvailability {
+    /// Of which event.
+    #[schema(value_type = String)]
+    event_id: EventId,
+    /// Of which tier; absent: of all together.
+    #[schema(value_type = Option<String>)]
+    tier_id: Option<TierId>,
+    /// Places, at least 1.
+    #[schema(minimum = 1)]
+    quantity: u32,
+}
+
+/// Whether there are that many. Sale windows and limits are looked at when places are reserved,
+/// and others may be quicker.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct AvailabilityChecked {
+    /// Whether so many are left.
+    available: bool,
+    /// How many are left.
+    available_seats: u64,
+}
+
+/// Whether so many places are left.
+#[utoipa::path(
+    post,
+    path = "/api/v1/bookings/check-availability",
+    tag = "bookings",
+    params(
+        ("Evently-Min-Position" = Option<u64>, Header, description = "What the answer must include"),
+    ),
+    request_body = CheckAvailability,
+    responses(
+        (status = 200, body = AvailabilityChecked,
+            headers(("Evently-Position" = u64, description = "Everything up to here is included"))),
+        (status = 400, body = ProblemDocument<'static>, content_type = "application/problem+json"),
+        (status = 404, body = ProblemDocument<'static>, content_type = "application/problem+json",
+            description = "EVENT_NOT_FOUND, TIER_NOT_FOUND"),
+        (status = 422, body = ProblemDocument<'static>, content_type = "application/problem+json"),
+        (status = 503, body = ProblemDocument<'static>, content_type = "application/problem+json"),
+    ),
+)]
+pub(crate) async fn check_availability(
+    State(state): State<QueryState>,
+    MinPosition(min): MinPosition,
+    Json(wanted): Json<CheckAvailability>,
+) -> Result<impl axum::response::IntoResponse, Problem> {
+    if wanted.quantity == 0 {
+        return Err(Problem::invalid("quantity", "must be at least 1"));
+    }
+    state.live.at_least(min).await?;
+    let position = state.live.position();
+    let stock = state.live.availability(wanted.event_id).await?;
+    let available_seats = stock
+        .available(wanted.tier_id)
+        .ok_or_else(|| Problem::not_found(TIER_NOT_FOUND, "tier of this event"))?;
+    let available = u64::from(wanted.quantity) <= available_seats;
+    let position = position.map(|position| [(POSITION_HEADER, position.0)]);
+    Ok((position, Json(AvailabilityChecked { available, available_seats })))
+}

@@ -1,0 +1,193 @@
+//! `GET /events/{id}/stream`: what is left of an event and its seats, pushed as server-sent events
+//! (CT-4). Needs the log alone.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use axum::response::Response;
+use bytes::Bytes;
+use domain::EventId;
+use infra::http::{MinPosition, Path, Problem, ProblemDocument};
+use infra::log::Position;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::{OwnedSemaphorePermit, broadcast, mpsc};
+use tokio_stream::StreamExt;
+use tokio_stream::wrappers::ReceiverStream;
+
+use crate::QueryState;
+use crate::live::frames::{Frame, SeatChanges, whole};
+use crate::live::{Live, LiveError, LiveEvent};
+use crate::problems;
+
+const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+
+/// A comment is sent when there was nothing to send for so long, so that nobody in between takes
+/// the connection for dead.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+/// A piece of a frame. The connection holds a few of them and nothing else, so that a reader that
+/// stops reading in the middle of a large seat map does not keep it in memory.
+const PIECE: usize = 64 << 10;
+const PIECES: usize = 2;
+
+/// What is left of an event, pushed as it changes.
+///
+/// First a message `availability`, as `GET /events/{id}/availability` answers, and when the event
+/// sells seats a message `seats`, as `GET /events/{id}/seats` answers. Then, at most every 100 ms,
+/// `availability` with the totals and the tiers that changed, and `seats` with the seats that
+/// changed. The last message told together has the position of the log as its id; with
+/// `Last-Event-ID` a reader is told what changed since. A reader that is too slow is cut off.
+#[utoipa::path(
+    get,
+    path = "/api/v1/events/{id}/stream",
+    tag = "events",
+    params(
+        ("id" = String, Path, description = "`evt_...`"),
+        ("Last-Event-ID" = Option<String>, Header, description = "The id of the last message read"),
+        ("Evently-Min-Position" = Option<u64>, Header, description = "What the start must include"),
+    ),
+    responses(
+        (status = 200, body = SeatChanges<'static>, content_type = "text/event-stream"),
+        (status = 400, body = ProblemDocument<'static>, content_type = "application/problem+json"),
+        (status = 404, body = ProblemDocument<'static>, content_type = "application/problem+json",
+            description = "EVENT_NOT_FOUND"),
+        (status = 503, body = ProblemDocument<'static>, content_type = "application/problem+json",
+            description = "TOO_MANY_STREAMS, LOG_UNAVAILABLE, NOT_YET_VISIBLE"),
+    ),
+)]
+pub(crate) async fn get_stream(
+    State(state): State<QueryState>,
+    Path(event): Path<EventId>,
+    MinPosition(min): MinPosition,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let live = state.live;
+    live.at_least(min).await?;
+    let place = live.enter_stream().ok_or_else(problems::too_many_streams)?;
+    let (first, news) = begin(&live, event, last_seen(&headers)).await?;
+    let (pieces, body) = mpsc::channel(PIECES);
+    let reader = Reader { pieces, patience: live.stream_patience(), told: first.upto };
+    live.spawn(follow(live.clone(), reader, first, news, place));
+    let body = ReceiverStream::new(body).map(Ok::<_, Infallible>);
+    let mut response = Response::new(Body::from_stream(body));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    // nginx would collect the messages otherwise.
+    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+    Ok(response)
+}
+
+/// The position up to which the reader was told. What is no position counts as nothing told.
+fn last_seen(headers: &HeaderMap) -> Option<Position> {
+    headers.get(LAST_EVENT_ID)?.to_str().ok()?.parse().ok().map(Position)
+}
+
+/// What to tell first, and the news after it.
+async fn begin(
+    live: &Live,
+    event: EventId,
+    since: Option<Position>,
+) -> Result<(Frame, broadcast::Receiver<Frame>), Problem> {
+    // It may be dropped from memory between one step and the next, and then be loaded again.
+    for _ in 0..3 {
+        let event: Arc<LiveEvent> = live.event(event).await?;
+        // Before the first frame, so that nothing is missed between them.
+        let Some(news) = event.frames() else { continue };
+        if let Some(changes) = since.and_then(|since| event.news_since(since)) {
+            return Ok((changes, news));
+        }
+        if let Some(snapshot) = event.snapshot().await {
+            return Ok((whole(&snapshot), news));
+        }
+    }
+    Err(LiveError::Unavailable.into())
+}
+
+/// The reader of one event stream.
+struct Reader {
+    pieces: mpsc::Sender<Bytes>,
+    patience: Duration,
+    /// Up to here all is told.
+    told: Position,
+}
+
+/// Why an event stream ends.
+enum End {
+    /// The reader went.
+    Gone,
+    /// The reader is too slow.
+    TooSlow,
+    /// The event was dropped from memory; the reader may come again.
+    Dropped,
+}
+
+async fn follow(
+    live: Live,
+    mut reader: Reader,
+    first: Frame,
+    mut news: broadcast::Receiver<Frame>,
+    place: OwnedSemaphorePermit,
+) {
+    let end = reader.follow(first, &mut news).await;
+    drop(place);
+    if matches!(end, End::TooSlow) {
+        live.count_cut_off();
+        tracing::debug!("an event stream was cut off: its reader is too slow");
+    }
+}
+
+impl Reader {
+    async fn follow(&mut self, first: Frame, news: &mut broadcast::Receiver<Frame>) -> End {
+        // How long a browser waits before it comes again.
+        const RETRY: Bytes = Bytes::from_static(b"retry: 2000\n\n");
+        const ALIVE: Bytes = Bytes::from_static(b": still here\n\n");
+        let sent = async {
+            self.send(RETRY).await?;
+            self.send(first.bytes).await?;
+            loop {
+                let frame = tokio::select! {
+                    frame = news.recv() => frame,
+                    () = self.pieces.closed() => return Err(End::Gone),
+                    () = tokio::time::sleep(KEEP_ALIVE) => {
+                        self.send(ALIVE).await?;
+                        continue;
+                    }
+                };
+                match frame {
+                    Ok(frame) if frame.upto > self.told => {
+                        self.told = frame.upto;
+                        self.send(frame.bytes).await?;
+                    }
+                    Ok(_told_before) => {}
+                    Err(RecvError::Lagged(_)) => return Err(End::TooSlow),
+                    Err(RecvError::Closed) => return Err(End::Dropped),
+                }
+            }
+        };
+        let end: Result<Infallible, End> = sent.await;
+        match end {
+            Ok(never) => match never {},
+            Err(end) => end,
+        }
+    }
+
+    async fn send(&self, bytes: Bytes) -> Result<(), End> {
+        let whole = bytes.len() <= PIECE;
+        for piece in bytes.chunks(PIECE) {
+            // A copy of a piece, where keeping the piece would keep all of it.
+            let piece = if whole { bytes.clone() } else { Bytes::copy_from_slice(piece) };
+            match tokio::time::timeout(self.patience, self.pieces.send(piece)).await {
+                Ok(Ok(())) => {}
+                Ok(Err(_gone)) => return Err(End::Gone),
+                Err(_elapsed) => return Err(End::TooSlow),
+            }
+        }
+        Ok(())
+    }
+}
