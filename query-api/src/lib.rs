@@ -1,6 +1,7 @@
 //! Everything that is read: live availability kept in memory, and one file per query endpoint over
 //! the views. Nothing here writes to the log or to a view.
 
+mod browsing;
 mod endpoints;
 mod freshness;
 mod live;
@@ -13,16 +14,25 @@ pub use state::{QueryState, Sources};
 
 use axum::Router;
 use axum::routing::{get, post};
-use endpoints::{availability, check_availability, seats, stream};
+use endpoints::{
+    audit_proof, audit_records, availability, check_availability, event, events, seats, stream,
+    venue, venues,
+};
 use utoipa::OpenApi;
 
 /// Every query endpoint, under `/api/v1`.
 pub fn router(state: QueryState) -> Router {
     let api = Router::new()
+        .route("/venues", get(venues::list_venues))
+        .route("/venues/{id}", get(venue::get_venue))
+        .route("/events", get(events::list_events))
+        .route("/events/{id}", get(event::get_event))
         .route("/events/{id}/availability", get(availability::get_availability))
         .route("/events/{id}/seats", get(seats::get_seats))
         .route("/events/{id}/stream", get(stream::get_stream))
-        .route("/bookings/check-availability", post(check_availability::check_availability));
+        .route("/bookings/check-availability", post(check_availability::check_availability))
+        .route("/audit/records", get(audit_records::list_records))
+        .route("/audit/proof/{event_id}", get(audit_proof::get_proof));
     Router::new().nest("/api/v1", api).with_state(state)
 }
 
@@ -33,9 +43,15 @@ pub fn api() -> utoipa::openapi::OpenApi {
 
 #[derive(OpenApi)]
 #[openapi(paths(
+    venues::list_venues,
+    venue::get_venue,
+    events::list_events,
+    event::get_event,
     availability::get_availability,
     seats::get_seats,
     stream::get_stream,
     check_availability::check_availability,
+    audit_records::list_records,
+    audit_proof::get_proof,
 ))]
 struct Document;

@@ -50,6 +50,21 @@ pub(crate) struct AvailabilityDocument<'a> {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = TierAvailability)]
 pub(crate) struct TierDocument<'a> {
+    /// What it sells, at what price.
+    #[serde(flatten)]
+    terms: TierTerms<'a>,
+    /// Places that can be bought.
+    available: u32,
+    /// Places that someone is about to pay for.
+    held: u32,
+    /// Places sold.
+    sold: u32,
+}
+
+/// What a tier sells, at what price.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Tier)]
+pub(crate) struct TierTerms<'a> {
     /// Which tier.
     #[schema(value_type = String)]
     tier_id: TierId,
@@ -62,12 +77,6 @@ pub(crate) struct TierDocument<'a> {
     currency: Currency,
     /// Places there are.
     capacity: u32,
-    /// Places that can be bought.
-    available: u32,
-    /// Places that someone is about to pay for.
-    held: u32,
-    /// Places sold.
-    sold: u32,
     /// The section of the venue it is in, if any.
     #[serde(skip_serializing_if = "Option::is_none")]
     section: Option<&'a str>,
@@ -81,6 +90,24 @@ pub(crate) struct TierDocument<'a> {
     sale_ends_at: Option<Time>,
     /// Tickets one booking can have.
     max_per_booking: u32,
+}
+
+impl<'a> TierTerms<'a> {
+    /// The terms of `tier`, which has so many places, in an event that allows `most` tickets a
+    /// booking.
+    pub(crate) fn new(tier: &'a Tier, currency: Currency, capacity: u32, most: u32) -> Self {
+        Self {
+            tier_id: tier.tier,
+            name: &tier.name,
+            price: tier.price_minor,
+            currency,
+            capacity,
+            section: tier.stock.section(),
+            sale_starts_at: tier.sale_starts_at,
+            sale_ends_at: tier.sale_ends_at,
+            max_per_booking: tier.max_per_booking.map_or(most, |limit| limit.min(most)),
+        }
+    }
 }
 
 /// What does not change when somebody buys.
@@ -178,22 +205,23 @@ impl Availability {
         serde_json::to_vec(&document).unwrap_or_default()
     }
 
+    /// What each tier sells, at what price.
+    pub(crate) fn tiers(&self) -> Vec<TierTerms<'_>> {
+        (0..self.counts.len()).map(|tier| self.tier_terms(tier)).collect()
+    }
+
+    fn tier_terms(&self, index: usize) -> TierTerms<'_> {
+        let (tier, capacity) = (&self.terms.tiers[index], self.counts[index].0.capacity);
+        TierTerms::new(tier, self.terms.currency, capacity, self.terms.max_per_booking)
+    }
+
     fn tier(&self, index: usize) -> TierDocument<'_> {
-        let (terms, count) = (&self.terms.tiers[index], self.counts[index].0);
-        let most = self.terms.max_per_booking;
+        let count = self.counts[index].0;
         TierDocument {
-            tier_id: terms.tier,
-            name: &terms.name,
-            price: terms.price_minor,
-            currency: self.terms.currency,
-            capacity: count.capacity,
+            terms: self.tier_terms(index),
             available: self.left(index),
             held: count.held,
             sold: count.sold,
-            section: terms.stock.section(),
-            sale_starts_at: terms.sale_starts_at,
-            sale_ends_at: terms.sale_ends_at,
-            max_per_booking: terms.max_per_booking.map_or(most, |limit| limit.min(most)),
         }
     }
 }

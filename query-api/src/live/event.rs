@@ -36,14 +36,14 @@ enum Phase {
     /// Its stream is being read. The subscription has brought all before revision `next`.
     Loading { next: u64 },
     /// Follows the subscription.
-    Following(Box<Following>),
+    Following(Following),
     /// Dropped from memory: it does not follow any more.
     Dropped,
 }
 
 #[derive(Debug)]
 struct Following {
-    stock: Stock,
+    stock: Box<Stock>,
     /// Records were taken in that are not shown yet.
     outdated: bool,
     /// Those who follow its event stream.
@@ -135,12 +135,16 @@ impl LiveEvent {
 
     /// Follows the subscription from here on, if `stock` has all that it brought; gives it back
     /// to read on if not.
-    pub(super) fn follow(&self, stock: Stock, total_bytes: &AtomicUsize) -> Result<(), Stock> {
+    pub(super) fn follow(
+        &self,
+        stock: Box<Stock>,
+        total_bytes: &AtomicUsize,
+    ) -> Result<(), Box<Stock>> {
         let mut phase = self.phase.lock();
         if matches!(*phase, Phase::Loading { next } if next > stock.next()) {
             return Err(stock);
         }
-        let mut following = Box::new(Following { stock, outdated: true, audience: None, bytes: 0 });
+        let mut following = Following { stock, outdated: true, audience: None, bytes: 0 };
         self.show_now(&mut following, total_bytes);
         *phase = Phase::Following(following);
         Ok(())

@@ -162,7 +162,7 @@ enum Kept {
     /// There is nothing to follow.
     Nothing,
     /// The subscription brought more than was read.
-    Behind(Stock),
+    Behind(Box<Stock>),
 }
 
 /// An event that is being read. However that ends, those who wait for it are told.
@@ -185,7 +185,7 @@ impl Loading {
 
     async fn read(&self, id: EventId) -> Result<(), LiveError> {
         let (live, Some(event)) = (&self.live, &self.event) else { return Ok(()) };
-        let mut stock = Stock::new(id);
+        let mut stock = Box::new(Stock::new(id));
         // Never closed.
         let _turn = live.0.folds.acquire().await;
         loop {
@@ -208,7 +208,7 @@ impl Loading {
     }
 
     /// Has the event follow the subscription from here on, or leaves nothing of it.
-    fn keep(&self, event: &Arc<LiveEvent>, stock: Stock) -> Kept {
+    fn keep(&self, event: &Arc<LiveEvent>, stock: Box<Stock>) -> Kept {
         let inner = &self.live.0;
         if stock.availability().is_some() {
             event.used.store(inner.loads.fetch_add(1, Ordering::Relaxed) + 1, Ordering::Relaxed);
