@@ -15,8 +15,8 @@ pub use state::{QueryState, Sources};
 use axum::Router;
 use axum::routing::{get, post};
 use endpoints::{
-    audit_proof, audit_records, availability, check_availability, event, events, seats, stream,
-    venue, venues,
+    audit_proof, audit_records, availability, booking, check_availability, event, events,
+    my_bookings, seats, stream, venue, venues, waitlist_position,
 };
 use utoipa::OpenApi;
 
@@ -31,6 +31,9 @@ pub fn router(state: QueryState) -> Router {
         .route("/events/{id}/seats", get(seats::get_seats))
         .route("/events/{id}/stream", get(stream::get_stream))
         .route("/bookings/check-availability", post(check_availability::check_availability))
+        .route("/bookings/{id}", get(booking::get_booking))
+        .route("/users/me/bookings", get(my_bookings::list_my_bookings))
+        .route("/waitlist/position", get(waitlist_position::get_position))
         .route("/audit/records", get(audit_records::list_records))
         .route("/audit/proof/{event_id}", get(audit_proof::get_proof));
     Router::new().nest("/api/v1", api).with_state(state)
@@ -51,6 +54,9 @@ pub fn api() -> utoipa::openapi::OpenApi {
     seats::get_seats,
     stream::get_stream,
     check_availability::check_availability,
+    booking::get_booking,
+    my_bookings::list_my_bookings,
+    waitlist_position::get_position,
     audit_records::list_records,
     audit_proof::get_proof,
 ))]

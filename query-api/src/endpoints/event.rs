@@ -18,7 +18,6 @@ use super::venues::VenueSummary;
 use crate::QueryState;
 use crate::browsing::EventStatus;
 use crate::freshness::View;
-use crate::live::LiveError;
 use crate::live::availability::{Availability, AvailabilityDocument, TierTerms};
 use crate::problems::{database, no_event};
 
@@ -116,11 +115,8 @@ pub(crate) async fn get_event(
     state.views.at_least(View::Catalog, min).await?;
     state.live.at_least(min).await?;
     let row = read(&state, event).await?.ok_or_else(no_event)?;
-    let stock = match state.live.availability(event).await {
-        Ok(stock) => Some(stock),
-        // A log that cannot be read must not hide what the view has.
-        Err(LiveError::Unknown | LiveError::Unavailable) => None,
-    };
+    // A log that cannot be read must not hide what the view has.
+    let stock = state.live.availability(event).await.ok();
     let status = EventStatus::named(&row.status);
     let was_published = status == EventStatus::Published || stock.is_some();
     if !was_published && !owns(caller, row.organizer) {

@@ -3,13 +3,16 @@
 pub(crate) mod audit_proof;
 pub(crate) mod audit_records;
 pub(crate) mod availability;
+pub(crate) mod booking;
 pub(crate) mod check_availability;
 pub(crate) mod event;
 pub(crate) mod events;
+pub(crate) mod my_bookings;
 pub(crate) mod seats;
 pub(crate) mod stream;
 pub(crate) mod venue;
 pub(crate) mod venues;
+pub(crate) mod waitlist_position;
 
 use axum::http::HeaderName;
 use infra::http::POSITION_HEADER;
