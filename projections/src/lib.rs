@@ -1,7 +1,24 @@
 //! Builds the views from the log: one file per view, one runner, rebuild beside the live copy.
 
+mod admin;
+mod checkpoint;
 mod columns;
+mod error;
+mod identity;
+mod parked;
 mod projection;
+mod projections;
+mod rebuild;
+mod retry;
+mod runner;
+mod status;
+mod tables;
 pub mod views;
 
+pub use admin::{AdminState, CODES, api, router};
+pub use identity::OtherLog;
 pub use projection::{Changes, Projection, WriteError};
+pub use projections::{PrepareError, Projections};
+pub use rebuild::{Progress, RebuildError};
+pub use retry::{Retried, RetryError};
+pub use status::{FirstParked, MOST_LAG, RebuildStatus, Status, StatusError};

@@ -16,6 +16,12 @@ pub trait Projection: Send + Sync + 'static {
     /// Whether the record can change the view; false for those that need not be read at all.
     fn wants(&self, record: &Record) -> bool;
 
+    /// Whether its writes find rows by their primary key alone. A rebuild then makes the other
+    /// indexes at the end, which costs less.
+    fn is_written_by_key(&self) -> bool {
+        false
+    }
+
     /// What the records, all of them wanted, change. In one batch or one by one: the rows are the
     /// same.
     ///

@@ -28,6 +28,10 @@ impl Projection for Bookings {
         1
     }
 
+    fn is_written_by_key(&self) -> bool {
+        true
+    }
+
     fn wants(&self, record: &Record) -> bool {
         const OTHERS: [&str; 5] = [
             "InventoryOpened",

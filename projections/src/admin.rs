@@ -1,0 +1,77 @@
+//! What an admin asks of the projections over HTTP (OP-1).
+
+mod list;
+mod rebuild;
+mod retry;
+
+use axum::Router;
+use axum::extract::FromRef;
+use axum::http::StatusCode;
+use axum::routing::{get, post};
+use infra::auth::Auth;
+use infra::http::{Code, Problem};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use utoipa::OpenApi;
+
+use crate::Projections;
+
+const NOT_FOUND: &str = "PROJECTION_NOT_FOUND";
+const RUNNING: &str = "REBUILD_RUNNING";
+const UNAVAILABLE: &str = "VIEWS_UNAVAILABLE";
+
+/// The codes of problems that these endpoints answer with beside the generic ones.
+pub const CODES: &[Code] = &[
+    Code { code: NOT_FOUND, status: 404, meaning: "There is no projection of this name." },
+    Code { code: RUNNING, status: 409, meaning: "The view is being rebuilt already." },
+    Code { code: UNAVAILABLE, status: 503, meaning: "The views' database does not answer." },
+];
+
+/// What these endpoints need.
+#[derive(Clone)]
+pub struct AdminState {
+    /// The projections they speak of.
+    pub projections: Projections,
+    /// Who asks.
+    pub auth: Auth,
+    /// Where a rebuild runs after it was accepted.
+    pub tasks: TaskTracker,
+    /// Ends it.
+    pub stop: CancellationToken,
+}
+
+impl FromRef<AdminState> for Auth {
+    fn from_ref(state: &AdminState) -> Self {
+        state.auth.clone()
+    }
+}
+
+/// The endpoints, under `/api/v1/admin/projections`.
+pub fn router(state: AdminState) -> Router {
+    Router::new()
+        .route("/api/v1/admin/projections", get(list::list))
+        .route("/api/v1/admin/projections/{name}/rebuild", post(rebuild::rebuild))
+        .route("/api/v1/admin/projections/{name}/retry", post(retry::retry))
+        .with_state(state)
+}
+
+/// What the endpoints take and give, for the API document.
+pub fn api() -> utoipa::openapi::OpenApi {
+    Document::openapi()
+}
+
+#[derive(OpenApi)]
+#[openapi(paths(list::list, rebuild::rebuild, retry::retry))]
+struct Document;
+
+fn not_found(name: &str, known: &str) -> Problem {
+    let detail = format!("There is no projection {name:?}; there are {known}.");
+    Problem::new(StatusCode::NOT_FOUND, NOT_FOUND, detail)
+}
+
+/// The database or the log failed. What exactly is logged, not told.
+fn unavailable(error: &dyn std::error::Error) -> Problem {
+    let error = crate::error::chain(error);
+    tracing::warn!(error, "the projections cannot be asked");
+    Problem::unavailable(UNAVAILABLE, "The views' database does not answer. Ask again.", 1)
+}

@@ -1,0 +1,32 @@
+//! GET /admin/projections
+
+use axum::extract::State;
+use infra::auth::{Caller, Role};
+use infra::http::{Json, Problem};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::{AdminState, unavailable};
+use crate::Status;
+
+/// Every projection.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Projections {
+    items: Vec<Status>,
+}
+
+/// How far every view is behind the log, and what it could not apply.
+#[utoipa::path(
+    get,
+    path = "/api/v1/admin/projections",
+    tag = "admin",
+    responses((status = 200, body = Projections))
+)]
+pub(super) async fn list(
+    State(state): State<AdminState>,
+    caller: Caller,
+) -> Result<Json<Projections>, Problem> {
+    caller.require(&[Role::Admin])?;
+    let items = state.projections.status().await.map_err(|error| unavailable(&error))?;
+    Ok(Json(Projections { items }))
+}

@@ -1,0 +1,65 @@
+//! POST /admin/projections/{name}/rebuild
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use infra::auth::{Caller, Role};
+use infra::http::{Json, Path, Problem};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::{AdminState, RUNNING, not_found, unavailable};
+use crate::RebuildError;
+use crate::error::chain;
+
+/// A rebuild that began.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Began {
+    /// Of this view; how far it is stands in the list of projections.
+    name: String,
+    /// Where the log ended when it began.
+    target: u64,
+}
+
+/// Builds a view again from the log while the present one serves; the answer does not wait for it.
+#[utoipa::path(
+    post,
+    path = "/api/v1/admin/projections/{name}/rebuild",
+    tag = "admin",
+    params(("name" = String, Path, description = "The projection, e.g. bookings")),
+    responses((status = 202, body = Began), (status = 404), (status = 409))
+)]
+pub(super) async fn rebuild(
+    State(state): State<AdminState>,
+    caller: Caller,
+    Path(name): Path<String>,
+) -> Result<(StatusCode, Json<Began>), Problem> {
+    caller.require(&[Role::Admin])?;
+    let rebuild = state.projections.begin_rebuild(&name).await;
+    let rebuild = rebuild.map_err(|error| explain(&name, &error))?;
+    let target = rebuild.target().0;
+    let (projection, stop) = (name.clone(), state.stop.clone());
+    state.tasks.spawn(async move {
+        tracing::info!(projection, target, by = %caller.user, "building the view again");
+        match rebuild.finish(&mut |_| {}, &stop).await {
+            Ok(()) => tracing::info!(projection, "the view was built again"),
+            Err(error) => {
+                let error = chain(&error);
+                tracing::error!(projection, error, "the view could not be built again");
+            }
+        }
+    });
+    Ok((StatusCode::ACCEPTED, Json(Began { name, target })))
+}
+
+fn explain(name: &str, error: &RebuildError) -> Problem {
+    match error {
+        RebuildError::Unknown { known } => not_found(name, known),
+        RebuildError::Running | RebuildError::Superseded => {
+            const DETAIL: &str = "The view is being rebuilt already; see the list of projections.";
+            Problem::new(StatusCode::CONFLICT, RUNNING, DETAIL)
+        }
+        RebuildError::Stopped | RebuildError::Database(_) | RebuildError::Log(_) => {
+            unavailable(error)
+        }
+    }
+}

@@ -1,0 +1,29 @@
+//! POST /admin/projections/{name}/retry
+
+use axum::extract::State;
+use infra::auth::{Caller, Role};
+use infra::http::{Json, Path, Problem};
+
+use super::{AdminState, not_found, unavailable};
+use crate::{Retried, RetryError};
+
+/// Applies a view's parked records in order again, after what was wrong with them was mended.
+#[utoipa::path(
+    post,
+    path = "/api/v1/admin/projections/{name}/retry",
+    tag = "admin",
+    params(("name" = String, Path, description = "The projection, e.g. bookings")),
+    responses((status = 200, body = Retried), (status = 404))
+)]
+pub(super) async fn retry(
+    State(state): State<AdminState>,
+    caller: Caller,
+    Path(name): Path<String>,
+) -> Result<Json<Retried>, Problem> {
+    caller.require(&[Role::Admin])?;
+    match state.projections.retry(&name).await {
+        Ok(retried) => Ok(Json(retried)),
+        Err(RetryError::Unknown { known }) => Err(not_found(&name, &known)),
+        Err(error) => Err(unavailable(&error)),
+    }
+}

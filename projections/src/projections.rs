@@ -1,0 +1,261 @@
+//! All projections together: what a role starts, and what an operator asks of them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use infra::clock::Clock;
+use infra::log::{Log, Position, ReadError};
+use infra::postgres::{self, MigrateError};
+use sqlx::PgPool;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::error::chain;
+use crate::identity::{CheckError, OtherLog};
+use crate::rebuild::{Progress, Rebuild, RebuildError};
+use crate::retry::{Retried, RetryError};
+use crate::runner::Runner;
+use crate::status::{Status, StatusError};
+use crate::tables::Tables;
+use crate::{Projection, checkpoint, identity, rebuild, retry, status, views};
+
+/// How often it is looked whether a view has to be built again.
+const SUPERVISION: Duration = Duration::from_secs(5);
+
+/// The views of one database, built from one log. Cheap to clone.
+#[derive(Clone)]
+pub struct Projections {
+    log: Arc<dyn Log>,
+    pool: PgPool,
+    clock: Arc<dyn Clock>,
+    views: &'static [&'static dyn Projection],
+}
+
+/// Why the database cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum PrepareError {
+    /// Its tables could not be set up.
+    #[error(transparent)]
+    Migrate(#[from] MigrateError),
+    /// Its views are those of another log.
+    #[error(transparent)]
+    OtherLog(#[from] OtherLog),
+    /// It cannot be reached at the moment.
+    #[error("the database failed while the views were prepared")]
+    Database(#[from] sqlx::Error),
+    /// The log cannot be read.
+    #[error("the log failed while the views were prepared")]
+    Log(#[from] ReadError),
+}
+
+impl PrepareError {
+    /// Whether the same may succeed later, without anybody doing anything.
+    pub fn is_outage(&self) -> bool {
+        match self {
+            Self::Migrate(error) => matches!(error, MigrateError::Unreachable(_)),
+            Self::OtherLog(_) => false,
+            Self::Database(_) | Self::Log(_) => true,
+        }
+    }
+}
+
+impl From<CheckError> for PrepareError {
+    fn from(error: CheckError) -> Self {
+        match error {
+            CheckError::OtherLog(error) => Self::OtherLog(error),
+            CheckError::Database(error) => Self::Database(error),
+            CheckError::Log(error) => Self::Log(error),
+        }
+    }
+}
+
+impl Projections {
+    /// All views of the product, in the database of `pool`, from `log`.
+    pub fn new(log: Arc<dyn Log>, pool: PgPool, clock: Arc<dyn Clock>) -> Self {
+        Self { log, pool, clock, views: &views::ALL }
+    }
+
+    /// Only these views.
+    #[must_use]
+    pub fn with_views(self, views: &'static [&'static dyn Projection]) -> Self {
+        Self { views, ..self }
+    }
+
+    /// The names of the views.
+    pub fn names(&self) -> impl Iterator<Item = &'static str> {
+        self.views.iter().map(|view| view.name())
+    }
+
+    /// Sets the database up, makes sure that it belongs to the log, and takes away what rebuilds
+    /// left behind whose process died. Does nothing the second time.
+    ///
+    /// # Errors
+    /// See [`PrepareError`]; [`PrepareError::is_outage`] tells what may pass by itself.
+    pub async fn prepare(&self) -> Result<(), PrepareError> {
+        postgres::migrate(&self.pool).await?;
+        identity::check(&self.pool, &*self.log).await?;
+        rebuild::clean_up(&self.pool).await?;
+        let mut connection = self.pool.acquire().await?;
+        for view in self.views {
+            let now = self.clock.now();
+            checkpoint::create(&mut connection, view.name(), view.version(), now).await?;
+        }
+        Ok(())
+    }
+
+    /// Drops everything in the database that belongs to the views, and prepares it for this log:
+    /// for a database that nobody else uses and that was built from another log.
+    ///
+    /// # Errors
+    /// As [`Self::prepare`].
+    pub async fn start_afresh(&self) -> Result<(), PrepareError> {
+        rebuild::drop_everything(&self.pool, self.views).await?;
+        self.prepare().await
+    }
+
+    /// Keeps the views up to date until `stop`. A database that is away is waited for; a view
+    /// whose rows are of an older version is built again in the background.
+    pub fn start(&self, tasks: &TaskTracker, stop: &CancellationToken) {
+        tasks.spawn(self.clone().supervise(tasks.clone(), stop.clone()));
+    }
+
+    async fn supervise(self, tasks: TaskTracker, stop: CancellationToken) {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            prepared = self.prepare_patiently() => if prepared.is_none() { return },
+        }
+        for view in self.views {
+            let runner = Runner { tables: self.tables(*view), log: Arc::clone(&self.log) };
+            tasks.spawn(runner.run(stop.clone()));
+        }
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = self.bring_up() => {}
+            }
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(SUPERVISION) => {}
+            }
+        }
+    }
+
+    async fn prepare_patiently(&self) -> Option<()> {
+        let mut waiting = false;
+        loop {
+            match self.prepare().await {
+                Ok(()) => return Some(()),
+                Err(error) if error.is_outage() => {
+                    if !std::mem::replace(&mut waiting, true) {
+                        let error = chain(&error);
+                        tracing::warn!(error, "the views wait for the database");
+                    }
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                }
+                Err(error) => {
+                    tracing::error!(error = chain(&error), "the views stand still");
+                    return None;
+                }
+            }
+        }
+    }
+
+    /// Builds those views again whose rows are of an older version.
+    async fn bring_up(&self) {
+        if let Err(error) = rebuild::clean_up(&self.pool).await {
+            tracing::debug!(error = chain(&error), "could not look for unfinished rebuilds");
+            return;
+        }
+        for view in self.views {
+            let Ok(mut connection) = self.pool.acquire().await else { return };
+            let at = checkpoint::load(&mut connection, view.name()).await;
+            drop(connection);
+            let Ok(Some(at)) = at else { continue };
+            if at.version >= view.version() {
+                continue;
+            }
+            let (name, from, to) = (view.name(), at.version, view.version());
+            tracing::info!(projection = name, from, to, "building the view again");
+            match self.rebuild(name, |_| {}).await {
+                Ok(()) => tracing::info!(projection = name, "the view was built again"),
+                // Another process is at it.
+                Err(RebuildError::Running | RebuildError::Superseded) => {}
+                Err(error) => {
+                    let error = chain(&error);
+                    tracing::warn!(projection = name, error, "the view could not be built again");
+                }
+            }
+        }
+    }
+
+    /// Builds a view again from the log while the present one serves, and puts it in its place;
+    /// says how far it is after every batch. Dropped before its end, it leaves the present view as
+    /// it is, and what it made is taken away later.
+    ///
+    /// # Errors
+    /// See [`RebuildError`].
+    pub async fn rebuild(
+        &self,
+        name: &str,
+        mut progress: impl FnMut(Progress) + Send,
+    ) -> Result<(), RebuildError> {
+        let never = CancellationToken::new();
+        self.begin_rebuild(name).await?.finish(&mut progress, &never).await
+    }
+
+    /// Claims a view's rebuild, so that whoever asks is told at once if it cannot begin.
+    pub(crate) async fn begin_rebuild(&self, name: &str) -> Result<Rebuild, RebuildError> {
+        let view = self.view(name).ok_or_else(|| RebuildError::Unknown { known: self.known() })?;
+        Rebuild::begin(view, &self.pool, &self.log, &self.clock).await
+    }
+
+    /// Applies a view's parked records in order again.
+    ///
+    /// # Errors
+    /// See [`RetryError`].
+    pub async fn retry(&self, name: &str) -> Result<Retried, RetryError> {
+        let view = self.view(name).ok_or_else(|| RetryError::Unknown { known: self.known() })?;
+        retry::retry(&self.tables(view), &*self.log).await
+    }
+
+    /// How every view is doing.
+    ///
+    /// # Errors
+    /// See [`StatusError`].
+    pub async fn status(&self) -> Result<Vec<Status>, StatusError> {
+        status::status(self.views, &self.pool, &*self.log, &*self.clock).await
+    }
+
+    /// Waits until every view has applied everything up to `position`. Somebody has to be running
+    /// them.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn reach(&self, position: Position) -> Result<(), sqlx::Error> {
+        for view in self.views {
+            loop {
+                let mut connection = self.pool.acquire().await?;
+                let at = checkpoint::load(&mut connection, view.name()).await?;
+                drop(connection);
+                if at.is_some_and(|at| at.position >= position) {
+                    break;
+                }
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        }
+        Ok(())
+    }
+
+    fn view(&self, name: &str) -> Option<&'static dyn Projection> {
+        self.views.iter().copied().find(|view| view.name() == name)
+    }
+
+    fn known(&self) -> String {
+        self.names().collect::<Vec<_>>().join(", ")
+    }
+
+    fn tables(&self, view: &'static dyn Projection) -> Tables {
+        let (pool, clock) = (self.pool.clone(), Arc::clone(&self.clock));
+        Tables { view, name: view.name().to_owned(), pool, clock }
+    }
+}

@@ -1,0 +1,284 @@
+//! Builds a view again beside the live one and puts it in its place (OP-1).
+//!
+//! `NAME_next` gets the same tables and a checkpoint of its own, and is filled from position zero
+//! in many transactions, while the live view is kept up to date and read. Then one transaction
+//! stops the live view by its checkpoint's lock, applies what is missing, and renames the schemas.
+
+mod copy;
+mod read;
+
+use std::sync::Arc;
+
+use domain::Time;
+use infra::clock::Clock;
+use infra::log::{Log, Position, ReadError};
+use sqlx::{Connection, PgConnection, PgPool};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::checkpoint::{self, Checkpoint};
+use crate::columns::position;
+use crate::tables::{Batch, Failure, Tables};
+use crate::{Projection, error::chain};
+
+/// Records that the swap itself may have to apply while the live view stands still.
+const LAST_RECORDS: usize = 2_000;
+
+/// How far a rebuild is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// Everything up to here is in the new copy.
+    pub position: Position,
+    /// Where the log ended when it was last asked.
+    pub target: Position,
+}
+
+/// Why a view was not built again. The live one is as it was.
+#[derive(Debug, thiserror::Error)]
+pub enum RebuildError {
+    /// There is no such view.
+    #[error("there is no view of this name; there are {known}")]
+    Unknown {
+        /// The names there are.
+        known: String,
+    },
+    /// Another rebuild of the same view is under way, here or in another process.
+    #[error("the view is being rebuilt already")]
+    Running,
+    /// It stood still for so long that another process took it for dead and began anew.
+    #[error("another process began to rebuild the same view")]
+    Superseded,
+    /// The process is being stopped.
+    #[error("the process is being stopped")]
+    Stopped,
+    /// The database failed.
+    #[error("the database failed during the rebuild")]
+    Database(#[from] sqlx::Error),
+    /// The log failed.
+    #[error("the log failed during the rebuild")]
+    Log(#[from] ReadError),
+}
+
+/// One rebuild under way.
+pub(crate) struct Rebuild {
+    next: Tables,
+    log: Arc<dyn Log>,
+    owner: Uuid,
+    target: Position,
+}
+
+impl Rebuild {
+    /// Claims the view's rebuild for this process and makes the empty tables.
+    pub(crate) async fn begin(
+        view: &'static dyn Projection,
+        pool: &PgPool,
+        log: &Arc<dyn Log>,
+        clock: &Arc<dyn Clock>,
+    ) -> Result<Self, RebuildError> {
+        let target = log.head().await?;
+        let owner = Uuid::from_u128(infra::ids::random_u128());
+        let (pool, clock) = (pool.clone(), Arc::clone(clock));
+        let next = Tables { view, name: format!("{}_next", view.name()), pool, clock };
+        let this = Self { next, log: Arc::clone(log), owner, target };
+        let now = this.next.clock.now();
+        let mut connection = this.next.pool.acquire().await?;
+        let mut transaction = connection.begin().await?;
+        if !claim(&mut transaction, view.name(), owner, target, now).await? {
+            return Err(RebuildError::Running);
+        }
+        copy::create(&mut transaction, view.name()).await?;
+        checkpoint::create(&mut transaction, &this.next.name, view.version(), now).await?;
+        transaction.commit().await?;
+        Ok(this)
+    }
+
+    /// Where the log ended when it began.
+    pub(crate) fn target(&self) -> Position {
+        self.target
+    }
+
+    /// Fills the copy and puts it in the place of the live view, or takes it away again.
+    pub(crate) async fn finish(
+        self,
+        progress: &mut (dyn FnMut(Progress) + Send),
+        stop: &CancellationToken,
+    ) -> Result<(), RebuildError> {
+        let done = tokio::select! {
+            done = self.run(progress) => done,
+            () = stop.cancelled() => Err(RebuildError::Stopped),
+        };
+        if done.is_err() {
+            self.abandon().await;
+        }
+        done
+    }
+
+    async fn run(&self, progress: &mut (dyn FnMut(Progress) + Send)) -> Result<(), RebuildError> {
+        let (version, position) = (self.next.view.version(), Position(0));
+        let mut at = Checkpoint { version, position, parked: 0 };
+        let indexes = if self.next.view.is_written_by_key() {
+            copy::drop_indexes(&self.next.pool, &self.next.name).await?
+        } else {
+            Vec::new()
+        };
+        at = self.fill(at, progress).await?;
+        copy::create_indexes(&self.next.pool, &indexes).await?;
+        loop {
+            at = self.fill(at, progress).await?;
+            if self.swap(at).await? {
+                break;
+            }
+        }
+        progress(Progress { position: at.position, target: at.position });
+        if let Err(error) = copy::drop_old(&self.next.pool, self.next.view.name()).await {
+            let error = chain(&error);
+            tracing::warn!(error, "the replaced view's tables could not be dropped yet");
+        }
+        Ok(())
+    }
+
+    /// Takes away what there is of the copy, after the rebuild failed.
+    async fn abandon(self) {
+        let name = self.next.view.name();
+        let abandoned = async {
+            let mut connection = self.next.pool.acquire().await?;
+            let mut transaction = connection.begin().await?;
+            let mine = sqlx::query!(
+                "DELETE FROM projection.rebuild WHERE name = $1 AND owner = $2",
+                name,
+                self.owner,
+            );
+            if mine.execute(&mut *transaction).await?.rows_affected() == 1 {
+                copy::remove(&mut transaction, name).await?;
+            }
+            transaction.commit().await
+        };
+        if let Err(error) = abandoned.await {
+            let error = chain(&error);
+            tracing::warn!(projection = name, error, "an unfinished rebuild is left for later");
+        }
+    }
+
+    /// Applies all there is in the log.
+    async fn fill(
+        &self,
+        mut at: Checkpoint,
+        progress: &mut (dyn FnMut(Progress) + Send),
+    ) -> Result<Checkpoint, RebuildError> {
+        let mut batches = read::ahead(Arc::clone(&self.log), self.next.view, at.position);
+        while let Some(batch) = batches.next().await {
+            at = self.next.apply(at, batch?).await?.ok_or(RebuildError::Superseded)?;
+            let target = self.log.head().await?;
+            self.sign_of_life(at.position, target).await?;
+            progress(Progress { position: at.position, target });
+        }
+        Ok(at)
+    }
+
+    async fn sign_of_life(&self, at: Position, target: Position) -> Result<(), RebuildError> {
+        let mine = sqlx::query!(
+            "UPDATE projection.rebuild SET position = $3, target = $4, updated_at = now()
+             WHERE name = $1 AND owner = $2",
+            self.next.view.name(),
+            self.owner,
+            position(at),
+            position(target),
+        );
+        let mine = mine.execute(&self.next.pool).await?.rows_affected() == 1;
+        if mine { Ok(()) } else { Err(RebuildError::Superseded) }
+    }
+
+    /// Puts the copy in the place of the live view; false if the live one is too far ahead, or a
+    /// record cannot be applied: both are for [`Self::fill`].
+    async fn swap(&self, at: Checkpoint) -> Result<bool, RebuildError> {
+        let live = self.next.view.name();
+        let mut transaction = self.next.begin().await?;
+        let stopped = checkpoint::lock(&mut transaction, live).await?;
+        let until = stopped.map_or(at.position, |stopped| stopped.position.max(at.position));
+        let mut records = self.log.read_all(at.position, LAST_RECORDS + 1).await?;
+        records.retain(|record| record.position <= until);
+        if records.len() > LAST_RECORDS {
+            return Ok(false);
+        }
+        let batch = Batch::new(self.next.view, records, until).await;
+        let (name, now) = (&self.next.name, self.next.clock.now());
+        let moved = checkpoint::advance(&mut transaction, name, at, until, now).await?;
+        let parked = moved.ok_or(RebuildError::Superseded)?;
+        match self.next.write(&mut transaction, parked, &batch, now).await {
+            Ok(()) => {}
+            Err(Failure::Poison(_)) => return Ok(false),
+            Err(Failure::Outage(error)) => return Err(error.into()),
+        }
+        let mine = sqlx::query!(
+            "DELETE FROM projection.rebuild WHERE name = $1 AND owner = $2",
+            live,
+            self.owner,
+        );
+        if mine.execute(&mut *transaction).await?.rows_affected() == 0 {
+            return Err(RebuildError::Superseded);
+        }
+        copy::rename(&mut transaction, live).await?;
+        transaction.commit().await?;
+        Ok(true)
+    }
+}
+
+/// Makes the rebuild this process's; false if another is at it. One that showed no sign of life
+/// for a while is taken over.
+async fn claim(
+    connection: &mut PgConnection,
+    name: &str,
+    owner: Uuid,
+    target: Position,
+    now: Time,
+) -> Result<bool, sqlx::Error> {
+    let claimed = sqlx::query!(
+        "INSERT INTO projection.rebuild AS old
+            (name, owner, position, target, started_at, updated_at)
+         VALUES ($1, $2, 0, $3, $4, now())
+         ON CONFLICT (name) DO UPDATE SET
+            owner = excluded.owner, position = 0, target = excluded.target,
+            started_at = excluded.started_at, updated_at = excluded.updated_at
+         WHERE old.updated_at < now() - interval '15 seconds'",
+        name,
+        owner,
+        position(target),
+        now.as_chrono(),
+    )
+    .execute(connection)
+    .await?;
+    Ok(claimed.rows_affected() == 1)
+}
+
+/// Takes away what rebuilds left behind whose process died.
+pub(crate) async fn clean_up(pool: &PgPool) -> Result<(), sqlx::Error> {
+    let mut transaction = pool.begin().await?;
+    let dead = sqlx::query_scalar!(
+        "DELETE FROM projection.rebuild WHERE updated_at < now() - interval '15 seconds'
+         RETURNING name"
+    )
+    .fetch_all(&mut *transaction)
+    .await?;
+    for name in &dead {
+        copy::remove(&mut transaction, name).await?;
+    }
+    transaction.commit().await?;
+    for name in dead {
+        tracing::info!(projection = name, "removed what was left of a rebuild that did not end");
+    }
+    Ok(())
+}
+
+/// Drops the tables of all views, whatever was built from them.
+pub(crate) async fn drop_everything(
+    pool: &PgPool,
+    views: &[&'static dyn Projection],
+) -> Result<(), sqlx::Error> {
+    let mut transaction = pool.begin().await?;
+    for view in views {
+        copy::drop_schemas(&mut transaction, view.name()).await?;
+    }
+    copy::drop_schemas(&mut transaction, "projection").await?;
+    copy::drop_schemas(&mut transaction, "migrations").await?;
+    transaction.commit().await
+}

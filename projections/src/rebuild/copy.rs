@@ -1,0 +1,125 @@
+//! The tables of a rebuild: `NAME_next` beside `NAME`, and `NAME_old` after the swap.
+//!
+//! Names come from the views and from the catalog of the database, never from outside.
+
+use sqlx::{AssertSqlSafe, PgConnection, PgPool};
+
+/// Makes `NAME_next` with the tables of `NAME`, empty.
+pub(super) async fn create(connection: &mut PgConnection, name: &str) -> Result<(), sqlx::Error> {
+    remove(connection, name).await?;
+    let tables = sqlx::query_scalar!(
+        r#"SELECT tablename::text AS "table!" FROM pg_tables WHERE schemaname = $1"#,
+        name,
+    )
+    .fetch_all(&mut *connection)
+    .await?;
+    let mut create = format!("CREATE SCHEMA {name}_next;");
+    for table in tables {
+        create += &format!("CREATE TABLE {name}_next.{table} (LIKE {name}.{table} INCLUDING ALL);");
+    }
+    run(connection, create).await
+}
+
+/// Removes what there is of a rebuild of `NAME`.
+pub(super) async fn remove(connection: &mut PgConnection, name: &str) -> Result<(), sqlx::Error> {
+    run(
+        connection,
+        format!(
+            "SET LOCAL client_min_messages TO warning;
+             DROP SCHEMA IF EXISTS {name}_next CASCADE;
+             DROP SCHEMA IF EXISTS {name}_old CASCADE;
+             DELETE FROM projection.checkpoint WHERE name = '{name}_next';
+             DELETE FROM projection.parked WHERE projection = '{name}_next';"
+        ),
+    )
+    .await
+}
+
+/// Drops the indexes of `schema` that are no keys, and gives the statements that make them again:
+/// a sorted build at the end costs less than keeping them up to date.
+pub(super) async fn drop_indexes(pool: &PgPool, schema: &str) -> Result<Vec<String>, sqlx::Error> {
+    let indexes = sqlx::query!(
+        r#"SELECT indexrelid::regclass::text AS "index!",
+            pg_get_indexdef(indexrelid) AS "definition!"
+           FROM pg_index
+           JOIN pg_class ON pg_class.oid = indrelid
+           JOIN pg_namespace ON pg_namespace.oid = relnamespace
+           WHERE nspname = $1 AND NOT indisunique"#,
+        schema,
+    )
+    .fetch_all(pool)
+    .await?;
+    let mut connection = pool.acquire().await?;
+    for index in &indexes {
+        run(&mut connection, format!("DROP INDEX {}", index.index)).await?;
+    }
+    Ok(indexes.into_iter().map(|index| index.definition).collect())
+}
+
+/// Makes indexes again.
+pub(super) async fn create_indexes(
+    pool: &PgPool,
+    definitions: &[String],
+) -> Result<(), sqlx::Error> {
+    let mut connection = pool.acquire().await?;
+    for definition in definitions {
+        run(&mut connection, definition.clone()).await?;
+    }
+    Ok(())
+}
+
+/// Puts `NAME_next` in the place of `NAME`, with its checkpoint and its parked records. Nobody who
+/// reads waits: tables found before keep their rows until [`drop_old`].
+pub(super) async fn rename(connection: &mut PgConnection, name: &str) -> Result<(), sqlx::Error> {
+    run(
+        connection,
+        format!(
+            "ALTER SCHEMA {name} RENAME TO {name}_old;
+             ALTER SCHEMA {name}_next RENAME TO {name};
+             DELETE FROM projection.parked WHERE projection = '{name}';
+             UPDATE projection.parked SET projection = '{name}'
+                WHERE projection = '{name}_next';
+             UPDATE projection.checkpoint AS live
+                SET (version, position, parked, updated_at) =
+                    (next.version, next.position, next.parked, next.updated_at)
+                FROM projection.checkpoint AS next
+                WHERE live.name = '{name}' AND next.name = '{name}_next';
+             DELETE FROM projection.checkpoint WHERE name = '{name}_next';"
+        ),
+    )
+    .await
+}
+
+/// Drops the tables that were replaced; waits a little for those who still read them.
+pub(super) async fn drop_old(pool: &PgPool, name: &str) -> Result<(), sqlx::Error> {
+    let mut transaction = pool.begin().await?;
+    run(
+        &mut transaction,
+        format!(
+            "SET LOCAL client_min_messages TO warning; SET LOCAL lock_timeout TO '5s';
+             DROP SCHEMA IF EXISTS {name}_old CASCADE;"
+        ),
+    )
+    .await?;
+    transaction.commit().await
+}
+
+/// Drops a view's tables and all copies of them.
+pub(super) async fn drop_schemas(
+    connection: &mut PgConnection,
+    name: &str,
+) -> Result<(), sqlx::Error> {
+    run(
+        connection,
+        format!(
+            "SET LOCAL client_min_messages TO warning;
+             DROP SCHEMA IF EXISTS {name}, {name}_next, {name}_old CASCADE;"
+        ),
+    )
+    .await
+}
+
+async fn run(connection: &mut PgConnection, statements: String) -> Result<(), sqlx::Error> {
+    sqlx::raw_sql(AssertSqlSafe(statements)).execute(connection).await?;
+    Ok(())
+}

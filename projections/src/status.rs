@@ -1,0 +1,176 @@
+//! How every projection is doing (OP-1).
+
+use std::collections::HashMap;
+
+use domain::Time;
+use infra::clock::Clock;
+use infra::log::{Log, Position, ReadError};
+use serde::Serialize;
+use sqlx::PgPool;
+use utoipa::ToSchema;
+
+use crate::Projection;
+
+/// Records behind the log's end that are counted at most.
+pub const MOST_LAG: usize = 10_000;
+
+/// How one projection is doing.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct Status {
+    /// The view's name.
+    pub name: &'static str,
+    /// Of the rows that are read.
+    pub version: i32,
+    /// What this program would make of the log; greater while the view is being brought up.
+    pub known_version: i32,
+    /// Everything up to here is in the view.
+    pub position: u64,
+    /// Where the log ends.
+    pub head: u64,
+    /// Records of the log that are not in the view yet; counted up to 10000.
+    pub lag_records: u64,
+    /// Seconds since the first of them was decided.
+    pub lag_seconds: f64,
+    /// Records that could not be applied, and those behind them.
+    pub parked: u64,
+    /// The first of them that is at fault.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_parked: Option<FirstParked>,
+    /// The rebuild that is under way.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rebuild: Option<RebuildStatus>,
+}
+
+/// A record that could not be applied.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct FirstParked {
+    /// Where in the log it is.
+    pub position: u64,
+    /// In which stream.
+    pub stream: String,
+    /// What it is.
+    pub kind: String,
+    /// How often it was tried.
+    pub attempts: i32,
+    /// When it was parked, RFC 3339.
+    #[schema(value_type = String, format = DateTime)]
+    pub parked_at: Time,
+    /// Why; may speak of the database, and is for operators only.
+    #[serde(skip)]
+    pub error: String,
+}
+
+/// How far a rebuild is.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct RebuildStatus {
+    /// Everything up to here is in the new copy.
+    pub position: u64,
+    /// Where the log ended when it was last asked.
+    pub target: u64,
+    /// When it began, RFC 3339.
+    #[schema(value_type = String, format = DateTime)]
+    pub started_at: Time,
+}
+
+/// Why it cannot be said.
+#[derive(Debug, thiserror::Error)]
+pub enum StatusError {
+    /// The database failed.
+    #[error("the database cannot be asked how far the views are")]
+    Database(#[from] sqlx::Error),
+    /// The log failed.
+    #[error("the log cannot be asked where it ends")]
+    Log(#[from] ReadError),
+}
+
+/// How each of `views` is doing, in their order.
+pub(crate) async fn status(
+    views: &[&'static dyn Projection],
+    pool: &PgPool,
+    log: &dyn Log,
+    clock: &dyn Clock,
+) -> Result<Vec<Status>, StatusError> {
+    let mut rows = rows(pool).await?;
+    let mut parked = first_parked(pool).await?;
+    // Asked last, so that no view is ahead of it.
+    let head = log.head().await?;
+    let mut all = Vec::with_capacity(views.len());
+    for view in views {
+        let (name, known_version) = (view.name(), view.version());
+        let row = rows.remove(name);
+        let position = row.as_ref().map_or(Position(0), |row| row.position);
+        let (lag_records, lag_seconds) =
+            if position < head { lag(log, position, clock.now()).await? } else { (0, 0.0) };
+        all.push(Status {
+            name,
+            version: row.as_ref().map_or(known_version, |row| row.version),
+            known_version,
+            position: position.0,
+            head: head.0,
+            lag_records,
+            lag_seconds,
+            parked: row.as_ref().map_or(0, |row| row.parked),
+            first_parked: parked.remove(name),
+            rebuild: row.and_then(|row| row.rebuild),
+        });
+    }
+    Ok(all)
+}
+
+/// Positions are not a count: what is missing is counted, and timed by its first record.
+async fn lag(log: &dyn Log, after: Position, now: Time) -> Result<(u64, f64), ReadError> {
+    let missing = log.read_all(after, MOST_LAG).await?;
+    let since_ms = missing.first().map_or(0, |first| now.ms_since(first.at));
+    Ok((missing.len() as u64, std::time::Duration::from_millis(since_ms).as_secs_f64()))
+}
+
+struct Row {
+    version: i32,
+    position: Position,
+    parked: u64,
+    rebuild: Option<RebuildStatus>,
+}
+
+async fn rows(pool: &PgPool) -> Result<HashMap<String, Row>, sqlx::Error> {
+    let rows = sqlx::query!(
+        r#"SELECT name, version, checkpoint.position, parked,
+            rebuild.position AS "rebuild_position?", target AS "target?",
+            started_at AS "started_at?"
+           FROM projection.checkpoint LEFT JOIN projection.rebuild USING (name)"#
+    )
+    .fetch_all(pool)
+    .await?;
+    let rows = rows.into_iter().map(|row| {
+        let rebuild = row.started_at.map(|started_at| RebuildStatus {
+            position: row.rebuild_position.unwrap_or(0).cast_unsigned(),
+            target: row.target.unwrap_or(0).cast_unsigned(),
+            started_at: started_at.into(),
+        });
+        let position = Position(row.position.cast_unsigned());
+        let parked = u64::try_from(row.parked).unwrap_or(0);
+        (row.name, Row { version: row.version, position, parked, rebuild })
+    });
+    Ok(rows.collect())
+}
+
+async fn first_parked(pool: &PgPool) -> Result<HashMap<String, FirstParked>, sqlx::Error> {
+    let rows = sqlx::query!(
+        "SELECT DISTINCT ON (projection) projection, position, stream, kind, error, parked_at,
+            attempts
+         FROM projection.parked WHERE attempts > 0 ORDER BY projection, position"
+    )
+    .fetch_all(pool)
+    .await?;
+    let rows = rows.into_iter().map(|row| {
+        let first = FirstParked {
+            position: row.position.cast_unsigned(),
+            stream: row.stream,
+            kind: row.kind,
+            attempts: row.attempts,
+            parked_at: row.parked_at.into(),
+            error: row.error,
+        };
+        (row.projection, first)
+    });
+    Ok(rows.collect())
+}
