@@ -133,8 +133,7 @@ impl Ticket {
             Ok(Ok(ChargeOutcome::Succeeded)) => Ok(PaymentResult::Succeeded),
             Ok(Ok(ChargeOutcome::Declined)) => Ok(PaymentResult::Failed(PaymentFailure::Declined)),
             Ok(Err(error @ (ProviderError::Unavailable(_) | ProviderError::Refused(_)))) => {
-                let error: &dyn std::error::Error = &error;
-                tracing::error!(payment = %self.payment, error, "a charge was not taken");
+                tracing::error!(payment = %self.payment, %error, "a charge was not taken");
                 Err(Some(PaymentResult::Failed(PaymentFailure::NeverArrived)))
             }
             Ok(Err(ProviderError::TimedOut)) | Err(_) => Err(None),
@@ -183,8 +182,7 @@ impl Ticket {
                     .then_some(PaymentResult::Failed(PaymentFailure::NeverArrived)),
                 Ok(PaymentStatus::Pending) => None,
                 Err(error) => {
-                    let error: &dyn std::error::Error = &error;
-                    tracing::warn!(payment = %self.payment, error, "a payment's status is unknown");
+                    tracing::warn!(payment = %self.payment, %error, "a payment's status is unknown");
                     None
                 }
             };
@@ -201,8 +199,7 @@ impl Ticket {
     async fn pay_back(&self, booking: BookingId, refund: &Refund) {
         let mut pause = FIRST_PAUSE;
         while let Err(error) = self.saga.provider.refund(refund).await {
-            let error: &dyn std::error::Error = &error;
-            tracing::error!(payment = %self.payment, error, "a refund was not taken; asking again");
+            tracing::error!(payment = %self.payment, %error, "a refund was not taken; asking again");
             if !self.pause(&mut pause).await {
                 return;
             }

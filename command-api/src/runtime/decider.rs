@@ -74,7 +74,7 @@ impl Decider for Inventory {
             _ => (None, None),
         };
         let done_at = user.zip(request).and_then(|(user, request)| self.done_at(user, request));
-        Seen { booking, done_at, waiting: self.waiting() }
+        Seen { booking, done_at }
     }
 }
 
@@ -85,8 +85,6 @@ pub(crate) struct Seen {
     pub(crate) booking: Option<BookingSnapshot>,
     /// Revision of the fact that carried the request out.
     pub(crate) done_at: Option<u64>,
-    /// How many people wait.
-    pub(crate) waiting: u32,
 }
 
 /// An aggregate without batching: executing is deciding, seeing is a copy.
@@ -157,8 +155,6 @@ impl Origin {
 pub(crate) struct Done<F, S> {
     /// What it brought about, in order; none if nothing was to be done, or it was done before.
     pub(crate) facts: Vec<F>,
-    /// When it was decided.
-    pub(crate) at: Time,
     /// Position of its last fact, or of the stream's last record known.
     pub(crate) position: Position,
     /// What the state looked like right after it.

@@ -35,7 +35,7 @@ pub(crate) struct Unit<D> {
 }
 
 /// Records of this program's own commands found when the state was read again.
-type Found<F> = HashMap<Uuid, (F, Time, Position)>;
+type Found<F> = HashMap<Uuid, (F, Position)>;
 
 /// An append in the making: records, and which of them belong to which job.
 struct Draft<D: Decider> {
@@ -46,9 +46,17 @@ struct Draft<D: Decider> {
 /// What will be answered once the records are durable.
 enum Pending<D: Decider> {
     /// Its last record is the n-th of the append; `None` if it has no record.
-    Decided { facts: Vec<D::Fact>, last: Option<usize>, seen: D::Seen },
+    Decided {
+        facts: Vec<D::Fact>,
+        last: Option<usize>,
+        seen: D::Seen,
+    },
     /// It was appended before, though the answer was lost.
-    Recovered { facts: Vec<D::Fact>, at: Time, position: Position, seen: D::Seen },
+    Recovered {
+        facts: Vec<D::Fact>,
+        position: Position,
+        seen: D::Seen,
+    },
     Refused(D::Refusal),
 }
 
@@ -93,7 +101,7 @@ impl<D: Decider> Unit<D> {
                 before_append(state);
             }
             if draft.records.is_empty() {
-                return self.answer(draft.outcomes, now, None);
+                return self.answer(draft.outcomes, None);
             }
             let expected = match self.records - draft.records.len() as u64 {
                 0 => Expected::NoStream,
@@ -104,7 +112,7 @@ impl<D: Decider> Unit<D> {
                 Ok(appended) => {
                     self.position = appended.position;
                     self.at = now;
-                    return self.answer(draft.outcomes, now, Some((appended, count)));
+                    return self.answer(draft.outcomes, Some((appended, count)));
                 }
                 Err(AppendError::WrongRevision { actual }) => {
                     tracing::debug!(stream = self.stream, ?actual, "another writer was first");
@@ -113,8 +121,8 @@ impl<D: Decider> Unit<D> {
                     let error: &dyn std::error::Error = &*source;
                     tracing::warn!(stream = self.stream, error, "outcome of an append is unknown");
                 }
-                Err(AppendError::Unavailable(source)) => {
-                    let error: &dyn std::error::Error = &*source;
+                Err(error @ (AppendError::Unavailable(_) | AppendError::Unfit(_))) => {
+                    let error: &dyn std::error::Error = &error;
                     tracing::error!(stream = self.stream, error, "the log cannot be written");
                     return self.give_up(jobs);
                 }
@@ -133,11 +141,7 @@ impl<D: Decider> Unit<D> {
 
     /// Reads the stream unless the state is there, and looks for records of these commands in it.
     /// Returns the time to decide at.
-    async fn load(
-        &mut self,
-        looked_for: &[Uuid],
-        found: &mut Found<D::Fact>,
-    ) -> Result<Time, ()> {
+    async fn load(&mut self, looked_for: &[Uuid], found: &mut Found<D::Fact>) -> Result<Time, ()> {
         if self.state.is_none() {
             self.read(looked_for, found).await.map_err(|error| {
                 let error: &dyn std::error::Error = &*error;
@@ -160,7 +164,11 @@ impl<D: Decider> Unit<D> {
             let whole = page.len() == PAGE;
             // The next page is read while this one is decoded.
             let next = async {
-                if whole { self.log.read_stream(&self.stream, records, PAGE).await } else { Ok(vec![]) }
+                if whole {
+                    self.log.read_stream(&self.stream, records, PAGE).await
+                } else {
+                    Ok(vec![])
+                }
             };
             let wanted = looked_for.to_vec();
             let folded = tokio::task::spawn_blocking(move || fold(state, &page, &wanted));
@@ -207,7 +215,6 @@ impl<D: Decider> Unit<D> {
     fn answer(
         &self,
         outcomes: Vec<Pending<D>>,
-        now: Time,
         appended: Option<(Appended, usize)>,
     ) -> Vec<Outcome<D>> {
         let place = |last: Option<usize>| match (last, appended) {
@@ -218,18 +225,16 @@ impl<D: Decider> Unit<D> {
         };
         let answer = |pending| match pending {
             Pending::Decided { facts, last, seen } => {
-                Ok(Done { facts, at: now, position: place(last), seen })
+                Ok(Done { facts, position: place(last), seen })
             }
-            Pending::Recovered { facts, at, position, seen } => {
-                Ok(Done { facts, at, position, seen })
-            }
+            Pending::Recovered { facts, position, seen } => Ok(Done { facts, position, seen }),
             Pending::Refused(refusal) => Err(Failure::Refused(refusal)),
         };
         outcomes.into_iter().map(answer).collect()
     }
 }
 
-type Folded<D> = (D, Vec<(Uuid, (<D as Decider>::Fact, Time, Position))>);
+type Folded<D> = (D, Vec<(Uuid, (<D as Decider>::Fact, Position))>);
 
 /// Takes a page of records in, and picks those whose ids belong to the commands looked for.
 fn fold<D: Decider>(
@@ -242,7 +247,7 @@ fn fold<D: Decider>(
         let fact = D::Fact::decode(&record.kind, record.version, &record.data)?;
         state.evolve(record.at, &fact);
         if looked_for.iter().any(|id| is_of(record.id, *id)) {
-            mine.push((record.id, (fact, record.at, record.position)));
+            mine.push((record.id, (fact, record.position)));
         }
     }
     Ok((state, mine))
@@ -268,9 +273,9 @@ fn recover<D: Decider>(
     let records: Vec<_> = (0..RECORDS_OF_A_COMMAND)
         .map_while(|index| found.get(&record_id(job.origin.id, index)))
         .collect();
-    let (_, at, position) = *records.last()?;
-    let facts = records.iter().map(|(fact, _, _)| fact.clone()).collect();
-    Some(Pending::Recovered { facts, at, position, seen: state.see(&job.command) })
+    let position = records.last().map(|(_, position)| *position)?;
+    let facts = records.iter().map(|(fact, _)| fact.clone()).collect();
+    Some(Pending::Recovered { facts, position, seen: state.see(&job.command) })
 }
 
 /// Makes the records of one command.

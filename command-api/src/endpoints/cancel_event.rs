@@ -1,0 +1,43 @@
+//! `DELETE /events/{id}`: calls an event off; everybody is paid back in full (CT-2).
+
+use axum::extract::State;
+use domain::EventId;
+use domain::event::Command;
+use infra::auth::Caller;
+use infra::http::{AtPosition, IdempotencyKey, Json, Path, Problem, ProblemDocument};
+
+use super::event_body::EventAnswer;
+use crate::state::{Asked, CommandState, ORGANIZERS};
+
+/// Cancel an event
+///
+/// Nothing is sold any more; every booking is cancelled and paid back in full.
+#[utoipa::path(
+    delete, path = "/api/v1/events/{event_id}", tag = "events",
+    params(
+        ("event_id" = String, Path),
+        ("Idempotency-Key" = Option<String>, Header,
+            description = "The same key: the first answer again"),
+    ),
+    responses(
+        (status = 200, description = "It is cancelled", body = EventAnswer),
+        (status = 403, description = "FORBIDDEN: for its organizer and admins",
+            body = ProblemDocument),
+        (status = 404, description = "EVENT_NOT_FOUND", body = ProblemDocument),
+        (status = 409, description = "ALREADY_CANCELLED, EVENT_STARTED", body = ProblemDocument),
+        (status = 503, description = "LOG_UNAVAILABLE", body = ProblemDocument),
+    ),
+    security(("bearer" = []))
+)]
+pub(crate) async fn cancel_event(
+    State(state): State<CommandState>,
+    caller: Caller,
+    key: IdempotencyKey,
+    Path(event): Path<EventId>,
+) -> Result<AtPosition<Json<EventAnswer>>, Problem> {
+    caller.require(ORGANIZERS)?;
+    let asked = Asked::new(caller, key, "cancel-event", &event)?;
+    let command = Command::Cancel { event, caller: asked.asker() };
+    let (position, answer) = state.event(event, command, asked).await?;
+    Ok(AtPosition(position, Json(answer)))
+}

@@ -1,0 +1,72 @@
+//! `PUT /events/{id}`: changes an event; what is on sale follows (CT-2).
+
+use axum::extract::State;
+use domain::EventId;
+use domain::event::{Command, Event, Status, Terms};
+use domain::inventory;
+use infra::auth::Caller;
+use infra::http::{AtPosition, IdempotencyKey, Json, Path, Problem, ProblemDocument};
+
+use super::event_body::{EventAnswer, EventBody};
+use crate::runtime::Origin;
+use crate::state::{Asked, CommandState, ORGANIZERS};
+
+/// Change an event
+///
+/// Replaces all that is said about it. Of a published event, tiers can be added, their prices,
+/// windows and capacities changed (down to what is sold or held); seats stay as they are.
+#[utoipa::path(
+    put, path = "/api/v1/events/{event_id}", tag = "events", request_body = EventBody,
+    params(
+        ("event_id" = String, Path),
+        ("Idempotency-Key" = Option<String>, Header,
+            description = "The same key and body: the first answer again"),
+    ),
+    responses(
+        (status = 200, description = "It is changed", body = EventAnswer),
+        (status = 403, description = "FORBIDDEN: for its organizer and admins",
+            body = ProblemDocument),
+        (status = 404, description = "EVENT_NOT_FOUND", body = ProblemDocument),
+        (status = 409, description = "CAPACITY_BELOW_SOLD, ALREADY_CANCELLED, EVENT_STARTED",
+            body = ProblemDocument),
+        (status = 422, description = "INVALID, IDEMPOTENCY_KEY_REUSED", body = ProblemDocument),
+        (status = 503, description = "LOG_UNAVAILABLE", body = ProblemDocument),
+    ),
+    security(("bearer" = []))
+)]
+pub(crate) async fn change_event(
+    State(state): State<CommandState>,
+    caller: Caller,
+    key: IdempotencyKey,
+    Path(event): Path<EventId>,
+    Json(body): Json<EventBody>,
+) -> Result<AtPosition<Json<EventAnswer>>, Problem> {
+    caller.require(ORGANIZERS)?;
+    let asked = Asked::new(caller, key, "change-event", &(event, &body))?;
+    let before = state.event_now(event).await?;
+    let sections = state.sections(body.venue_id()).await?;
+    let terms = body.terms(&sections, before.terms.as_ref())?;
+    let mine = before.organizer == Some(caller.user) || asked.is_admin();
+    if before.status == Status::Published && mine {
+        check_stock(&state, event, before, &terms).await?;
+    }
+    let (caller, terms) = (asked.asker(), Box::new(terms));
+    let command = Command::Change { event, caller, terms, sections };
+    let (position, answer) = state.event(event, command, asked).await?;
+    Ok(AtPosition(position, Json(answer)))
+}
+
+/// Refuses a capacity below what is sold or held, before anything is changed. Whoever buys between
+/// this and the change keeps what they bought: the inventory sees to that.
+async fn check_stock(
+    state: &CommandState,
+    event: EventId,
+    before: Event,
+    terms: &Terms,
+) -> Result<(), Problem> {
+    let mut after = before;
+    after.terms = Some(terms.clone());
+    let Some(plan) = after.plan() else { return Ok(()) };
+    let command = inventory::Command::CheckPlan { plan };
+    state.inventory(event, command, Origin::system()).await.map(|_| ())
+}

@@ -1,0 +1,46 @@
+//! `PUT /venues/{id}` (CT-1). Events that are set up keep their seats.
+
+use axum::extract::State;
+use domain::VenueId;
+use domain::venue::Command;
+use infra::auth::Caller;
+use infra::http::{AtPosition, IdempotencyKey, Json, Path, Problem, ProblemDocument};
+
+use super::venue_body::{VenueAnswer, VenueBody};
+use crate::state::{Asked, CommandState, ORGANIZERS};
+
+/// Change a venue
+///
+/// Replaces all that is known of it. Events that are set up already keep their seats.
+#[utoipa::path(
+    put, path = "/api/v1/venues/{venue_id}", tag = "venues", request_body = VenueBody,
+    params(
+        ("venue_id" = String, Path),
+        ("Idempotency-Key" = Option<String>, Header,
+            description = "The same key and body: the first answer again"),
+    ),
+    responses(
+        (status = 200, description = "It is changed", body = VenueAnswer),
+        (status = 403, description = "FORBIDDEN: for its organizer and admins",
+            body = ProblemDocument),
+        (status = 404, description = "VENUE_NOT_FOUND", body = ProblemDocument),
+        (status = 422, description = "INVALID, IDEMPOTENCY_KEY_REUSED", body = ProblemDocument),
+        (status = 503, description = "LOG_UNAVAILABLE", body = ProblemDocument),
+    ),
+    security(("bearer" = []))
+)]
+pub(crate) async fn change_venue(
+    State(state): State<CommandState>,
+    caller: Caller,
+    key: IdempotencyKey,
+    Path(venue): Path<VenueId>,
+    Json(body): Json<VenueBody>,
+) -> Result<AtPosition<Json<VenueAnswer>>, Problem> {
+    caller.require(ORGANIZERS)?;
+    let asked = Asked::new(caller, key, "change-venue", &(venue, &body))?;
+    let (by, as_admin) = (asked.user(), asked.is_admin());
+    let (profile, request) = (body.profile()?, asked.request.clone());
+    let command = Command::Change { venue, by, as_admin, profile, request };
+    let (position, answer) = state.venue(venue, command, asked).await?;
+    Ok(AtPosition(position, Json(answer)))
+}

@@ -1,0 +1,43 @@
+//! `POST /events`: sets an event up as a draft (CT-2).
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use domain::EventId;
+use domain::event::Command;
+use infra::auth::Caller;
+use infra::http::{AtPosition, IdempotencyKey, Json, Problem, ProblemDocument};
+
+use super::event_body::{EventAnswer, EventBody};
+use crate::state::{Asked, CommandState, ORGANIZERS};
+
+/// Set up an event
+///
+/// It is a draft that only its organizer sees until it is published.
+#[utoipa::path(
+    post, path = "/api/v1/events", tag = "events", request_body = EventBody,
+    params(("Idempotency-Key" = Option<String>, Header,
+        description = "The same key and body: the first answer again")),
+    responses(
+        (status = 201, description = "It is set up", body = EventAnswer),
+        (status = 403, description = "FORBIDDEN: for organizers and admins",
+            body = ProblemDocument),
+        (status = 422, description = "INVALID, IDEMPOTENCY_KEY_REUSED", body = ProblemDocument),
+        (status = 503, description = "LOG_UNAVAILABLE", body = ProblemDocument),
+    ),
+    security(("bearer" = []))
+)]
+pub(crate) async fn draft_event(
+    State(state): State<CommandState>,
+    caller: Caller,
+    key: IdempotencyKey,
+    Json(body): Json<EventBody>,
+) -> Result<(StatusCode, AtPosition<Json<EventAnswer>>), Problem> {
+    caller.require(ORGANIZERS)?;
+    let asked = Asked::new(caller, key, "draft-event", &body)?;
+    let event = EventId::from_u128(asked.new_id(&*state.0.clock, "draft-event"));
+    let sections = state.sections(body.venue_id()).await?;
+    let terms = Box::new(body.terms(&sections, None)?);
+    let command = Command::Draft { event, caller: asked.asker(), terms, sections };
+    let (position, answer) = state.event(event, command, asked).await?;
+    Ok((StatusCode::CREATED, AtPosition(position, Json(answer))))
+}

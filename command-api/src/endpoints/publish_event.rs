@@ -1,0 +1,44 @@
+//! `POST /events/{id}/publish`: opens the inventory (CT-2).
+
+use axum::extract::State;
+use domain::EventId;
+use domain::event::Command;
+use infra::auth::Caller;
+use infra::http::{AtPosition, IdempotencyKey, Json, Path, Problem, ProblemDocument};
+
+use super::event_body::EventAnswer;
+use crate::state::{Asked, CommandState, ORGANIZERS};
+
+/// Publish an event
+///
+/// Everybody sees it, and can buy once the sale of a tier opens.
+#[utoipa::path(
+    post, path = "/api/v1/events/{event_id}/publish", tag = "events",
+    params(
+        ("event_id" = String, Path),
+        ("Idempotency-Key" = Option<String>, Header,
+            description = "The same key: the first answer again"),
+    ),
+    responses(
+        (status = 200, description = "It is published", body = EventAnswer),
+        (status = 403, description = "FORBIDDEN: for its organizer and admins",
+            body = ProblemDocument),
+        (status = 404, description = "EVENT_NOT_FOUND", body = ProblemDocument),
+        (status = 409, description = "ALREADY_PUBLISHED, ALREADY_CANCELLED, EVENT_STARTED",
+            body = ProblemDocument),
+        (status = 503, description = "LOG_UNAVAILABLE", body = ProblemDocument),
+    ),
+    security(("bearer" = []))
+)]
+pub(crate) async fn publish_event(
+    State(state): State<CommandState>,
+    caller: Caller,
+    key: IdempotencyKey,
+    Path(event): Path<EventId>,
+) -> Result<AtPosition<Json<EventAnswer>>, Problem> {
+    caller.require(ORGANIZERS)?;
+    let asked = Asked::new(caller, key, "publish-event", &event)?;
+    let command = Command::Publish { event, caller: asked.asker() };
+    let (position, answer) = state.event(event, command, asked).await?;
+    Ok(AtPosition(position, Json(answer)))
+}

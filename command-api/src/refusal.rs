@@ -1,0 +1,249 @@
+//! How the domain's refusals look to a client: stable codes with numbers.
+
+use axum::http::StatusCode;
+use domain::seating::Invalid;
+use domain::{event, inventory, venue};
+use infra::http::{Code, Problem};
+use serde_json::{Value, json};
+
+use crate::runtime::Failure;
+
+/// The codes of this crate, for the API document.
+pub const CODES: &[Code] = &[
+    code(404, "EVENT_NOT_FOUND", "There is no such event, or it is not published."),
+    code(404, "VENUE_NOT_FOUND", "There is no such venue."),
+    code(404, "TIER_NOT_FOUND", "The event has no such tier."),
+    code(404, "SEAT_NOT_FOUND", "The event has no such seat."),
+    code(404, "BOOKING_NOT_FOUND", "There is no such booking, or it is somebody else's."),
+    code(404, "NOT_WAITING", "The person is not on the event's waitlist."),
+    code(409, "EVENT_CANCELLED", "The event does not take place."),
+    code(409, "EVENT_STARTED", "The event has begun."),
+    code(409, "EVENT_ENDED", "The event is over."),
+    code(409, "ALREADY_PUBLISHED", "The event was published before."),
+    code(409, "ALREADY_EXISTS", "The id is in use."),
+    code(409, "CAPACITY_BELOW_SOLD", "More is sold or held than the tier would have."),
+    code(409, "SALE_NOT_OPEN", "The tier's sale has not begun."),
+    code(409, "SALE_CLOSED", "The tier's sale is over."),
+    code(409, "LIMIT_PER_BOOKING", "More tickets than one booking can have."),
+    code(409, "LIMIT_PER_USER", "More tickets than one person can have for the event."),
+    code(409, "INSUFFICIENT_SEATS", "Not so many tickets are left."),
+    code(409, "SEAT_TAKEN", "Somebody else has the seat."),
+    code(409, "HOLD_EXPIRED", "The hold died at its deadline; what was charged is paid back."),
+    code(409, "ALREADY_CANCELLED", "It was cancelled before."),
+    code(409, "ALREADY_CONFIRMED", "The booking was confirmed before."),
+    code(409, "PAYMENT_IN_PROGRESS", "The payment provider is being asked for this booking."),
+    code(409, "PAYMENT_DECLINED", "The provider declined; the hold goes on until its deadline."),
+    code(409, "PAYMENT_FAILED", "The payment never arrived; the hold goes on to its deadline."),
+    code(409, "TICKETS_AVAILABLE", "There is no need to wait: so many can be bought now."),
+    code(409, "NEVER_ENOUGH", "So many tickets can never become free."),
+    code(409, "ALREADY_WAITING", "The person waits for this event already, or has an offer."),
+    code(422, "IDEMPOTENCY_KEY_REUSED", "The key was used for another request."),
+    code(422, "NOTHING_WANTED", "No tickets were asked for."),
+    code(422, "SEAT_TWICE", "A seat is named twice."),
+    code(503, "TOO_MANY_WAITING", "Too many commands wait for this event; nothing was done."),
+    code(503, "LOG_UNAVAILABLE", "The log is away; ask again with the same Idempotency-Key."),
+    code(503, "PAYMENT_PENDING", "The provider has not answered; ask again with the same key."),
+    code(503, "PAYMENT_UNAVAILABLE", "The provider cannot be reached; nothing was charged."),
+];
+
+const fn code(status: u16, code: &'static str, meaning: &'static str) -> Code {
+    Code { code, status, meaning }
+}
+
+/// The problem with one of this crate's codes.
+pub(crate) fn problem(name: &'static str, detail: impl Into<String>) -> Problem {
+    let listed = CODES.iter().find(|code| code.code == name);
+    let status = listed.and_then(|code| StatusCode::from_u16(code.status).ok());
+    Problem::new(status.unwrap_or(StatusCode::CONFLICT), name, detail.into())
+}
+
+fn failure<R>(failure: Failure<R>, refused: impl FnOnce(R) -> Problem) -> Problem {
+    match failure {
+        Failure::Refused(refusal) => refused(refusal),
+        Failure::Overloaded => {
+            let detail = "Too many commands wait for this event. Nothing was done; try again.";
+            problem("TOO_MANY_WAITING", detail).retry_after_s(1)
+        }
+        Failure::Unavailable => {
+            let detail = "The log cannot be reached. Try again with the same Idempotency-Key; \
+                          nothing will be done twice.";
+            problem("LOG_UNAVAILABLE", detail).retry_after_s(2)
+        }
+    }
+}
+
+fn invalid(Invalid { field, problem }: &Invalid) -> Problem {
+    Problem::invalid(field, &format!("must be {problem}")).details(json!({
+        "field": field,
+        "problem": problem,
+    }))
+}
+
+fn key_reused() -> Problem {
+    problem(
+        "IDEMPOTENCY_KEY_REUSED",
+        "This Idempotency-Key was used for another request. Take a new key for a new request.",
+    )
+}
+
+pub(crate) fn venue(refused: Failure<venue::Refusal>) -> Problem {
+    use venue::Refusal as R;
+    failure(refused, |refusal| match refusal {
+        R::NotFound => problem("VENUE_NOT_FOUND", "There is no such venue."),
+        R::Exists => problem("ALREADY_EXISTS", "There is a venue with this id."),
+        R::NotYours => Problem::forbidden("The venue belongs to another organizer."),
+        R::KeyReused => key_reused(),
+        R::Invalid(what) => invalid(&what),
+    })
+}
+
+pub(crate) fn event(refused: Failure<event::Refusal>) -> Problem {
+    use event::Refusal as R;
+    failure(refused, |refusal| match refusal {
+        R::NotFound => problem("EVENT_NOT_FOUND", "There is no such event."),
+        R::Exists => problem("ALREADY_EXISTS", "There is an event with this id."),
+        R::NotYours => Problem::forbidden("The event belongs to another organizer."),
+        R::KeyReused => key_reused(),
+        R::AlreadyCancelled => problem("ALREADY_CANCELLED", "The event was cancelled before."),
+        R::AlreadyPublished => problem("ALREADY_PUBLISHED", "The event was published before."),
+        R::Started => problem("EVENT_STARTED", "The event has begun or is over."),
+        R::Invalid(what) => invalid(&what),
+    })
+}
+
+pub(crate) fn inventory(refused: Failure<inventory::Refusal>) -> Problem {
+    failure(refused, |refusal| {
+        let (code, detail, details) = explain(&refusal);
+        let problem = problem(code, detail);
+        if details.is_null() { problem } else { problem.details(details) }
+    })
+}
+
+/// Code, sentence and numbers of an inventory's refusal.
+#[expect(clippy::too_many_lines, reason = "one table: a row for each refusal")]
+fn explain(refusal: &inventory::Refusal) -> (&'static str, String, Value) {
+    use inventory::Refusal as R;
+    let text = str::to_owned;
+    match refusal {
+        R::EventNotFound => ("EVENT_NOT_FOUND", text("There is no such event."), Value::Null),
+        R::EventCancelled => ("EVENT_CANCELLED", text("The event was cancelled."), Value::Null),
+        R::EventStarted { starts_at } => (
+            "EVENT_STARTED",
+            format!("The event began at {starts_at}."),
+            json!({"starts_at": starts_at}),
+        ),
+        R::EventEnded { ends_at } => (
+            "EVENT_ENDED",
+            format!("The event was over at {ends_at}."),
+            json!({"ends_at": ends_at}),
+        ),
+        R::TierNotFound => ("TIER_NOT_FOUND", text("The event has no such tier."), Value::Null),
+        R::SeatNotFound { seat } => (
+            "SEAT_NOT_FOUND",
+            format!("The event has no seat {seat}. A seat is named section-row-seat: A-12-7."),
+            json!({"seat": seat}),
+        ),
+        R::SeatTwice { seat } => {
+            ("SEAT_TWICE", format!("Seat {seat} is named twice."), json!({"seat": seat}))
+        }
+        R::NothingWanted => ("NOTHING_WANTED", text("Ask for at least one ticket."), Value::Null),
+        R::SaleNotOpen { opens_at } => (
+            "SALE_NOT_OPEN",
+            format!("The sale opens at {opens_at}."),
+            json!({"opens_at": opens_at}),
+        ),
+        R::SaleClosed { closed_at } => (
+            "SALE_CLOSED",
+            format!("The sale closed at {closed_at}."),
+            json!({"closed_at": closed_at}),
+        ),
+        R::LimitPerBooking { requested, limit } => (
+            "LIMIT_PER_BOOKING",
+            format!("A booking can have {limit} tickets of this kind; {requested} were asked for."),
+            json!({"requested": requested, "limit": limit}),
+        ),
+        R::LimitPerUser { requested, owned, limit } => (
+            "LIMIT_PER_USER",
+            format!("One person can have {limit} tickets; you have {owned} and want {requested}."),
+            json!({"requested": requested, "owned": owned, "limit": limit}),
+        ),
+        R::InsufficientSeats { requested, available } => (
+            "INSUFFICIENT_SEATS",
+            format!("{requested} tickets were asked for; {available} are left."),
+            json!({"requested": requested, "available": available}),
+        ),
+        R::SeatTaken { seat } => {
+            ("SEAT_TAKEN", format!("Seat {seat} is taken."), json!({"seat": seat}))
+        }
+        R::BookingNotFound => ("BOOKING_NOT_FOUND", text("There is no such booking."), Value::Null),
+        R::BookingExists => ("TOO_MANY_WAITING", text("Nothing was done; try again."), Value::Null),
+        R::HoldExpired { expired_at } => (
+            "HOLD_EXPIRED",
+            format!("The hold died at {expired_at}. Reserve again."),
+            json!({"expired_at": expired_at}),
+        ),
+        R::AlreadyCancelled => {
+            ("ALREADY_CANCELLED", text("The booking was cancelled before."), Value::Null)
+        }
+        R::AlreadyConfirmed => {
+            ("ALREADY_CONFIRMED", text("The booking was confirmed before."), Value::Null)
+        }
+        R::PaymentInProgress => (
+            "PAYMENT_IN_PROGRESS",
+            text("The payment provider is being asked for this booking. Wait for its answer."),
+            Value::Null,
+        ),
+        R::KeyReused => (
+            "IDEMPOTENCY_KEY_REUSED",
+            text("This Idempotency-Key was used for another request. Take a new key."),
+            Value::Null,
+        ),
+        R::TicketsAvailable { requested, available } => (
+            "TICKETS_AVAILABLE",
+            format!("{available} tickets can be bought now: reserve them."),
+            json!({"requested": requested, "available": available}),
+        ),
+        R::NeverEnough { requested, capacity } => (
+            "NEVER_ENOUGH",
+            format!("{requested} tickets can never become free: there are {capacity} at all."),
+            json!({"requested": requested, "capacity": capacity}),
+        ),
+        R::AlreadyWaiting => (
+            "ALREADY_WAITING",
+            text("You wait for this event already, or have an offer to confirm."),
+            Value::Null,
+        ),
+        R::NotWaiting => {
+            ("NOT_WAITING", text("You are not on this event's waitlist."), Value::Null)
+        }
+        R::CapacityBelowSold { tier, requested, sold, held } => (
+            "CAPACITY_BELOW_SOLD",
+            format!(
+                "Tier {tier} has {sold} sold and {held} held; its capacity cannot be {requested}."
+            ),
+            json!({"tier_id": tier, "requested": requested, "sold": sold, "held": held}),
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_is_listed_once_with_its_status() {
+        for (index, entry) in CODES.iter().enumerate() {
+            assert!(StatusCode::from_u16(entry.status).is_ok_and(|s| s.as_u16() >= 400));
+            let later = &CODES[index + 1..];
+            assert!(later.iter().all(|other| other.code != entry.code), "{}", entry.code);
+        }
+        let problem = inventory(Failure::Refused(inventory::Refusal::InsufficientSeats {
+            requested: 5,
+            available: 3,
+        }));
+        assert_eq!(
+            (problem.status(), problem.code()),
+            (StatusCode::CONFLICT, "INSUFFICIENT_SEATS")
+        );
+    }
+}

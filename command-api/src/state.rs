@@ -1,0 +1,221 @@
+//! What command handlers share, and how it is started and stopped.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::FromRef;
+use domain::inventory::{self, Inventory};
+use domain::{EventId, Request, UserId};
+use infra::auth::{Auth, Caller, Role};
+use infra::clock::Clock;
+use infra::http::{IdempotencyKey, Problem, RequestId};
+use infra::log::{Log, ReadError};
+use infra::payment::PaymentProvider;
+use parking_lot::Mutex;
+use serde::Serialize;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use uuid::Uuid;
+
+use crate::followup::FollowUp;
+use crate::payments::{Payments, Saga};
+use crate::runtime::{Decider, Done, Inventories, Job, Origin, Surroundings, Unit, WakeList};
+
+/// Settings of the command side.
+#[derive(Debug, Clone)]
+pub struct CommandSettings {
+    /// How many commands may wait for one inventory before more are turned away with 503.
+    pub mailbox: usize,
+    /// How long an inventory without commands and deadlines stays in memory.
+    pub idle: Duration,
+    /// How long the payment provider may take before a client is told that a payment is pending.
+    pub charge_timeout: Duration,
+}
+
+impl Default for CommandSettings {
+    fn default() -> Self {
+        Self {
+            mailbox: 4_096,
+            idle: Duration::from_secs(60),
+            charge_timeout: Duration::from_secs(10),
+        }
+    }
+}
+
+/// What the command side is made of.
+pub struct Parts {
+    /// Where facts go.
+    pub log: Arc<dyn Log>,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+    /// Who asks.
+    pub auth: Auth,
+    /// Who charges.
+    pub provider: Arc<dyn PaymentProvider>,
+    /// Where the wake list is kept between two starts.
+    pub wake_file: PathBuf,
+    /// Settings.
+    pub settings: CommandSettings,
+}
+
+/// The command side, running.
+pub struct CommandApi {
+    state: CommandState,
+    /// Writers and payments: end when their work is done.
+    work: TaskTracker,
+    /// Follow-up: ends when told to.
+    background: TaskTracker,
+    stop: CancellationToken,
+}
+
+/// What handlers share.
+#[derive(Clone)]
+pub struct CommandState(pub(crate) Arc<Shared>);
+
+pub(crate) struct Shared {
+    pub(crate) log: Arc<dyn Log>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) auth: Auth,
+    pub(crate) inventories: Arc<Inventories>,
+    pub(crate) saga: Arc<Saga>,
+}
+
+impl FromRef<CommandState> for Auth {
+    fn from_ref(state: &CommandState) -> Self {
+        state.0.auth.clone()
+    }
+}
+
+impl CommandApi {
+    /// Starts what commands need: follow-up work from where the wake list ends, and the payment
+    /// worker. Writers start when their inventory is asked for.
+    ///
+    /// # Errors
+    /// The log cannot be read.
+    pub async fn start(parts: Parts) -> Result<Self, ReadError> {
+        let Parts { log, clock, auth, provider, wake_file, settings } = parts;
+        let (work, background) = (TaskTracker::new(), TaskTracker::new());
+        let stop = CancellationToken::new();
+        let wake = Arc::new(WakeList::load(&wake_file, log.head().await?));
+        let (payments, steps) = Payments::new();
+        let around = Arc::new(Surroundings {
+            clock: clock.clone(),
+            wake: wake.clone(),
+            payments: Arc::new(payments),
+            idle: settings.idle,
+        });
+        let inventories = Inventories::new(log.clone(), around, settings.mailbox, work.clone());
+        let saga = Arc::new(Saga {
+            provider,
+            inventories: inventories.clone(),
+            clock: clock.clone(),
+            tasks: work.clone(),
+            stop: stop.clone(),
+            charge_timeout: settings.charge_timeout,
+            under_way: Mutex::default(),
+        });
+        background.spawn(saga.clone().run(steps));
+        let follow_up = Arc::new(FollowUp {
+            log: log.clone(),
+            clock: clock.clone(),
+            inventories: inventories.clone(),
+            wake,
+            stop: stop.clone(),
+        });
+        background.spawn(follow_up.clone().follow_log());
+        background.spawn(follow_up.clone().wake_up());
+        background.spawn(follow_up.save());
+        let shared = Shared { log, clock, auth, inventories, saga };
+        Ok(Self { state: CommandState(Arc::new(shared)), work, background, stop })
+    }
+
+    /// What [`crate::router`] takes.
+    pub fn state(&self) -> CommandState {
+        self.state.clone()
+    }
+
+    /// Takes no more commands, answers those that wait, ends all tasks. Call it when the HTTP
+    /// server has drained.
+    pub async fn stop(self) {
+        self.state.0.inventories.stop();
+        self.stop.cancel();
+        self.work.close();
+        self.work.wait().await;
+        self.background.close();
+        self.background.wait().await;
+    }
+}
+
+/// Who asks for what under which key.
+pub(crate) struct Asked {
+    pub(crate) caller: Caller,
+    pub(crate) request: Option<Request>,
+    pub(crate) origin: Origin,
+    /// The bare key, from which ids are derived.
+    key: Option<String>,
+}
+
+impl Asked {
+    /// Takes note of a request: `operation` and `body` are what the key stands for (BK-6).
+    pub(crate) fn new(
+        caller: Caller,
+        IdempotencyKey(key): IdempotencyKey,
+        operation: &str,
+        body: &impl Serialize,
+    ) -> Result<Self, Problem> {
+        let request = match &key {
+            None => None,
+            Some(key) => {
+                let asked = serde_json::to_vec(&(operation, body))
+                    .map_err(|error| Problem::internal(&error))?;
+                let request = Request::new(key, &asked);
+                Some(request.map_err(|error| Problem::malformed(error.to_string()))?)
+            }
+        };
+        let correlation = RequestId::current().map(|id| id.as_str().to_owned());
+        let id = Uuid::from_u128(infra::ids::random_u128());
+        let origin = Origin { id, correlation, trace: None, actor: Some(caller.user) };
+        Ok(Self { caller, request, origin, key })
+    }
+
+    pub(crate) fn user(&self) -> UserId {
+        self.caller.user
+    }
+
+    pub(crate) fn is_admin(&self) -> bool {
+        self.caller.roles.has(Role::Admin)
+    }
+
+    /// The id of a new stream: the same for the same key, so that a repetition finds it.
+    pub(crate) fn new_id(&self, clock: &dyn Clock, purpose: &str) -> u128 {
+        match &self.key {
+            Some(key) => infra::ids::derived(self.caller.user, key, purpose),
+            None => infra::ids::time_ordered(clock.now()),
+        }
+    }
+}
+
+/// Those who may book and wait. Auditors only look.
+pub(crate) const BUYERS: &[Role] = &[Role::Attendee, Role::Organizer, Role::BoxOffice, Role::Admin];
+
+/// Those who may set up venues and events.
+pub(crate) const ORGANIZERS: &[Role] = &[Role::Organizer, Role::Admin];
+
+impl CommandState {
+    /// Has an inventory execute a command.
+    pub(crate) async fn inventory(
+        &self,
+        event: EventId,
+        command: inventory::Command,
+        origin: Origin,
+    ) -> Result<Done<inventory::Fact, <Inventory as Decider>::Seen>, Problem> {
+        let outcome = self.0.inventories.execute(event, Job { command, origin }).await;
+        outcome.map_err(crate::refusal::inventory)
+    }
+
+    /// One of the aggregates without a writer.
+    pub(crate) fn unit<D: Decider>(&self, stream: String) -> Unit<D> {
+        Unit::new(self.0.log.clone(), self.0.clock.clone(), stream)
+    }
+}
