@@ -88,3 +88,71 @@ fn log_panic(panic: &PanicHookInfo<'_>) {
     let request_id = request_id.as_ref().map(RequestId::as_str);
     tracing::error!(request_id, place, message, "panicked");
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{self, Write};
+    use std::sync::Arc;
+
+    use axum::Router;
+    use axum::body::Body;
+    use axum::extract::Request;
+    use axum::routing::get;
+    use parking_lot::Mutex;
+    use tower::ServiceExt;
+
+    use crate::clock::SystemClock;
+    use crate::http::{Problem, ServiceLimits, service};
+
+    /// What was logged, for a test to read.
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    async fn lines_of(path: &str) -> Vec<String> {
+        let lines = Lines::default();
+        let writer = lines.clone();
+        let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone()).json();
+        let _here = subscriber.finish().set_default();
+        let usual = std::panic::take_hook();
+        std::panic::set_hook(Box::new(log_panic));
+        let router = Router::new()
+            .route("/panic", get(async || -> &str { panic!("the moon is full") }))
+            .route("/error", get(async || Problem::internal(&io::Error::other("disk on fire"))));
+        let service = service(router, ServiceLimits::default(), Arc::new(SystemClock));
+        let request = Request::get(path).header("x-request-id", "r-1").body(Body::empty());
+        let response = service.oneshot(request.unwrap()).await.unwrap();
+        std::panic::set_hook(usual);
+        assert_eq!(response.status(), 500);
+        let text = String::from_utf8(lines.0.lock().clone()).unwrap();
+        text.lines().map(str::to_owned).collect()
+    }
+
+    #[tokio::test]
+    async fn a_fault_is_logged_once_under_its_request_id() {
+        for (path, cause) in [("/panic", "the moon is full"), ("/error", "disk on fire")] {
+            let lines = lines_of(path).await;
+            assert_eq!(lines.len(), 1, "{lines:?}");
+            assert!(lines[0].contains(r#""request_id":"r-1""#), "{lines:?}");
+            assert!(lines[0].contains(cause), "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn a_bad_filter_is_an_error() {
+        let error = init("infra=loudest", Format::Text).unwrap_err();
+        assert!(matches!(error, TelemetryError::Filter(_)), "{error}");
+        assert_eq!("json".parse(), Ok(Format::Json));
+        assert_eq!("yaml".parse::<Format>(), Err(FormatError));
+    }
+}

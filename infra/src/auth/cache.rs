@@ -21,12 +21,14 @@ pub(super) struct Verified {
     pub(super) expires: Time,
 }
 
+/// By hash of the tail. Of two tokens with one hash the later is kept.
+type Shard = RwLock<HashMap<u64, (Box<str>, Verified)>>;
+
 /// A bounded map from tokens to what they say. Only tokens with a good signature get in, and only
 /// a token that is equal in every character is found.
 pub(super) struct Cache {
     hasher: RandomState,
-    /// By hash of the tail. Of two tokens with one hash the later is kept.
-    shards: [RwLock<HashMap<u64, (Box<str>, Verified)>>; SHARDS],
+    shards: [Shard; SHARDS],
     per_shard: usize,
 }
 
@@ -71,7 +73,7 @@ impl Cache {
         self.hasher.hash_one(&bytes[bytes.len().saturating_sub(TAIL)..])
     }
 
-    fn shard(&self, hash: u64) -> &RwLock<HashMap<u64, (Box<str>, Verified)>> {
+    fn shard(&self, hash: u64) -> &Shard {
         &self.shards[(hash >> 60) as usize % SHARDS]
     }
 }

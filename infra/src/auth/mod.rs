@@ -4,6 +4,8 @@ mod cache;
 mod caller;
 mod keys;
 mod role;
+#[cfg(test)]
+mod tests;
 mod verifier;
 
 pub use caller::{Caller, MaybeCaller};

@@ -109,3 +109,32 @@ impl<S: Sync> FromRequestParts<S> for RequestId {
         Ok(Self::current().unwrap_or_else(|| Self::of(&parts.headers)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id_of(sent: &[u8]) -> RequestId {
+        let value = HeaderValue::from_bytes(sent).unwrap();
+        RequestId::of(&HeaderMap::from_iter([(REQUEST_ID, value)]))
+    }
+
+    #[test]
+    fn a_sane_request_id_is_kept() {
+        for sent in ["7", "0c9e-b9d/+=", &"x".repeat(100)] {
+            assert_eq!(id_of(sent.as_bytes()).as_str(), sent);
+        }
+    }
+
+    #[test]
+    fn any_other_is_replaced() {
+        let long = "x".repeat(101);
+        for sent in [b"".as_slice(), b"two words", b"tab\there", "ünï".as_bytes(), long.as_bytes()]
+        {
+            let id = id_of(sent);
+            assert_eq!(id.as_str().len(), 32, "{id}");
+            assert!(id.as_str().bytes().all(|byte| byte.is_ascii_hexdigit()), "{id}");
+        }
+        assert_ne!(RequestId::of(&HeaderMap::new()), RequestId::of(&HeaderMap::new()));
+    }
+}

@@ -16,8 +16,8 @@ use super::{codes, context};
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
-/// A JSON body. As an extractor it refuses with a problem that names field, line and column; to
-/// refuse unknown fields `T` carries `#[serde(deny_unknown_fields)]`.
+/// A JSON body: one object. As an extractor it refuses with a problem that names field, line and
+/// column; to refuse unknown fields `T` carries `#[serde(deny_unknown_fields)]`.
 #[derive(Debug, Clone, Copy)]
 pub struct Json<T>(pub T);
 
@@ -27,6 +27,10 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
         expect_json(request.headers())?;
         let body = read(request.into_body()).await?;
+        // Serde would also take a struct as a list of its fields without their names.
+        if !body.trim_ascii_start().starts_with(b"{") {
+            return Err(Problem::malformed("The body must be a JSON object."));
+        }
         serde_json::from_slice(&body).map(Self).map_err(|error| explain::<T>(&body, &error))
     }
 }

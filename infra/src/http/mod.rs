@@ -11,6 +11,7 @@ mod page;
 mod params;
 mod position;
 mod problem;
+mod pulse;
 mod serve;
 mod service;
 

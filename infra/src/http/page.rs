@@ -19,8 +19,9 @@ pub struct Page<T> {
 
 /// Where a page ends, opaque to the client: base64url of a small value and a checksum that also
 /// binds it to its list.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(transparent)]
+#[schema(value_type = String)]
 pub struct Cursor(String);
 
 const CHECKSUM: usize = 4;
@@ -63,8 +64,9 @@ fn checksum(list: &str, place: &[u8]) -> [u8; CHECKSUM] {
 
 /// How many items a page has at most: the query parameter `limit`, 1 to 100, 20 when absent
 /// (`#[serde(default)]`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, utoipa::ToSchema)]
 #[serde(transparent)]
+#[schema(value_type = u64, minimum = 1, maximum = 100, default = 20)]
 pub struct Limit(u64);
 
 impl Limit {
@@ -84,5 +86,57 @@ impl Limit {
 impl Default for Limit {
     fn default() -> Self {
         Self(20)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use domain::{EventId, Time};
+
+    type Place = (Time, EventId);
+
+    fn place() -> Place {
+        (Time::from_ms(1_800_000_000_000), EventId::from_u128(7))
+    }
+
+    #[test]
+    fn a_cursor_leads_back_to_its_place() {
+        let cursor = Cursor::new("events", &place());
+        assert_eq!(cursor.place::<Place>("events").unwrap(), place());
+    }
+
+    #[test]
+    fn a_cursor_of_another_list_is_refused() {
+        let cursor = Cursor::new("venues", &place());
+        assert_eq!(cursor.place::<Place>("events").unwrap_err().status(), 400);
+    }
+
+    #[test]
+    fn a_garbled_cursor_is_refused() {
+        let whole = Cursor::new("events", &place()).0;
+        let mut garbled: Vec<String> = (0..whole.len())
+            .map(|index| {
+                let mut text = whole.clone().into_bytes();
+                text[index] = if text[index] == b'A' { b'B' } else { b'A' };
+                String::from_utf8(text).unwrap()
+            })
+            .collect();
+        garbled.extend((0..whole.len()).map(|length| whole[..length].to_owned()));
+        garbled.extend(["%", "==", "üöä", "null"].map(str::to_owned));
+        for text in garbled {
+            let problem = Cursor(text.clone()).place::<Place>("events").unwrap_err();
+            assert_eq!(problem.status(), 400, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_page_has_1_to_100_items() {
+        assert_eq!(Limit::default().items().unwrap(), 20);
+        assert_eq!(Limit(1).items().unwrap(), 1);
+        assert_eq!(Limit(100).items().unwrap(), 100);
+        for limit in [0, 101, u64::MAX] {
+            assert_eq!(Limit(limit).items().unwrap_err().status(), 422, "{limit}");
+        }
     }
 }

@@ -233,3 +233,48 @@ pub(super) fn shortened(message: &str) -> String {
     };
     format!("{}...", &message[..end])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::body::to_bytes;
+
+    #[tokio::test]
+    async fn a_problem_says_all_it_has_to() {
+        let problem = Problem::new(StatusCode::CONFLICT, "INSUFFICIENT_SEATS", "3 seats are left.")
+            .details(json!({"requested": 5, "available": 3}))
+            .retry_after_s(7);
+        let response = problem.into_response();
+        assert_eq!(response.status(), 409);
+        assert_eq!(response.headers()["content-type"], "application/problem+json");
+        assert_eq!(response.headers()["retry-after"], "7");
+        let body = to_bytes(response.into_body(), usize::MAX).await.unwrap();
+        let body: Value = serde_json::from_slice(&body).unwrap();
+        let expected = json!({
+            "type": "https://evently.example/problems/INSUFFICIENT_SEATS",
+            "title": "Insufficient seats",
+            "status": 409,
+            "detail": "3 seats are left.",
+            "code": "INSUFFICIENT_SEATS",
+            "details": {"requested": 5, "available": 3},
+        });
+        assert_eq!(body, expected);
+    }
+
+    #[test]
+    fn an_error_is_told_with_its_causes() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("cannot read the view")]
+        struct Outer(#[source] std::io::Error);
+        let error = Outer(std::io::Error::other("disk on fire"));
+        assert_eq!(chain(&error), "cannot read the view: disk on fire");
+    }
+
+    #[test]
+    fn a_long_message_is_cut_between_characters() {
+        assert_eq!(shortened("short"), "short");
+        let cut = shortened(&"ü".repeat(301));
+        assert_eq!(cut.chars().count(), 303);
+        assert!(cut.ends_with("..."));
+    }
+}

@@ -1,5 +1,6 @@
 //! Accepts connections and answers them until told to stop.
 
+use std::convert::Infallible;
 use std::io;
 use std::time::Duration;
 
@@ -7,16 +8,21 @@ use axum::Router;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::Service;
 
+use super::pulse::{Answer, Pulse};
+
+const LINGER: Duration = Duration::from_secs(5);
+
 /// How connections are treated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Connections {
-    /// The longest wait for the head of a request, from the first byte or since the last answer.
+    /// A connection that waits for the head of a request this long, or up to twice as long, is
+    /// closed: idle ones, and clients that send a byte now and then.
     pub head_timeout: Duration,
     /// After the order to stop: the longest wait for answers under way; then they are cut off.
     pub drain_timeout: Duration,
@@ -24,7 +30,7 @@ pub struct Connections {
 
 impl Default for Connections {
     fn default() -> Self {
-        Self { head_timeout: Duration::from_secs(30), drain_timeout: Duration::from_secs(10) }
+        Self { head_timeout: Duration::from_secs(15), drain_timeout: Duration::from_secs(10) }
     }
 }
 
@@ -41,20 +47,25 @@ pub async fn serve_with(
     settings: Connections,
     shutdown: CancellationToken,
 ) {
+    let stop = Stop { taking: shutdown, answering: CancellationToken::new() };
     let open = TaskTracker::new();
-    let cut = CancellationToken::new();
-    while let Some(socket) = next(&listener, &shutdown).await {
-        let answered = answer(socket, router.clone(), settings.head_timeout, shutdown.clone());
-        let cut = cut.clone();
-        open.spawn(async move { cut.run_until_cancelled(answered).await });
+    while let Some(socket) = next(&listener, &stop.taking).await {
+        open.spawn(answer(socket, router.clone(), settings.head_timeout, stop.clone()));
     }
     drop(listener);
     open.close();
     if tokio::time::timeout(settings.drain_timeout, open.wait()).await.is_err() {
         tracing::info!(connections = open.len(), "cut off answers that did not end");
-        cut.cancel();
+        stop.answering.cancel();
         open.wait().await;
     }
+}
+
+/// The two steps of stopping: take no more requests, then cut off answers under way.
+#[derive(Clone)]
+struct Stop {
+    taking: CancellationToken,
+    answering: CancellationToken,
 }
 
 /// The next connection; `None` when it is time to stop.
@@ -79,28 +90,38 @@ fn is_of_the_peer(error: &io::Error) -> bool {
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
 }
 
-async fn answer(
-    socket: TcpStream,
-    router: Router,
-    head_timeout: Duration,
-    shutdown: CancellationToken,
-) {
+async fn answer(mut socket: TcpStream, router: Router, head_timeout: Duration, stop: Stop) {
     // Answers are small: waiting to fill a packet would only delay them.
     let _ = socket.set_nodelay(true);
-    let service = service_fn(move |request: hyper::Request<Incoming>| router.clone().call(request));
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(head_timeout)
-        .serve_connection(TokioIo::new(socket), service);
-    let mut connection = std::pin::pin!(connection);
-    let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = shutdown.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
+    let pulse = Pulse::default();
+    let service = service_fn(|request: hyper::Request<Incoming>| {
+        let answering = pulse.answering();
+        let response = router.clone().call(request);
+        async { Ok::<_, Infallible>(response.await?.map(|body| Answer::new(body, answering))) }
+    });
+    let ended = {
+        let connection = http1::Builder::new().serve_connection(TokioIo::new(&mut socket), service);
+        let mut connection = std::pin::pin!(connection);
+        tokio::select! {
+            biased;
+            ended = connection.as_mut() => ended,
+            () = pulse.stopped(head_timeout) => return,
+            () = stop.taking.cancelled() => {
+                connection.as_mut().graceful_shutdown();
+                let _ = stop.answering.run_until_cancelled(connection).await;
+                return;
+            }
         }
     };
-    if let Err(error) = ended {
-        tracing::debug!(%error, "a connection ended badly");
+    match ended {
+        Ok(()) => linger(&mut socket).await,
+        Err(error) => tracing::debug!(%error, "a connection ended badly"),
     }
+}
+
+/// Lets a client that is still sending, e.g. a body that was refused for its size, go on for a
+/// while: closed at once, it would be told of a broken connection and lose the answer.
+async fn linger(socket: &mut TcpStream) {
+    let mut nowhere = tokio::io::sink();
+    let _ = tokio::time::timeout(LINGER, tokio::io::copy(socket, &mut nowhere)).await;
 }

@@ -2,8 +2,18 @@
 
 // The attribute tells the linter that this is test code.
 #[cfg(test)]
+mod auth;
+#[cfg(test)]
 mod child;
 #[cfg(test)]
 mod data_folder;
 #[cfg(test)]
+mod extractors;
+#[cfg(test)]
 mod log;
+#[cfg(test)]
+mod payment;
+#[cfg(test)]
+mod service;
+#[cfg(test)]
+mod sockets;

@@ -1,0 +1,191 @@
+//! What the verifier refuses, and that remembering changes nothing.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::{Time, UserId};
+use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::keys::Keys;
+use super::{Auth, AuthError, Caller, Role, Roles};
+use crate::clock::{Clock, ManualClock};
+
+const NOW_S: i64 = 1_800_000_000;
+
+struct Setup {
+    _folder: TempDir,
+    clock: Arc<ManualClock>,
+    keys: Keys,
+    auth: Auth,
+}
+
+fn keys(clock: &Arc<ManualClock>) -> (TempDir, Keys) {
+    let folder = tempfile::tempdir().unwrap();
+    let keys = Keys::load_or_create(folder.path(), Arc::clone(clock) as Arc<dyn Clock>).unwrap();
+    (folder, keys)
+}
+
+fn setup() -> Setup {
+    let clock = Arc::new(ManualClock::new(Time::from_ms(NOW_S * 1000)));
+    let (_folder, keys) = keys(&clock);
+    let auth = Auth::remembering(&keys, Arc::clone(&clock) as Arc<dyn Clock>, 64);
+    Setup { _folder, clock, keys, auth }
+}
+
+fn user() -> UserId {
+    UserId::from_u128(7)
+}
+
+fn claims() -> Value {
+    json!({
+        "iss": "evently", "aud": "evently", "sub": user(), "roles": ["attendee"],
+        "iat": NOW_S, "nbf": NOW_S, "exp": NOW_S + 900, "jti": "1",
+    })
+}
+
+fn with(changes: Value) -> Value {
+    let mut claims = claims();
+    let (Value::Object(all), Value::Object(changes)) = (&mut claims, changes) else { panic!() };
+    for (name, value) in changes {
+        match value {
+            Value::Null => all.remove(&name),
+            value => all.insert(name, value),
+        };
+    }
+    claims
+}
+
+#[test]
+fn a_token_says_who_bears_it() {
+    let Setup { keys, auth, _folder, .. } = setup();
+    let roles = [Role::Organizer, Role::Auditor];
+    let token = keys.issue(user(), &roles, Duration::from_secs(900)).unwrap();
+    let caller = Caller { user: user(), roles: Roles::of(&roles) };
+    for _ in 0..3 {
+        assert_eq!(auth.verify(&token), Ok(caller));
+    }
+    assert_eq!(auth.remembered(), 1);
+}
+
+#[test]
+fn claims_that_are_wrong_or_missing_are_refused() {
+    let Setup { keys, auth, _folder, .. } = setup();
+    assert!(auth.verify(&keys.sign(&claims()).unwrap()).is_ok());
+    let table = [
+        (json!({"iss": "someone"}), AuthError::Foreign),
+        (json!({"aud": "someone"}), AuthError::Foreign),
+        (json!({"iss": ["evently", "someone"]}), AuthError::Malformed),
+        (json!({"aud": ["evently", "someone"]}), AuthError::Malformed),
+        (json!({"iss": null}), AuthError::Malformed),
+        (json!({"aud": null}), AuthError::Malformed),
+        (json!({"sub": null}), AuthError::Malformed),
+        (json!({"exp": null}), AuthError::Malformed),
+        (json!({"nbf": null}), AuthError::Malformed),
+        (json!({"jti": null}), AuthError::Malformed),
+        (json!({"roles": null}), AuthError::Malformed),
+        (json!({"roles": ["attendee", "root"]}), AuthError::Malformed),
+        (json!({"roles": "attendee"}), AuthError::Malformed),
+        (json!({"sub": "7"}), AuthError::Malformed),
+        (json!({"sub": "evt_00000000000000000000000007"}), AuthError::Malformed),
+        (json!({"exp": "tomorrow"}), AuthError::Malformed),
+        (json!({"exp": -1}), AuthError::Malformed),
+        (json!({"exp": u64::MAX}), AuthError::Malformed),
+        (json!({"exp": NOW_S}), AuthError::Expired),
+        (json!({"exp": 0}), AuthError::Expired),
+        (json!({"nbf": NOW_S + 6}), AuthError::NotYetValid),
+        (json!({"nbf": i64::MAX}), AuthError::NotYetValid),
+    ];
+    for (changes, error) in table {
+        let token = keys.sign(&with(changes.clone())).unwrap();
+        assert_eq!(auth.verify(&token), Err(error), "{changes}");
+    }
+    for changes in [json!({"nbf": NOW_S + 5}), json!({"exp": i64::MAX}), json!({"more": 1})] {
+        let token = keys.sign(&with(changes.clone())).unwrap();
+        assert!(auth.verify(&token).is_ok(), "{changes}");
+    }
+}
+
+#[test]
+fn only_our_key_and_algorithm_sign() {
+    let Setup { keys, auth, clock, _folder } = setup();
+    let (_other_folder, other) = self::keys(&clock);
+    assert_eq!(auth.verify(&other.sign(&claims()).unwrap()), Err(AuthError::Forged));
+
+    let good = keys.sign(&claims()).unwrap();
+    let [header, payload, signature] = good.split('.').collect::<Vec<_>>()[..] else { panic!() };
+    let admin = keys.sign(&with(json!({"roles": ["admin"]}))).unwrap();
+    let other_payload = admin.split('.').nth(1).unwrap();
+    let forged = format!("{header}.{other_payload}.{signature}");
+    // Remembered or not, a signature covers its own claims only.
+    assert_eq!(auth.verify(&forged), Err(AuthError::Forged));
+    assert!(auth.verify(&good).is_ok());
+    assert_eq!(auth.verify(&forged), Err(AuthError::Forged));
+
+    let none = "eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0";
+    let mut refused = vec![
+        format!("{none}.{payload}."),
+        format!("{none}.{payload}.{signature}"),
+        format!("{header}.{payload}."),
+        format!("{header}.{payload}"),
+        format!("{header}.{payload}.{signature}.{signature}"),
+        format!("{header}.{payload}.{}", &signature[1..]),
+        format!(" {good}"),
+        format!("{good}="),
+        format!("{good}\u{fc}"),
+        String::new(),
+        "..".into(),
+        "\u{1f600}".repeat(100),
+        "x".repeat(1 << 20),
+    ];
+    let jwks = serde_json::to_value(keys.jwks()).unwrap();
+    let x = jwks["keys"][0]["x"].as_str().unwrap();
+    let raw = base64::Engine::decode(&base64::engine::general_purpose::URL_SAFE_NO_PAD, x).unwrap();
+    for secret in [x.as_bytes(), &raw, jwks.to_string().as_bytes()] {
+        for algorithm in [Algorithm::HS256, Algorithm::HS512] {
+            let secret = EncodingKey::from_secret(secret);
+            refused
+                .push(jsonwebtoken::encode(&Header::new(algorithm), &claims(), &secret).unwrap());
+        }
+    }
+    for token in refused {
+        let refusal = auth.verify(&token).unwrap_err();
+        assert!([AuthError::Forged, AuthError::Malformed].contains(&refusal), "{token}: {refusal}");
+    }
+}
+
+#[test]
+fn a_remembered_token_still_expires() {
+    let Setup { keys, auth, clock, _folder } = setup();
+    let token = keys.issue(user(), &[], Duration::from_secs(900)).unwrap();
+    assert!(auth.verify(&token).is_ok());
+    clock.set(Time::from_ms((NOW_S + 900) * 1000 - 1));
+    assert!(auth.verify(&token).is_ok());
+    clock.advance_ms(1);
+    assert_eq!(auth.verify(&token), Err(AuthError::Expired));
+    assert_eq!(auth.remembered(), 1);
+}
+
+#[test]
+fn memory_is_bounded_and_prefers_tokens_that_still_count() {
+    let Setup { keys, auth, clock, _folder } = setup();
+    for _ in 0..300 {
+        let token = keys.issue(user(), &[], Duration::from_secs(10)).unwrap();
+        assert!(auth.verify(&token).is_ok());
+        assert!(auth.verify(&token).is_ok());
+        assert!(auth.remembered() <= 64);
+    }
+    clock.advance_ms(10_000);
+    for _ in 0..300 {
+        let token = keys.issue(user(), &[], Duration::from_secs(10)).unwrap();
+        assert!(auth.verify(&token).is_ok());
+        assert!(auth.remembered() <= 64);
+    }
+    // What cannot be verified is never remembered.
+    let before = auth.remembered();
+    for number in 0..300 {
+        assert!(auth.verify(&format!("a.b.{number}")).is_err());
+    }
+    assert_eq!(auth.remembered(), before);
+}
