@@ -6,8 +6,10 @@ pub mod cpu;
 pub mod load;
 pub mod machine;
 pub mod measure;
+pub mod memory;
 pub mod postgres;
 pub mod report;
+pub mod sale;
 pub mod server;
 
 use std::fs;

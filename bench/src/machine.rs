@@ -16,8 +16,10 @@ use crate::cpu;
 pub struct Machine {
     /// When the run began.
     pub date: Time,
-    /// The source's commit; ends with `+` when files differed from it.
+    /// The source's commit.
     pub commit: String,
+    /// Whether files of the source differed from the commit.
+    pub changed: bool,
     /// The compiler.
     pub rustc: &'static str,
     /// Model of the processor.
@@ -50,7 +52,9 @@ impl Machine {
         let syncs = syncs(folder)?;
         Ok(Self {
             date,
-            commit: commit().unwrap_or_else(|| UNKNOWN.to_owned()),
+            commit: git(&["rev-parse", "HEAD"]).unwrap_or_else(|| UNKNOWN.to_owned()),
+            changed: git(&["status", "--porcelain", "--untracked-files=no"])
+                .is_none_or(|changes| !changes.is_empty()),
             rustc: env!("BENCH_RUSTC"),
             cpu: value(&cpuinfo, "model name").unwrap_or(UNKNOWN).to_owned(),
             cores: cpu::cores(),
@@ -105,12 +109,6 @@ fn filesystem(folder: &Path) -> Option<String> {
     });
     // The last one mounted on a point hides those below.
     types.max_by_key(|(length, _)| *length).map(|(_, kind)| kind.to_owned())
-}
-
-fn commit() -> Option<String> {
-    let hash = git(&["rev-parse", "HEAD"])?;
-    let changed = !git(&["status", "--porcelain", "--untracked-files=no"])?.is_empty();
-    Some(if changed { format!("{hash}+") } else { hash })
 }
 
 fn git(args: &[&str]) -> Option<String> {

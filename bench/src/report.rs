@@ -162,9 +162,10 @@ impl Report {
         let settings = &self.settings;
         let _ = writeln!(
             text,
-            "{}, commit {:.12}, {}; median of {} runs, {} connections, {} s each\n",
+            "{}, commit {:.12}{}, {}; median of {} runs, {} connections, {} s each\n",
             machine.rustc,
             machine.commit,
+            if machine.changed { " with changes" } else { "" },
             machine.date,
             settings.runs,
             settings.connections,

@@ -1,10 +1,12 @@
 //! What all runs share.
 
+use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::UserId;
+use domain::inventory::Fact;
+use domain::{Time, UserId};
 use infra::auth::{IssueError, KeyError, Keys, Role};
 use infra::clock::Clock;
 use tempfile::TempDir;
@@ -29,6 +31,10 @@ pub struct Bench {
     pub(super) postgres_bin: Option<PathBuf>,
     /// Bearer tokens of the people who buy.
     pub(super) tokens: Vec<String>,
+    /// The facts of one large event, made when first asked for.
+    pub(super) sale: OnceCell<Vec<(Time, Fact)>>,
+    /// A log that holds them.
+    pub(super) sale_log: OnceCell<PathBuf>,
 }
 
 /// Why measuring cannot begin.
@@ -61,7 +67,15 @@ impl Bench {
         let token = |user| keys.issue(UserId::from_u128(user), &[Role::Attendee], TOKEN_TTL);
         let tokens = (1..=USERS).map(token).collect::<Result<_, _>>()?;
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-        Ok(Self { runtime, data, settings, postgres_bin, tokens })
+        Ok(Self {
+            runtime,
+            data,
+            settings,
+            postgres_bin,
+            tokens,
+            sale: OnceCell::new(),
+            sale_log: OnceCell::new(),
+        })
     }
 
     /// The folder that data is kept in.

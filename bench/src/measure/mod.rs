@@ -1,6 +1,7 @@
 //! The measures: what each runs and compares. docs/BENCH.md explains them.
 
 mod bench;
+mod inventory;
 mod round;
 
 use clap::ValueEnum;
@@ -25,6 +26,18 @@ pub enum MeasureError {
     /// The baseline did not run through.
     #[error("the row-lock baseline failed")]
     RowLocks(#[from] RowLockError),
+    /// The log could not be opened.
+    #[error("the log cannot be opened")]
+    OpenLog(#[from] infra::log::embedded::OpenError),
+    /// The log could not be written.
+    #[error("the log was not written")]
+    Append(#[from] infra::log::AppendError),
+    /// The log could not be read.
+    #[error("the log was not read")]
+    Read(#[from] infra::log::ReadError),
+    /// The log does not hold what was written.
+    #[error("a record is not the fact that was written")]
+    Fact(#[from] domain::FactError),
     /// A server could not be started or stopped.
     #[error("the server failed")]
     Server(#[from] std::io::Error),
@@ -33,6 +46,10 @@ pub enum MeasureError {
 /// What `--only` can name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Measure {
+    /// restart: from opening the log to an inventory of 1,000,000 facts that can decide
+    Load,
+    /// bytes of an inventory of 1,000,000 facts, for each booking
+    Memory,
     /// axum parsing and echoing a reservation: the baseline of the reserve measures
     Echo,
     /// axum answering with constant bytes: the baseline of the availability measure
@@ -47,6 +64,12 @@ impl Measure {
     /// Name, title, unit and target of its row.
     fn describe(self) -> (&'static str, &'static str, &'static str, Target) {
         match self {
+            Self::Load => {
+                ("load", "load an inventory of 1,000,000 facts", "s", Target::AtMost(2.0))
+            }
+            Self::Memory => {
+                ("memory", "memory of an inventory, per booking", "bytes", Target::AtMost(300.0))
+            }
             Self::Echo => ("echo", "axum echo of a reservation", "req/s", Target::Shown),
             Self::Constant => ("constant", "axum constant answer", "req/s", Target::Shown),
             Self::EchoP99 => ("echo-p99", "axum echo at half its maximum", "ms", Target::Shown),
@@ -56,6 +79,8 @@ impl Measure {
 
     fn run(self, round: &Round<'_>) -> Result<Sample, MeasureError> {
         match self {
+            Self::Load => round.load(),
+            Self::Memory => Ok(inventory::memory(round.sale())),
             Self::Echo => Ok(Sample::of(round.echo()?.rate).with("load", round.echo()?.seen())),
             Self::Constant => {
                 let constant = round.constant()?;

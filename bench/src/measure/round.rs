@@ -7,13 +7,17 @@ use std::time::Duration;
 
 use axum::Router;
 use bytes::Bytes;
+use domain::Time;
+use domain::inventory::Fact;
 use serde_json::{Value, json};
 
-use super::{Bench, MeasureError};
+use super::{Bench, MeasureError, inventory};
 use crate::baseline::http;
 use crate::baseline::row_locks::{self, Form};
 use crate::load::{Expected, Load, Outcome, Pace, Requests};
 use crate::postgres::Postgres;
+use crate::report::Sample;
+use crate::sale;
 use crate::server::Server;
 
 const RESERVE: &str = "/api/v1/bookings/reserve";
@@ -63,7 +67,7 @@ impl<'a> Round<'a> {
         let expected = Expected { status: 200, begins: "{\"event_id\":\"evt_" };
         let requests =
             Requests::post(RESERVE, &self.bench.tokens, &[body.to_string()], 0, expected);
-        self.load(http::echo(RESERVE), requests, pace)
+        self.put(http::echo(RESERVE), requests, pace)
     }
 
     /// axum answering with as many bytes as an availability answer has.
@@ -72,7 +76,7 @@ impl<'a> Round<'a> {
             let body = Bytes::from(vec![b' '; 450]);
             let expected = Expected { status: 200, begins: "  " };
             let requests = Requests::get(AVAILABILITY, &self.bench.tokens, expected);
-            self.load(http::constant(AVAILABILITY, body), requests, Pace::Closed)
+            self.put(http::constant(AVAILABILITY, body), requests, Pace::Closed)
         })
     }
 
@@ -94,18 +98,29 @@ impl<'a> Round<'a> {
         })
     }
 
+    /// The facts of one large event.
+    pub(super) fn sale(&self) -> &[(Time, Fact)] {
+        self.bench.sale.get_or_init(|| sale::history(inventory::FACTS))
+    }
+
+    /// The same facts read from a log that was written before.
+    pub(super) fn load(&self) -> Result<Sample, MeasureError> {
+        let runtime = &self.bench.runtime;
+        let path = self.bench.data.path().join("sale.db");
+        if self.bench.sale_log.get().is_none() {
+            runtime.block_on(inventory::write(&path, self.sale()))?;
+        }
+        let path = self.bench.sale_log.get_or_init(|| path);
+        runtime.block_on(inventory::load(path))
+    }
+
     fn times(&self) -> (Duration, Duration) {
         let settings = &self.bench.settings;
         (Duration::from_secs_f64(settings.warm_up_s), Duration::from_secs_f64(settings.seconds))
     }
 
     /// Serves `router` while the load lasts.
-    fn load(
-        &self,
-        router: Router,
-        requests: Requests,
-        pace: Pace,
-    ) -> Result<Outcome, MeasureError> {
+    fn put(&self, router: Router, requests: Requests, pace: Pace) -> Result<Outcome, MeasureError> {
         let (warm_up, duration) = self.times();
         let settings = &self.bench.settings;
         let load = Load {
