@@ -77,10 +77,11 @@ impl FollowUp {
             if &*record.kind != "EventDrafted" {
                 self.follow_event(event).await;
             }
-        } else if category == domain::inventory::CATEGORY && !self.inventories.is_active(event) {
-            if let Some(due) = due(record) {
-                self.wake.at_latest(event, due);
-            }
+        } else if category == domain::inventory::CATEGORY
+            && !self.inventories.is_active(event)
+            && let Some(due) = due(record)
+        {
+            self.wake.at_latest(event, due);
         }
     }
 

@@ -63,7 +63,7 @@ pub(crate) struct Saga {
 /// What came of a charge while the client waited.
 pub(crate) enum Charged {
     /// The provider answered, and this is what the inventory made of it.
-    Settled(Outcome<Inventory>),
+    Settled(Box<Outcome<Inventory>>),
     /// The provider could not be reached; nothing was charged.
     ProviderAway,
     /// Nobody knows yet; it will come to its end without the client.
@@ -142,7 +142,9 @@ impl Ticket {
         match result {
             Ok(result) => {
                 let outcome = self.settle(booking, result, origin).await;
-                let _ = reply.send(outcome.map_or(Charged::Pending, Charged::Settled));
+                let _ = reply.send(
+                    outcome.map_or(Charged::Pending, |outcome| Charged::Settled(Box::new(outcome))),
+                );
             }
             Err(Some(result)) => {
                 self.settle(booking, result, origin).await;

@@ -89,7 +89,7 @@ async fn charge(
     // Settling is a command of its own, with record ids of its own.
     let origin = Origin { id: Origin::system().id, ..origin };
     let settled = match state.0.saga.charge(id, charge, origin).await {
-        Charged::Settled(outcome) => outcome.map_err(crate::refusal::inventory)?,
+        Charged::Settled(outcome) => (*outcome).map_err(crate::refusal::inventory)?,
         Charged::Pending => return Err(pending()),
         Charged::ProviderAway => {
             let detail = "The payment provider cannot be reached. Nothing was charged, the hold \

@@ -16,12 +16,8 @@ pub(crate) trait Decider: Default + Send + 'static {
 
     fn evolve(&mut self, at: Time, fact: &Self::Fact);
 
-    /// What time alone brought about, and what the command did; both are taken in already.
-    fn execute(
-        &mut self,
-        command: &Self::Command,
-        now: Time,
-    ) -> (Vec<Self::Fact>, Result<Vec<Self::Fact>, Self::Refusal>);
+    /// Settles and decides; the facts are taken in already.
+    fn execute(&mut self, command: &Self::Command, now: Time) -> Executed<Self>;
 
     /// What time alone brings about.
     fn settle(&mut self, _now: Time) -> Vec<Self::Fact> {
@@ -29,6 +25,13 @@ pub(crate) trait Decider: Default + Send + 'static {
     }
 
     fn see(&self, command: &Self::Command) -> Self::Seen;
+}
+
+/// What came of a command.
+pub(crate) struct Executed<D: Decider> {
+    /// What time alone had brought about before the command was looked at.
+    pub(crate) settled: Vec<D::Fact>,
+    pub(crate) decided: Result<Vec<D::Fact>, D::Refusal>,
 }
 
 impl Decider for Inventory {
@@ -41,13 +44,9 @@ impl Decider for Inventory {
         Self::evolve(self, at, fact);
     }
 
-    fn execute(
-        &mut self,
-        command: &Self::Command,
-        now: Time,
-    ) -> (Vec<Self::Fact>, Result<Vec<Self::Fact>, Self::Refusal>) {
+    fn execute(&mut self, command: &Self::Command, now: Time) -> Executed<Self> {
         let executed = Self::execute(self, command, now);
-        (executed.settled, executed.decided)
+        Executed { settled: executed.settled, decided: executed.decided }
     }
 
     fn settle(&mut self, now: Time) -> Vec<Self::Fact> {
@@ -100,16 +99,12 @@ macro_rules! plain {
                 Aggregate::evolve(self, at, fact);
             }
 
-            fn execute(
-                &mut self,
-                command: &Self::Command,
-                now: Time,
-            ) -> (Vec<Self::Fact>, Result<Vec<Self::Fact>, Self::Refusal>) {
+            fn execute(&mut self, command: &Self::Command, now: Time) -> Executed<Self> {
                 let decided = self.decide(command, now);
                 for fact in decided.iter().flatten() {
                     Aggregate::evolve(self, now, fact);
                 }
-                (vec![], decided)
+                Executed { settled: vec![], decided }
             }
 
             fn see(&self, _command: &Self::Command) -> Self {

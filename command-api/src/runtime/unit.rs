@@ -10,7 +10,7 @@ use infra::clock::Clock;
 use infra::log::{AppendError, Appended, Expected, Log, Metadata, NewRecord, Position, Record};
 use uuid::Uuid;
 
-use super::decider::{Decider, Done, Failure, Job, Origin, Outcome};
+use super::decider::{Decider, Done, Executed, Failure, Job, Origin, Outcome};
 
 /// How many records are read at a time when a state is loaded.
 const PAGE: usize = 10_000;
@@ -192,7 +192,7 @@ impl<D: Decider> Unit<D> {
                 draft.outcomes.push(recovered);
                 continue;
             }
-            let (settled, decided) = state.execute(&job.command, now);
+            let Executed { settled, decided } = state.execute(&job.command, now);
             draft.records.extend(settled.iter().map(|fact| own.record(fact)));
             draft.outcomes.push(match decided {
                 Ok(facts) => {
