@@ -24,7 +24,9 @@ pub(crate) trait Decider: Default + Send + 'static {
         vec![]
     }
 
-    fn see(&self, command: &Self::Command) -> Self::Seen;
+    /// What the answer to `command` tells of the state right after it; `done` says whether it
+    /// brought anything about.
+    fn see(&self, command: &Self::Command, done: bool) -> Self::Seen;
 }
 
 /// What came of a command.
@@ -53,8 +55,12 @@ impl Decider for Inventory {
         Self::settle(self, now)
     }
 
-    fn see(&self, command: &Self::Command) -> Seen {
+    fn see(&self, command: &Self::Command, done: bool) -> Seen {
         use inventory::Command as C;
+        if done && matches!(command, C::Reserve { .. }) {
+            // Its fact says everything; this is the hot path.
+            return Seen::default();
+        }
         let booking = match command {
             C::StartPayment { booking, .. }
             | C::SettlePayment { booking, .. }
@@ -107,7 +113,7 @@ macro_rules! plain {
                 Executed { settled: vec![], decided }
             }
 
-            fn see(&self, _command: &Self::Command) -> Self {
+            fn see(&self, _command: &Self::Command, _done: bool) -> Self {
                 self.clone()
             }
         }

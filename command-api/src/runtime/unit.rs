@@ -201,7 +201,8 @@ impl<D: Decider> Unit<D> {
                         draft.records.extend(facts.iter().map(|fact| recorder.record(fact)));
                     }
                     let last = (!facts.is_empty()).then(|| draft.records.len() - 1);
-                    Pending::Decided { facts, last, seen: state.see(&job.command) }
+                    let seen = state.see(&job.command, last.is_some());
+                    Pending::Decided { facts, last, seen }
                 }
                 Err(refusal) => Pending::Refused(refusal),
             });
@@ -275,7 +276,7 @@ fn recover<D: Decider>(
         .collect();
     let position = records.last().map(|(_, position)| *position)?;
     let facts = records.iter().map(|(fact, _)| fact.clone()).collect();
-    Some(Pending::Recovered { facts, position, seen: state.see(&job.command) })
+    Some(Pending::Recovered { facts, position, seen: state.see(&job.command, true) })
 }
 
 /// Makes the records of one command.
