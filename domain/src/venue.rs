@@ -222,15 +222,26 @@ fn check(profile: &Profile) -> Result<(), Invalid> {
 
 /// Refuses an empty text, one of more than `most` bytes, and control characters.
 pub(crate) fn check_text(field: &str, text: &str, most: usize) -> Result<(), Invalid> {
-    let control = |c: char| c.is_control() && c != '\n' && c != '\t';
-    let sound = !text.trim().is_empty() && text.len() <= most && !text.contains(control);
+    let sound = !text.trim().is_empty() && text.len() <= most && is_printable(text);
     let problem = format!("a text of 1 to {most} bytes without control characters");
     Invalid::unless(sound, || field.to_owned(), &problem)
+}
+
+/// As [`check_text`], but it may be empty.
+pub(crate) fn check_long_text(field: &str, text: &str, most: usize) -> Result<(), Invalid> {
+    let problem = format!("a text of at most {most} bytes without control characters");
+    Invalid::unless(text.len() <= most && is_printable(text), || field.to_owned(), &problem)
+}
+
+/// Nothing that a database or a terminal stumbles over, but for line breaks and tabs.
+fn is_printable(text: &str) -> bool {
+    !text.contains(|c: char| c.is_control() && !matches!(c, '\n' | '\r' | '\t'))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::seating::SectionKind;
 
     const OWNER: UserId = UserId::from_u128(1);
     const OTHER: UserId = UserId::from_u128(2);
@@ -240,6 +251,10 @@ mod tests {
         let text = |text: &str| text.to_owned();
         let (name, address, city) = (text("Hall"), text("1 Main St"), text("Berlin"));
         Profile { name, address, city, country: text("DE"), ..Profile::default() }
+    }
+
+    fn standing(name: &str, capacity: u32) -> Section {
+        Section { name: name.into(), kind: SectionKind::Standing { capacity } }
     }
 
     fn created(request: Option<Request>) -> Fact {
@@ -281,5 +296,66 @@ mod tests {
         assert!(given(&facts, &change(OTHER, true, "x")).is_ok());
         let refused = given(&facts, &change(OWNER, false, " "));
         assert!(matches!(refused, Err(Refusal::Invalid(Invalid { field, .. })) if field == "name"));
+    }
+
+    #[test]
+    fn every_field_is_checked() {
+        type Wrong = fn(&mut Profile);
+        let long = |length| "x".repeat(length);
+        let wrong: [(&str, Wrong); 13] = [
+            ("name", |it| it.name = " ".into()),
+            ("name", |it| it.name = "x".repeat(201)),
+            ("address", |it| it.address = String::new()),
+            ("city", |it| it.city = "a\u{0}".into()),
+            ("country", |it| it.country = "x".repeat(101)),
+            ("state", |it| it.state = Some(String::new())),
+            ("postal_code", |it| it.postal_code = Some("x".repeat(21))),
+            ("latitude", |it| it.latitude = Some(90.1)),
+            ("latitude", |it| it.latitude = Some(f64::NAN)),
+            ("longitude", |it| it.longitude = Some(-180.1)),
+            ("longitude", |it| it.longitude = Some(f64::INFINITY)),
+            ("sections[0].name", |it| it.sections = vec![standing("A-1", 5)]),
+            ("sections[1].name", |it| it.sections = vec![standing("A", 5), standing("A", 5)]),
+        ];
+        for (field, change) in wrong {
+            let mut profile = profile();
+            change(&mut profile);
+            let command = Command::Create { venue: VENUE, by: OWNER, profile, request: None };
+            let refused = given(&[], &command).unwrap_err();
+            assert!(matches!(&refused, Refusal::Invalid(it) if it.field == field), "{refused:?}");
+        }
+        let most = Profile {
+            name: long(200),
+            state: Some(long(100)),
+            postal_code: Some(long(20)),
+            latitude: Some(-90.0),
+            longitude: Some(180.0),
+            sections: vec![standing("A", 5)],
+            ..profile()
+        };
+        let (venue, owner, request) = (VENUE, OWNER, None);
+        let command = Command::Create { venue, by: owner, profile: most.clone(), request: None };
+        let fact = VenueCreated { venue, owner, profile: most, request };
+        assert_eq!(given(&[], &command), Ok(vec![fact.into()]));
+    }
+
+    #[test]
+    fn a_change_replaces_what_is_known_once() {
+        let request = |body: &[u8]| Request::new("k", body).ok();
+        let Command::Change { venue, by, as_admin, profile, .. } = change(OWNER, false, "x") else {
+            unreachable!()
+        };
+        let keyed = |body| {
+            let (profile, request) = (profile.clone(), request(body));
+            Command::Change { venue, by, as_admin, profile, request }
+        };
+        let fact = VenueChanged { venue, by, profile: profile.clone(), request: request(b"1") };
+        let facts = [created(None), fact.clone().into()];
+        assert_eq!(given(&facts[..1], &keyed(b"1")), Ok(vec![fact.into()]));
+        assert_eq!(given(&facts, &keyed(b"1")), Ok(vec![]));
+        assert_eq!(given(&facts, &keyed(b"2")), Err(Refusal::KeyReused));
+        let mut state = Venue::default();
+        facts.iter().for_each(|fact| state.evolve(Time::default(), fact));
+        assert_eq!((state.owner, state.profile.name.as_str()), (Some(OWNER), "x"));
     }
 }

@@ -1,0 +1,217 @@
+//! Which terms can be accepted.
+
+use super::{MAX_LIMIT, Stock, Terms, Tier};
+use crate::Time;
+use crate::money::MAX_PRICE_MINOR;
+use crate::seating::{Invalid, MAX_CAPACITY, MAX_SEATS, Section, SectionKind, count_seats};
+use crate::venue::{check_long_text, check_text};
+
+const MAX_TTL_S: u32 = 7 * 86_400;
+const MAX_TIERS: usize = 200;
+
+impl Terms {
+    /// These terms instead of those that were published `before`: its seats stay what they were,
+    /// whatever became of the venue (CT-2).
+    pub(super) fn replacing(
+        &self,
+        before: &Self,
+        sections: &[Section],
+        now: Time,
+    ) -> Result<Self, Invalid> {
+        let mut terms = self.clone();
+        terms.keep_seats_of(before);
+        terms.check_change(before)?;
+        let kept = before.seated_sections();
+        let is_kept = |section: &&Section| kept.iter().any(|other| other.name == section.name);
+        let others = sections.iter().filter(|section| !is_kept(section));
+        let sections: Vec<Section> = others.chain(&kept).cloned().collect();
+        terms.check(&sections, now)?;
+        Ok(terms)
+    }
+
+    /// The seated sections that its tiers sell, as they were when the tiers were set up.
+    fn seated_sections(&self) -> Vec<Section> {
+        let seated = |tier: &Tier| match &tier.stock {
+            Stock::Seated { section, rows } => {
+                let kind = SectionKind::Seated { rows: rows.clone() };
+                Some(Section { name: section.clone(), kind })
+            }
+            Stock::Counted { .. } => None,
+        };
+        self.tiers.iter().filter_map(seated).collect()
+    }
+
+    /// A published tier that names its section keeps the seats it was set up with.
+    fn keep_seats_of(&mut self, before: &Self) {
+        for tier in &mut self.tiers {
+            let known = before.tiers.iter().find(|old| old.tier == tier.tier);
+            if let Some(Tier { stock: kept @ Stock::Seated { section, .. }, .. }) = known
+                && tier.stock.section() == Some(section)
+            {
+                tier.stock = kept.clone();
+            }
+        }
+    }
+
+    /// What was published cannot be taken back: tiers, their sections, the venue of seats.
+    fn check_change(&self, before: &Self) -> Result<(), Invalid> {
+        let seated = before.tiers.iter().any(|tier| matches!(tier.stock, Stock::Seated { .. }));
+        let problem = "seats are on sale in the venue; it cannot be changed any more";
+        Invalid::unless(self.venue == before.venue || !seated, || "venue_id".into(), problem)?;
+        let problem = "tickets are on sale in another currency";
+        Invalid::unless(self.currency == before.currency, || "tiers".into(), problem)?;
+        for old in &before.tiers {
+            let new = self.tiers.iter().position(|tier| tier.tier == old.tier);
+            let Some(index) = new else {
+                let problem = format!(
+                    "the published tier {} ({}) cannot be removed; lower its capacity instead",
+                    old.tier, old.name
+                );
+                return Err(Invalid::new("tiers", problem));
+            };
+            let seats = |tier: &Tier| matches!(tier.stock, Stock::Seated { .. });
+            let new = &self.tiers[index];
+            let same = seats(old) == seats(new) && (!seats(old) || old.stock == new.stock);
+            let problem = "a published tier cannot change between seats and places, nor its seats";
+            Invalid::unless(same, || format!("tiers[{index}].section"), problem)?;
+        }
+        Ok(())
+    }
+
+    /// That new terms are sound, in a venue divided like this.
+    pub(super) fn check(&self, sections: &[Section], now: Time) -> Result<(), Invalid> {
+        check_text("name", &self.name, 200)?;
+        check_text("event_type", &self.event_type, 50)?;
+        check_long_text("description", &self.description, 20_000)?;
+        for (field, text, most) in [
+            ("genre", &self.genre, 50),
+            ("language", &self.language, 50),
+            ("age_group", &self.age_group, 50),
+            ("media_url", &self.media_url, 2_000),
+        ] {
+            text.as_ref().map_or(Ok(()), |text| check_text(field, text, most))?;
+        }
+        let few = self.tags.len() <= 50;
+        Invalid::unless(few, || "tags".into(), "at most 50 tags")?;
+        self.tags.iter().try_for_each(|tag| check_text("tags", tag, 50))?;
+        Invalid::unless(self.starts_at > now, || "starts_at".into(), "a time in the future")?;
+        let later = self.ends_at > self.starts_at;
+        Invalid::unless(later, || "ends_at".into(), "a time after starts_at")?;
+        self.check_limits()?;
+        self.check_tiers(sections)
+    }
+
+    fn check_limits(&self) -> Result<(), Invalid> {
+        for (field, seconds) in
+            [("hold_ttl_seconds", self.hold_ttl_s), ("waitlist_offer_seconds", self.offer_ttl_s)]
+        {
+            let sane = (1..=MAX_TTL_S).contains(&seconds);
+            Invalid::unless(sane, || field.into(), "a number of seconds from 1 to 604800")?;
+        }
+        for (field, limit) in [
+            ("max_tickets_per_booking", Some(self.max_per_booking)),
+            ("max_tickets_per_user", self.max_per_user),
+        ] {
+            let sane = limit.is_none_or(|limit| (1..=MAX_LIMIT).contains(&limit));
+            Invalid::unless(sane, || field.into(), "a number from 1 to 1000")?;
+        }
+        let few = self.refund_policy.len() <= 20;
+        Invalid::unless(few, || "refund_policy".into(), "at most 20 rules")?;
+        let mut before = u64::MAX;
+        for (index, rule) in self.refund_policy.iter().enumerate() {
+            let field = || format!("refund_policy[{index}]");
+            Invalid::unless(rule.percent <= 100, field, "a percentage from 0 to 100")?;
+            let problem = "rules go from the earliest to the latest, each nearer to the start";
+            Invalid::unless(rule.until_s_before_start < before, field, problem)?;
+            before = rule.until_s_before_start;
+        }
+        Ok(())
+    }
+
+    fn check_tiers(&self, sections: &[Section]) -> Result<(), Invalid> {
+        let some = (1..=MAX_TIERS).contains(&self.tiers.len());
+        Invalid::unless(some, || "tiers".into(), "an event has 1 to 200 tiers")?;
+        let mut seats: u32 = 0;
+        for (index, tier) in self.tiers.iter().enumerate() {
+            self.check_tier(index, tier)?;
+            check_stock(index, &tier.stock, &self.tiers[..index], sections)?;
+            if let Stock::Seated { rows, .. } = &tier.stock {
+                seats = seats.saturating_add(count_seats(rows));
+            }
+        }
+        let few = seats <= MAX_SEATS;
+        Invalid::unless(few, || "tiers".into(), "an event sells at most 500000 seats")?;
+        self.check_sections(sections)
+    }
+
+    fn check_tier(&self, index: usize, tier: &Tier) -> Result<(), Invalid> {
+        let at = |field: &str| format!("tiers[{index}].{field}");
+        check_text(&at("name"), &tier.name, 100)?;
+        let earlier = &self.tiers[..index];
+        let new = earlier.iter().all(|other| other.name != tier.name);
+        Invalid::unless(new, || at("name"), "another tier has this name")?;
+        let new = earlier.iter().all(|other| other.tier != tier.tier);
+        Invalid::unless(new, || at("tier_id"), "another tier has this id")?;
+        let sane = (0..=MAX_PRICE_MINOR).contains(&tier.price_minor);
+        Invalid::unless(sane, || at("price"), "minor units from 0 to 100000000000")?;
+        let sane = tier.max_per_booking.is_none_or(|limit| (1..=MAX_LIMIT).contains(&limit));
+        Invalid::unless(sane, || at("max_per_booking"), "a number from 1 to 1000")?;
+        let opens = tier.sale_starts_at.is_none_or(|opens| opens < self.starts_at);
+        Invalid::unless(opens, || at("sale_starts_at"), "a time before the event starts")?;
+        let closes = tier.sale_ends_at.is_none_or(|ends| Some(ends) > tier.sale_starts_at);
+        Invalid::unless(closes, || at("sale_ends_at"), "a time after sale_starts_at")
+    }
+
+    /// Places of tiers that share a standing section or box fit into it (BK-5).
+    fn check_sections(&self, sections: &[Section]) -> Result<(), Invalid> {
+        for section in sections {
+            let sold = |tier: &Tier| match &tier.stock {
+                Stock::Counted { capacity, section: Some(name) } if *name == section.name => {
+                    *capacity
+                }
+                _ => 0,
+            };
+            let sum = self.tiers.iter().map(sold).fold(0, u32::saturating_add);
+            let holds = section.capacity();
+            if sum > holds {
+                let problem = format!(
+                    "the tiers of section {} sell {sum} places, but it holds {holds}",
+                    section.name
+                );
+                return Err(Invalid::new("tiers", problem));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A tier sells the seats of a section that has seats, or places of one that has none.
+fn check_stock(
+    index: usize,
+    stock: &Stock,
+    earlier: &[Tier],
+    sections: &[Section],
+) -> Result<(), Invalid> {
+    let at = |field: &str| format!("tiers[{index}].{field}");
+    let section = sections.iter().find(|section| stock.section() == Some(&section.name));
+    let known = stock.section().is_none() || section.is_some();
+    Invalid::unless(known, || at("section"), "the venue has no such section")?;
+    let venue_rows = section.and_then(|section| match &section.kind {
+        SectionKind::Seated { rows } => Some(rows),
+        SectionKind::Standing { .. } | SectionKind::Box { .. } => None,
+    });
+    match stock {
+        Stock::Counted { capacity, .. } => {
+            let sane = *capacity <= MAX_CAPACITY;
+            Invalid::unless(sane, || at("capacity"), "a number from 0 to 10000000")?;
+            let problem = "the section has seats: a tier sells these, or no section";
+            Invalid::unless(venue_rows.is_none(), || at("section"), problem)
+        }
+        Stock::Seated { section, rows } => {
+            let once = earlier.iter().all(|other| other.stock.section() != Some(section));
+            Invalid::unless(once, || at("section"), "another tier sells this section")?;
+            let same = venue_rows == Some(rows);
+            Invalid::unless(same, || at("section"), "the section has other seats")
+        }
+    }
+}
