@@ -1,0 +1,3 @@
+//! What holds for the domain as a whole.
+
+mod golden;
