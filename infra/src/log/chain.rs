@@ -259,3 +259,139 @@ impl ChainVerifier {
         &self.heads
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+
+    fn records(stream: &str, positions: impl IntoIterator<Item = u64>) -> Vec<Record> {
+        let mut hash = ChainHash::before_first(stream);
+        let chained = |(revision, position)| {
+            let mut record = Record {
+                position: Position(position),
+                stream: Arc::from(stream),
+                revision,
+                id: Uuid::from_u128(u128::from(position) << 64 | 0xA5),
+                kind: Arc::from("Reserved"),
+                version: 258,
+                at: Time::from_ms(1_800_000_000_000),
+                metadata: r#"{"command":"1"}"#.to_owned(),
+                data: Bytes::from_static("{\"café\":1}".as_bytes()),
+                hash,
+            };
+            hash = Link::from(&record).hash(hash);
+            record.hash = hash;
+            record
+        };
+        (0..).zip(positions).map(chained).collect()
+    }
+
+    /// The documentation, followed to the letter by other means.
+    #[test]
+    fn the_hash_is_over_the_documented_bytes() {
+        let record = &records("inventory-x", [7])[0];
+        let fields: [&[u8]; 7] = [
+            &[0, 0, 0, 0, 0, 0, 0, 7, 0, 0, 0, 0, 0, 0, 0, 0xA5],
+            b"Reserved",
+            &[2, 1],
+            &[0; 8],
+            &1_800_000_000_000_i64.to_le_bytes(),
+            br#"{"command":"1"}"#,
+            "{\"café\":1}".as_bytes(),
+        ];
+        let mut bytes = blake3::hash(b"inventory-x").as_bytes().to_vec();
+        for field in fields {
+            bytes.extend((field.len() as u64).to_le_bytes());
+            bytes.extend(field);
+        }
+        assert_eq!(record.hash.0, *blake3::hash(&bytes).as_bytes());
+        // Logs that exist are verified by it for ever.
+        let golden = "e8492f64995bbec1deeb930ca7ce7c3fe473f7a4ac988cb1b0f5d05ec11b9476";
+        assert_eq!(record.hash.to_string(), golden);
+        assert_eq!(golden.parse(), Ok(record.hash));
+        assert_eq!(golden[1..].parse::<ChainHash>(), Err(ChainHashError));
+    }
+
+    type Alteration = fn(&mut Record);
+
+    #[test]
+    fn every_altered_field_is_found() {
+        let alterations: [Alteration; 9] = [
+            |record| record.id = Uuid::from_u128(record.id.as_u128() ^ 1),
+            |record| record.kind = Arc::from("reserved"),
+            |record| record.version += 1,
+            |record| record.at = record.at.plus_ms(1),
+            |record| record.metadata.push(' '),
+            |record| record.data = Bytes::from_static(b"{}"),
+            |record| record.hash.0[31] ^= 1,
+            // Bytes moved from one field to its neighbour.
+            |record| {
+                record.metadata.push('{');
+                record.data = record.data.slice(1..);
+            },
+            |record| record.stream = Arc::from("another"),
+        ];
+        for (i, alter) in alterations.into_iter().enumerate() {
+            let mut stored = records("s", 1..=1);
+            alter(&mut stored[0]);
+            let broken = ChainVerifier::new().verify(&stored[0]).expect_err("it was altered");
+            assert_eq!(broken.fault, Fault::Hash, "alteration {i}");
+        }
+    }
+
+    fn first_broken(records: &[Record], verifier: ChainVerifier) -> Option<(u64, Fault)> {
+        let mut verifier = verifier;
+        let broken = records.iter().find_map(|record| verifier.verify(record).err())?;
+        Some((broken.position.0, broken.fault))
+    }
+
+    #[test]
+    fn missing_doubled_and_moved_records_are_found() {
+        let whole: Vec<Record> = {
+            let mut both = records("a", [1, 3, 5, 7]);
+            both.extend(records("b", [2, 4, 6, 8]));
+            both.sort_by_key(|record| record.position);
+            both
+        };
+        let gapless = || ChainVerifier::new().without_gaps();
+        assert_eq!(first_broken(&whole, gapless()), None);
+        let without = |positions: &[u64]| -> Vec<Record> {
+            whole.iter().filter(|r| !positions.contains(&r.position.0)).cloned().collect()
+        };
+        let expected = |expected| Fault::Revision { expected };
+        let missing = |after| Fault::Missing { after: Position(after) };
+        assert_eq!(first_broken(&without(&[3]), ChainVerifier::new()), Some((5, expected(1))));
+        assert_eq!(first_broken(&without(&[3]), gapless()), Some((4, missing(2))));
+        assert_eq!(first_broken(&without(&[1]), ChainVerifier::new()), Some((3, expected(0))));
+        assert_eq!(first_broken(&without(&[1]), gapless()), Some((2, missing(0))));
+        // The end of a stream: only a log without gaps shows that it was longer.
+        assert_eq!(first_broken(&without(&[7]), ChainVerifier::new()), None);
+        assert_eq!(first_broken(&without(&[7]), gapless()), Some((8, missing(6))));
+        let mut doubled = whole.clone();
+        doubled.insert(4, whole[3].clone());
+        let position = Fault::Position { after: Position(4) };
+        assert_eq!(first_broken(&doubled, gapless()), Some((4, position)));
+        let mut inserted = whole.clone();
+        inserted[4] = Record { position: Position(5), ..whole[3].clone() };
+        assert_eq!(first_broken(&inserted, gapless()), Some((5, expected(2))));
+    }
+
+    #[test]
+    fn the_verifier_knows_where_it_stands() {
+        let mut stored = records("a", [1, 2, 3]);
+        let mut verifier = ChainVerifier::new();
+        verifier.verify(&stored[0]).unwrap();
+        verifier.verify(&stored[1]).unwrap();
+        stored[2].version = 1;
+        let broken = verifier.verify(&stored[2]).expect_err("it was altered");
+        assert_eq!(
+            broken.to_string(),
+            "record at position 3 (revision 2 of a) is not as written: \
+             its hash does not follow from its content and the record before it"
+        );
+        assert_eq!((verifier.records(), verifier.last()), (2, Position(2)));
+        let head = ChainHead { revision: 1, hash: stored[1].hash };
+        assert_eq!(verifier.heads()["a"], head);
+    }
+}

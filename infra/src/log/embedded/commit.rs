@@ -1,24 +1,19 @@
 //! One transaction for all appends that wait: decided, written, made durable together.
 
-use std::collections::HashMap;
+use std::sync::Arc;
 
-use rusqlite::types::{ToSqlOutput, ValueRef};
-use rusqlite::{CachedStatement, Connection, ErrorCode, OptionalExtension, ToSql};
-use uuid::Uuid;
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, ErrorCode};
 
 use super::error::StorageError;
 use super::file::LogFile;
-use super::readers::{head, stored};
-use crate::log::chain::Link;
-use crate::log::{AppendError, Appended, ChainHash, Expected, NewRecord, Position};
-
-/// When more heads are known they are all forgotten: they can be read again.
-const HEADS_KEPT: usize = 200_000;
+use super::known::{Known, Transaction};
+use crate::log::{AppendError, Appended, Expected, NewRecord, Record};
 
 /// One call of `append`, on its way to the file.
 #[derive(Debug)]
 pub(super) struct Append {
-    pub(super) stream: String,
+    pub(super) stream: Arc<str>,
     pub(super) expected: Expected,
     pub(super) records: Vec<NewRecord>,
 }
@@ -35,28 +30,20 @@ impl Append {
 pub(super) struct Committer {
     connection: Connection,
     known: Known,
+    /// Whether the last transaction failed: the same failure is not reported again and again.
+    failing: bool,
 }
 
-/// True as long as nobody else writes and no transaction fails.
+pub(super) type Outcome = Result<Appended, AppendError>;
+
+/// What became of some appends.
 #[derive(Debug, Default)]
-struct Known {
-    /// Changes when another connection has written.
-    data_version: Option<i64>,
-    last: Position,
-    heads: HashMap<String, Head>,
-    kinds: HashMap<&'static str, i64>,
+pub(super) struct Committed {
+    /// Of each append, in order.
+    pub(super) outcomes: Vec<Outcome>,
+    /// What was written, in order of position.
+    pub(super) records: Vec<Record>,
 }
-
-/// The end of a stream.
-#[derive(Debug, Clone, Copy)]
-struct Head {
-    stream: i64,
-    revision: u64,
-    hash: ChainHash,
-    id: Uuid,
-}
-
-type Outcome = Result<Appended, AppendError>;
 
 /// A transaction that did not come about.
 enum Failure {
@@ -82,7 +69,9 @@ impl Committer {
     pub(super) fn open(file: &LogFile) -> Result<Self, StorageError> {
         let connection = file.connect()?;
         connection.execute_batch("PRAGMA cache_size = -32768;")?;
-        Ok(Self { connection, known: Known::default() })
+        // The guards are against others: this writer only ever inserts, and looks where itself.
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false)?;
+        Ok(Self { connection, known: Known::default(), failing: false })
     }
 
     /// For checkpoints by the writer itself.
@@ -90,16 +79,14 @@ impl Committer {
         &self.connection
     }
 
-    /// Position of the last record this writer knows of.
-    pub(super) fn last(&self) -> Position {
-        self.known.last
-    }
-
     /// Answers each append, in order. All that succeeded are durable; one that was refused
     /// changed nothing for the others.
-    pub(super) fn commit(&mut self, appends: &[Append]) -> Vec<Outcome> {
+    pub(super) fn commit(&mut self, appends: &[Append]) -> Committed {
         match self.transact(appends) {
-            Ok(outcomes) => outcomes,
+            Ok(committed) => {
+                self.failing = false;
+                committed
+            }
             Err(failure) => {
                 self.roll_back();
                 self.after(failure, appends)
@@ -107,21 +94,20 @@ impl Committer {
         }
     }
 
-    fn transact(&mut self, appends: &[Append]) -> Result<Vec<Outcome>, Failure> {
-        let Self { connection, known } = self;
-        connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+    fn transact(&mut self, appends: &[Append]) -> Result<Committed, Failure> {
+        let Self { connection, known, .. } = self;
+        let mut transaction = Transaction::begin(connection)?;
         known.refresh(connection)?;
-        let mut insert = connection.prepare_cached(INSERT)?;
         let outcomes = appends
             .iter()
-            .map(|append| known.append(connection, &mut insert, append))
+            .map(|append| known.append(&mut transaction, append))
             .collect::<Result<_, _>>()?;
-        drop(insert);
+        let records = transaction.records;
         connection
             .prepare_cached("COMMIT")?
             .execute([])
             .map_err(|error| commit_failure(error.into()))?;
-        Ok(outcomes)
+        Ok(Committed { outcomes, records })
     }
 
     fn roll_back(&mut self) {
@@ -134,28 +120,37 @@ impl Committer {
         }
     }
 
-    fn after(&mut self, failure: Failure, appends: &[Append]) -> Vec<Outcome> {
-        let (error, known_lost) = match failure {
+    fn after(&mut self, failure: Failure, appends: &[Append]) -> Committed {
+        let (error, surely_not_written) = match failure {
             // One of them may be at fault: it must not fail the others.
             Failure::Before(error) if appends.len() > 1 && is_of_one_append(&error) => {
-                return appends.chunks(1).flat_map(|one| self.commit(one)).collect();
+                return self.commit_one_by_one(appends);
             }
             Failure::Before(error) => (error, true),
             Failure::Committing(error) => (error, self.settle()),
         };
-        tracing::error!(
-            error = &error as &dyn std::error::Error,
-            appends = appends.len(),
-            "the log could not be written"
-        );
+        if !std::mem::replace(&mut self.failing, true) {
+            let error = &error as &dyn std::error::Error;
+            tracing::error!(error, surely_not_written, "the log cannot be written");
+        }
         let refuse = |_| {
             let source = Box::new(error.clone());
-            Err(match known_lost {
+            Err(match surely_not_written {
                 true => AppendError::Unavailable(source),
                 false => AppendError::OutcomeUnknown(source),
             })
         };
-        appends.iter().map(refuse).collect()
+        Committed { outcomes: appends.iter().map(refuse).collect(), records: Vec::new() }
+    }
+
+    fn commit_one_by_one(&mut self, appends: &[Append]) -> Committed {
+        let mut all = Committed::default();
+        for one in appends.chunks(1) {
+            let committed = self.commit(one);
+            all.outcomes.extend(committed.outcomes);
+            all.records.extend(committed.records);
+        }
+        all
     }
 
     /// Pages of a failed commit may lie behind the end of the write-ahead log, whole, and would be
@@ -182,235 +177,122 @@ fn is_of_one_append(error: &StorageError) -> bool {
         .any(|code| error.is(code))
 }
 
-const INSERT: &str = "INSERT INTO records \
-    (position, stream, revision, id, kind, version, at, metadata, data, hash) \
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+#[cfg(test)]
+mod tests {
+    use domain::Time;
+    use tempfile::TempDir;
+    use uuid::Uuid;
 
-/// Where an append goes.
-enum Place {
-    /// Behind the end of the stream.
-    End,
-    /// It is there already.
-    Done(Appended),
-    /// Not where the writer believed.
-    Wrong,
-}
+    use super::*;
 
-impl Known {
-    /// Forgets what may be out of date. Called inside the transaction, when nobody else can write.
-    fn refresh(&mut self, connection: &Connection) -> Result<(), StorageError> {
-        let version: i64 =
-            connection.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))?;
-        if self.data_version != Some(version) {
-            *self = Self { data_version: Some(version), ..Self::default() };
-            self.last = head(connection)?;
-        } else if self.heads.len() >= HEADS_KEPT {
-            self.heads.clear();
-        }
-        Ok(())
+    fn committer() -> (Committer, TempDir) {
+        let folder = tempfile::tempdir().unwrap();
+        let file = LogFile::open(&folder.path().join("log.sqlite")).unwrap();
+        (Committer::open(&file).unwrap(), folder)
     }
 
-    fn append(
-        &mut self,
-        connection: &Connection,
-        insert: &mut CachedStatement<'_>,
-        append: &Append,
-    ) -> Result<Outcome, StorageError> {
-        let head = self.head(connection, &append.stream)?;
-        Ok(match place(connection, head.as_ref(), append)? {
-            Place::Done(appended) => Ok(appended),
-            Place::Wrong => {
-                Err(AppendError::WrongRevision { actual: head.map(|head| head.revision) })
-            }
-            Place::End => Ok(self.extend(connection, insert, head, append)?),
-        })
-    }
-
-    fn head(&mut self, c: &Connection, stream: &str) -> Result<Option<Head>, StorageError> {
-        if let Some(head) = self.heads.get(stream) {
-            return Ok(Some(*head));
-        }
-        let sql = "SELECT stream, revision, hash, r.id \
-             FROM streams s JOIN records r ON r.stream = s.id \
-             WHERE s.name = ?1 ORDER BY revision DESC LIMIT 1";
-        let head = c
-            .prepare_cached(sql)?
-            .query_row([stream], |row| {
-                Ok(Head {
-                    stream: row.get(0)?,
-                    revision: row.get::<_, i64>(1)? as u64,
-                    hash: ChainHash(row.get(2)?),
-                    id: Uuid::from_bytes(row.get(3)?),
-                })
-            })
-            .optional()?;
-        if let Some(head) = head {
-            self.heads.insert(stream.to_owned(), head);
-        }
-        Ok(head)
-    }
-
-    fn extend(
-        &mut self,
-        connection: &Connection,
-        insert: &mut CachedStatement<'_>,
-        head: Option<Head>,
-        append: &Append,
-    ) -> Result<Appended, StorageError> {
-        let (stream, mut revision, mut hash) = match head {
-            Some(head) => (head.stream, head.revision + 1, head.hash),
-            None => {
-                let name = &append.stream;
-                let id = number(connection, "streams", name)?;
-                (id, 0, ChainHash::before_first(name))
-            }
+    /// A record of this many bytes for a stream of its own.
+    fn append(number: u128, bytes: usize) -> Append {
+        let new = NewRecord {
+            id: Uuid::from_u128(number),
+            kind: "Reserved",
+            version: 1,
+            at: Time::from_ms(0),
+            metadata: "{}".to_owned(),
+            data: vec![b' '; bytes].into(),
         };
-        for record in &append.records {
-            let kind = self.kind(connection, record.kind)?;
-            self.last.0 += 1;
-            hash = link(record, revision).hash(hash);
-            write(insert, self.last, stream, revision, kind, record, hash)?;
-            revision += 1;
+        Append {
+            stream: number.to_string().into(),
+            expected: Expected::NoStream,
+            records: vec![new],
         }
-        let revision = revision - 1;
-        let id = append.records.last().map_or(Uuid::nil(), |record| record.id);
-        let head = Head { stream, revision, hash, id };
-        match self.heads.get_mut(&append.stream) {
-            Some(known) => *known = head,
-            None => {
-                self.heads.insert(append.stream.clone(), head);
-            }
+    }
+
+    fn stored(committer: &Committer) -> Vec<u128> {
+        let sql = "SELECT id FROM records ORDER BY position";
+        let mut statement = committer.connection.prepare(sql).unwrap();
+        let ids = statement.query_map([], |row| row.get(0)).unwrap();
+        ids.map(|id| u128::from_be_bytes(id.unwrap())).collect()
+    }
+
+    #[test]
+    fn a_full_disk_refuses_appends_until_there_is_space() {
+        let (mut committer, _folder) = committer();
+        let committed = committer.commit(&[append(1, 10)]);
+        assert_eq!(committed.records.len(), 1);
+        let pages = |committer: &Committer, pages: u32| {
+            committer.connection.pragma_update(None, "max_page_count", pages).unwrap();
+        };
+        let used: u32 =
+            committer.connection.pragma_query_value(None, "page_count", |row| row.get(0)).unwrap();
+        pages(&committer, used + 2);
+        let committed = committer.commit(&[append(2, 10), append(3, 50_000)]);
+        assert!(committed.records.is_empty());
+        for outcome in committed.outcomes {
+            let error = outcome.expect_err("the disk is full");
+            let AppendError::Unavailable(cause) = error else { unreachable!("{error:?}") };
+            assert_eq!(cause.to_string(), "the disk is full");
         }
-        Ok(Appended { revision, position: self.last, contiguous: true })
+        assert_eq!(stored(&committer), [1]);
+        // What fits is still taken, and the rest once there is space.
+        assert!(committer.commit(&[append(2, 10)]).outcomes[0].is_ok());
+        pages(&committer, u32::MAX);
+        let committed = committer.commit(&[append(3, 50_000), append(4, 10)]);
+        let positions: Vec<u64> =
+            committed.outcomes.into_iter().map(|outcome| outcome.unwrap().position.0).collect();
+        assert_eq!(positions, [3, 4]);
+        assert_eq!(stored(&committer), [1, 2, 3, 4]);
     }
 
-    fn kind(&mut self, connection: &Connection, kind: &'static str) -> Result<i64, StorageError> {
-        if let Some(id) = self.kinds.get(kind) {
-            return Ok(*id);
+    #[test]
+    fn a_failure_of_one_append_is_its_own() {
+        let (mut committer, _folder) = committer();
+        committer.connection.execute_batch("CREATE UNIQUE INDEX one_id ON records (id)").unwrap();
+        committer.commit(&[append(1, 10)]);
+        let mut doubled = append(2, 10);
+        doubled.records[0].id = Uuid::from_u128(1);
+        let committed = committer.commit(&[append(3, 10), doubled, append(4, 10)]);
+        let succeeded: Vec<bool> = committed.outcomes.iter().map(Result::is_ok).collect();
+        assert_eq!(succeeded, [true, false, true]);
+        let positions: Vec<u64> = committed.records.iter().map(|r| r.position.0).collect();
+        assert_eq!(positions, [2, 3]);
+        assert_eq!(stored(&committer), [1, 3, 4]);
+    }
+
+    /// Makes the next `failures` commits fail.
+    fn fail_commits(committer: &Committer, mut failures: u32) {
+        let hook = move || {
+            let fails = failures > 0;
+            failures = failures.saturating_sub(1);
+            fails
+        };
+        committer.connection.commit_hook(Some(hook)).unwrap();
+    }
+
+    #[test]
+    fn a_failed_commit_is_known_to_be_lost_once_another_took_its_place() {
+        let (mut committer, _folder) = committer();
+        fail_commits(&committer, 1);
+        let outcome = committer.commit(&[append(1, 10)]).outcomes.remove(0);
+        assert!(matches!(outcome, Err(AppendError::Unavailable(_))), "{outcome:?}");
+        let settled: i64 = committer
+            .connection
+            .query_row("SELECT settled FROM log", [], |row| row.get(0))
+            .unwrap();
+        assert_eq!(settled, 1);
+        assert!(committer.commit(&[append(1, 10)]).outcomes[0].is_ok());
+    }
+
+    #[test]
+    fn otherwise_its_outcome_is_unknown() {
+        let (mut committer, _folder) = committer();
+        fail_commits(&committer, 2);
+        let committed = committer.commit(&[append(1, 10), append(2, 10)]);
+        assert!(committed.records.is_empty());
+        for outcome in committed.outcomes {
+            assert!(matches!(outcome, Err(AppendError::OutcomeUnknown(_))), "{outcome:?}");
         }
-        let id = number(connection, "kinds", kind)?;
-        self.kinds.insert(kind, id);
-        Ok(id)
+        assert!(committer.commit(&[append(1, 10)]).outcomes[0].is_ok());
+        assert_eq!(stored(&committer), [1]);
     }
-}
-
-fn place(
-    connection: &Connection,
-    head: Option<&Head>,
-    append: &Append,
-) -> Result<Place, StorageError> {
-    let count = append.records.len() as u64;
-    let length = head.map_or(0, |head| head.revision + 1);
-    let first = match append.expected {
-        Expected::NoStream => 0,
-        Expected::Revision(last) => last.saturating_add(1),
-        Expected::Any => {
-            // Only a stream that ends with the same record can end with the same records.
-            let same_end = match (head, append.records.last()) {
-                (Some(head), Some(last)) => head.id == last.id && count <= length,
-                _ => false,
-            };
-            if !same_end {
-                return Ok(Place::End);
-            }
-            length - count
-        }
-    };
-    if first == length && append.expected != Expected::Any {
-        return Ok(Place::End);
-    }
-    Ok(match head {
-        Some(head) if first.saturating_add(count) <= length => {
-            match already_there(connection, head, first, append)? {
-                Some(appended) => Place::Done(appended),
-                None if append.expected == Expected::Any => Place::End,
-                None => Place::Wrong,
-            }
-        }
-        _ => Place::Wrong,
-    })
-}
-
-/// Where the records of the append are, if the stream has exactly them from revision `first`.
-fn already_there(
-    connection: &Connection,
-    head: &Head,
-    first: u64,
-    append: &Append,
-) -> Result<Option<Appended>, StorageError> {
-    let sql = "SELECT id, position FROM records WHERE stream = ?1 AND revision >= ?2 \
-         ORDER BY revision LIMIT ?3";
-    let mut statement = connection.prepare_cached(sql)?;
-    let count = append.records.len();
-    let mut rows = statement.query([head.stream, stored(first), count as i64])?;
-    let (mut start, mut end) = (None, Position(0));
-    for record in &append.records {
-        let Some(row) = rows.next()? else { return Ok(None) };
-        if row.get::<_, [u8; 16]>(0)? != *record.id.as_bytes() {
-            return Ok(None);
-        }
-        end = Position(row.get::<_, i64>(1)? as u64);
-        start.get_or_insert(end);
-    }
-    let contiguous = start.is_none_or(|start| end.0 - start.0 + 1 == count as u64);
-    Ok(Some(Appended { revision: first + count as u64 - 1, position: end, contiguous }))
-}
-
-fn link(record: &NewRecord, revision: u64) -> Link<'_> {
-    Link {
-        id: record.id,
-        kind: record.kind,
-        version: record.version,
-        revision,
-        at: record.at,
-        metadata: &record.metadata,
-        data: &record.data,
-    }
-}
-
-fn write(
-    insert: &mut CachedStatement<'_>,
-    position: Position,
-    stream: i64,
-    revision: u64,
-    kind: i64,
-    record: &NewRecord,
-    hash: ChainHash,
-) -> Result<(), StorageError> {
-    insert.raw_bind_parameter(1, stored(position.0))?;
-    insert.raw_bind_parameter(2, stream)?;
-    insert.raw_bind_parameter(3, stored(revision))?;
-    insert.raw_bind_parameter(4, record.id.as_bytes())?;
-    insert.raw_bind_parameter(5, kind)?;
-    insert.raw_bind_parameter(6, record.version)?;
-    insert.raw_bind_parameter(7, record.at.as_ms())?;
-    insert.raw_bind_parameter(8, record.metadata.as_str())?;
-    insert.raw_bind_parameter(9, Text(&record.data))?;
-    insert.raw_bind_parameter(10, hash.0)?;
-    insert.raw_execute()?;
-    Ok(())
-}
-
-/// Bytes that were found to be UTF-8.
-struct Text<'a>(&'a [u8]);
-
-impl ToSql for Text<'_> {
-    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        Ok(ToSqlOutput::Borrowed(ValueRef::Text(self.0)))
-    }
-}
-
-/// The number of a name, given now if it has none.
-fn number(connection: &Connection, table: &str, name: &str) -> Result<i64, StorageError> {
-    let known = connection
-        .prepare_cached(&format!("SELECT id FROM {table} WHERE name = ?1"))?
-        .query_row([name], |row| row.get(0))
-        .optional()?;
-    if let Some(id) = known {
-        return Ok(id);
-    }
-    connection
-        .prepare_cached(&format!("INSERT INTO {table} (name) VALUES (?1)"))?
-        .execute([name])?;
-    Ok(connection.last_insert_rowid())
 }

@@ -8,9 +8,11 @@ mod checkpoint;
 mod commit;
 mod error;
 mod file;
+mod known;
 mod names;
 mod readers;
 mod subscription;
+mod tail;
 mod watch;
 mod writer;
 
@@ -159,7 +161,7 @@ impl Log for EmbeddedLog {
         let writer = self.writer.as_ref().ok_or(StorageError::ReadOnly)?;
         Unfit::check(stream, &records).map_err(AppendError::Unfit)?;
         let (answer, answered) = oneshot::channel();
-        let append = Append { stream: stream.to_owned(), expected, records };
+        let append = Append { stream: Arc::from(stream), expected, records };
         writer.send(Message::Append(append, answer)).map_err(|_| StorageError::Closed)?;
         answered
             .await

@@ -4,14 +4,15 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, RwLock};
 use rusqlite::Connection;
 use tokio::sync::watch;
 
 use super::error::StorageError;
 use super::file::LogFile;
 use super::readers::head;
-use crate::log::Position;
+use super::tail::{self, Tail};
+use crate::log::{Position, Record};
 
 /// How often it is looked for records of other processes, while somebody waits.
 const PERIOD: Duration = Duration::from_millis(25);
@@ -29,6 +30,7 @@ pub(super) struct End {
 #[derive(Debug)]
 pub(super) struct Watch {
     end: watch::Sender<End>,
+    tail: RwLock<Tail>,
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -46,6 +48,7 @@ impl Watch {
     pub(super) fn new(position: Position) -> Self {
         Self {
             end: watch::Sender::new(End { position, closed: false }),
+            tail: RwLock::default(),
             state: Mutex::default(),
             changed: Condvar::new(),
         }
@@ -55,8 +58,22 @@ impl Watch {
         self.end.subscribe()
     }
 
-    /// Wakes those who wait, if the log is longer than known.
-    pub(super) fn publish(&self, position: Position) {
+    /// Takes what this process wrote, and wakes those who wait for it.
+    pub(super) fn publish(&self, records: Vec<Record>) {
+        if let Some(position) = records.last().map(|last| last.position) {
+            self.tail.write().push(Arc::new(records));
+            self.reached(position);
+        }
+    }
+
+    /// Up to `limit` records that come right after `after`; none if there are none, or if this
+    /// process did not write them lately.
+    pub(super) fn recent(&self, after: Position, limit: usize) -> Vec<Record> {
+        let transactions = self.tail.read().after(after, limit);
+        tail::copy(&transactions, after, limit)
+    }
+
+    fn reached(&self, position: Position) {
         self.end.send_if_modified(|end| {
             let longer = position > end.position;
             end.position = end.position.max(position);
@@ -118,7 +135,7 @@ impl Watch {
     fn look(&self, c: &Connection, seen: &mut Option<i64>) -> Result<(), StorageError> {
         let version = c.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))?;
         if *seen != Some(version) {
-            self.publish(head(c)?);
+            self.reached(head(c)?);
             *seen = Some(version);
         }
         Ok(())

@@ -1,5 +1,6 @@
 //! The thread that writes: it takes all appends that wait and commits them together.
 
+use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use tokio::sync::{mpsc, oneshot};
@@ -28,7 +29,7 @@ struct Writer {
     receiver: mpsc::UnboundedReceiver<Message>,
     committer: Committer,
     checkpoints: Checkpoints,
-    watch: std::sync::Arc<Watch>,
+    watch: Arc<Watch>,
 }
 
 /// Starts the thread.
@@ -36,7 +37,7 @@ pub(super) fn start(
     receiver: mpsc::UnboundedReceiver<Message>,
     committer: Committer,
     checkpoints: Checkpoints,
-    watch: std::sync::Arc<Watch>,
+    watch: Arc<Watch>,
 ) -> Result<JoinHandle<()>, StorageError> {
     let writer = Writer { receiver, committer, checkpoints, watch };
     std::thread::Builder::new()
@@ -55,13 +56,13 @@ impl Writer {
             if appends.is_empty() {
                 continue;
             }
-            let outcomes = self.committer.commit(&appends);
+            let committed = self.committer.commit(&appends);
             appends.clear();
-            for (answer, outcome) in answers.drain(..).zip(outcomes) {
+            for (answer, outcome) in answers.drain(..).zip(committed.outcomes) {
                 // Who no longer waits finds its records by their ids.
                 let _ = answer.send(outcome);
             }
-            self.watch.publish(self.committer.last());
+            self.watch.publish(committed.records);
             self.checkpoints.after_commit(self.committer.connection());
         }
         checkpoint::complete(self.committer.connection());
