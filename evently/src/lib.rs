@@ -1,1 +1,10 @@
-//! x
+//! The one program: settings, the composition of all parts into a process, and the command line.
+
+pub mod app;
+pub mod cli;
+mod crash;
+mod health;
+mod serve;
+pub mod settings;
+mod signals;
+mod views;

@@ -1,1 +1,7 @@
-fn main() {}
+//! The program `evently`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    evently::cli::main(std::env::args_os())
+}

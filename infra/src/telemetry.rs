@@ -67,7 +67,7 @@ pub enum TelemetryError {
 /// # Errors
 /// See [`TelemetryError`].
 pub fn init(filter: &str, format: Format) -> Result<(), TelemetryError> {
-    let filter = EnvFilter::builder().parse(filter).map_err(TelemetryError::Filter)?;
+    let filter = parse(filter)?;
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
@@ -79,6 +79,18 @@ pub fn init(filter: &str, format: Format) -> Result<(), TelemetryError> {
     .map_err(TelemetryError::Twice)?;
     std::panic::set_hook(Box::new(log_panic));
     Ok(())
+}
+
+/// Whether [`init`] would take `filter`.
+///
+/// # Errors
+/// [`TelemetryError::Filter`].
+pub fn check(filter: &str) -> Result<(), TelemetryError> {
+    parse(filter).map(|_| ())
+}
+
+fn parse(filter: &str) -> Result<EnvFilter, TelemetryError> {
+    EnvFilter::builder().parse(filter).map_err(TelemetryError::Filter)
 }
 
 fn log_panic(panic: &PanicHookInfo<'_>) {

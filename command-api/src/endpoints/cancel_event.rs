@@ -13,9 +13,9 @@ use crate::state::{Asked, CommandState, ORGANIZERS};
 ///
 /// Nothing is sold any more; every booking is cancelled and paid back in full.
 #[utoipa::path(
-    delete, path = "/api/v1/events/{event_id}", tag = "events",
+    delete, path = "/api/v1/events/{id}", tag = "events",
     params(
-        ("event_id" = String, Path),
+        ("id" = String, Path, description = "`evt_...`"),
         ("Idempotency-Key" = Option<String>, Header,
             description = "The same key: the first answer again"),
     ),

@@ -13,9 +13,9 @@ use crate::state::{Asked, CommandState, ORGANIZERS};
 ///
 /// Everybody sees it, and can buy once the sale of a tier opens.
 #[utoipa::path(
-    post, path = "/api/v1/events/{event_id}/publish", tag = "events",
+    post, path = "/api/v1/events/{id}/publish", tag = "events",
     params(
-        ("event_id" = String, Path),
+        ("id" = String, Path, description = "`evt_...`"),
         ("Idempotency-Key" = Option<String>, Header,
             description = "The same key: the first answer again"),
     ),

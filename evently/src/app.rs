@@ -1,0 +1,121 @@
+//! Everything in one process: what is made of what, in which order, and how it ends.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use command_api::{CommandApi, CommandSettings, Parts};
+use infra::auth::{Auth, KeyError, Keys};
+use infra::clock::{Clock, SystemClock};
+use infra::data_folder::DataFolder;
+use infra::http::ServiceLimits;
+use infra::log::embedded::{EmbeddedLog, EmbeddedOptions, OpenError};
+use infra::log::{Log, ReadError};
+use infra::payment::{self, MockProvider};
+use query_api::{LiveLimits, QueryState, Sources};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::health::{self, Health};
+use crate::settings::Checked;
+use crate::views::{Views, ViewsError};
+
+/// How long the mock provider keeps those waiting who get no answer.
+const MOCK_ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Why the process cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The log cannot be opened.
+    #[error(transparent)]
+    Log(#[from] OpenError),
+    /// The log cannot be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// There is no key to check tokens with.
+    #[error(transparent)]
+    Keys(#[from] KeyError),
+    /// The mock provider cannot start.
+    #[error("the mock payment provider cannot start")]
+    Provider(#[from] payment::OpenError),
+    /// The views cannot be kept.
+    #[error(transparent)]
+    Views(#[from] ViewsError),
+}
+
+/// All parts of the product, running.
+pub struct App {
+    router: Router,
+    commands: CommandApi,
+    queries: TaskTracker,
+    queries_stop: CancellationToken,
+    views: Views,
+    log: Arc<EmbeddedLog>,
+}
+
+impl App {
+    /// Starts everything on the data in `folder`, which this process serves.
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub async fn start(settings: &Checked, folder: &DataFolder) -> Result<Self, StartError> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let embedded = Arc::new(EmbeddedLog::open(folder.log(), EmbeddedOptions::default())?);
+        let log: Arc<dyn Log> = embedded.clone();
+        let keys = Keys::load_or_create(folder.path(), clock.clone())?;
+        let auth = Auth::new(&keys, clock.clone());
+
+        let ledger = folder.mock_payments();
+        let provider = MockProvider::open(&ledger, clock.clone(), MOCK_ANSWER_TIMEOUT)?;
+        let commands = CommandApi::start(Parts {
+            log: log.clone(),
+            clock: clock.clone(),
+            auth: auth.clone(),
+            provider: Arc::new(provider),
+            wake_file: folder.wake_list(),
+            settings: CommandSettings::default(),
+        })
+        .await?;
+
+        let views = Views::start(settings, log.clone(), clock.clone()).await?;
+
+        let (queries, queries_stop) = (TaskTracker::new(), CancellationToken::new());
+        let sources = Sources {
+            log: log.clone(),
+            pool: views.pool(),
+            auth: auth.clone(),
+            clock: clock.clone(),
+        };
+        let reading =
+            QueryState::start(sources, LiveLimits::default(), &queries, queries_stop.clone());
+
+        let router = Router::new()
+            .merge(command_api::router(commands.state()))
+            .merge(query_api::router(reading))
+            .merge(projections::router(views.admin(auth)))
+            .merge(health::router(Health::new(log, views.pool())));
+        let router = infra::http::service(router, ServiceLimits::default(), clock);
+        Ok(Self { router, commands, queries, queries_stop, views, log: embedded })
+    }
+
+    /// Everything the process answers to.
+    pub fn router(&self) -> Router {
+        self.router.clone()
+    }
+
+    /// Ends answers that have no end of their own: event streams.
+    pub fn end_streams(&self) {
+        self.queries_stop.cancel();
+    }
+
+    /// Ends everything in order; to be called when no request is under way any more. What was
+    /// answered is durable, and what was begun comes to its end here or after the next start.
+    pub async fn stop(self) {
+        self.commands.stop().await;
+        self.queries_stop.cancel();
+        self.queries.close();
+        self.queries.wait().await;
+        self.views.stop().await;
+        self.log.close().await;
+    }
+}

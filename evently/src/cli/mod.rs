@@ -1,0 +1,114 @@
+//! The command line. Results go to standard output, everything else to standard error; the exit
+//! status is 0 when it is done, 1 when it failed, 2 when it was asked wrongly.
+
+mod token;
+
+use std::error::Error;
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+
+use crate::settings::{Checked, File, Settings};
+
+const EXAMPLES: &str = "\
+Examples:
+  evently                                    sell tickets at http://127.0.0.1:8080, data in ./data
+  evently --data /srv/evently --listen 0.0.0.0:80
+  evently token --role organizer             a bearer token for the API
+  evently demo                               watch a sale of 5000 seats to 20000 buyers
+  evently audit verify                       prove that nothing was altered or oversold";
+
+/// Sells tickets to events that sell out in minutes.
+#[derive(Debug, Parser)]
+#[command(name = "evently", version, about, after_help = EXAMPLES, after_long_help = EXAMPLES)]
+#[command(disable_help_subcommand = true, propagate_version = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    /// File with settings (TOML): keys like the flags, with `_` for `-`
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Settings")]
+    config: Option<PathBuf>,
+    #[command(flatten)]
+    settings: Settings,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve everything in one process (what `evently` alone does)
+    Serve,
+    /// Print a bearer token for the API
+    Token(token::TokenArgs),
+}
+
+/// Why a command did not do what it was asked.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// It was asked wrongly.
+    Usage(Vec<String>),
+    /// It failed.
+    Failed(Box<dyn Error + Send + Sync>),
+}
+
+impl<E: Into<Box<dyn Error + Send + Sync>>> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+/// Does what `args` ask for, the first of which is the program's name.
+pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let args: Vec<OsString> = args.into_iter().collect();
+    match parse(&args) {
+        Ok((cli, file)) => report(run(cli, &file)),
+        Err(error) => {
+            // Nothing can be done for someone who has no standard error.
+            let _ = error.print();
+            ExitCode::from(if error.use_stderr() { 2 } else { 0 })
+        }
+    }
+}
+
+/// The file is named by the arguments, and then stands below them.
+fn parse(args: &[OsString]) -> Result<(Cli, File), clap::Error> {
+    let matches = Cli::command().try_get_matches_from(args)?;
+    let file = matches.get_one::<PathBuf>("config").map(|path| File::read(path));
+    let file = file.unwrap_or_default();
+    let matches = file.as_defaults(Cli::command()).try_get_matches_from(args)?;
+    Ok((Cli::from_arg_matches(&matches)?, file))
+}
+
+fn run(cli: Cli, file: &File) -> Result<(), Failure> {
+    let settings = checked(&cli.settings, file)?;
+    match cli.command {
+        None | Some(Command::Serve) => Ok(crate::serve::run(&settings)?),
+        Some(Command::Token(args)) => token::run(&args, &settings),
+    }
+}
+
+fn checked(settings: &Settings, file: &File) -> Result<Checked, Failure> {
+    let checked = settings.check();
+    let wrong = [file.wrong(), checked.as_ref().err().map_or(&[], Vec::as_slice)].concat();
+    checked.ok().filter(|_| wrong.is_empty()).ok_or(Failure::Usage(wrong))
+}
+
+fn report(outcome: Result<(), Failure>) -> ExitCode {
+    let (lines, status) = match outcome {
+        Ok(()) => return ExitCode::SUCCESS,
+        Err(Failure::Usage(wrong)) => (wrong, 2),
+        Err(Failure::Failed(error)) => (vec![chain(&*error)], 1),
+    };
+    for line in lines {
+        // Nothing can be done for someone who has no standard error.
+        let _ = writeln!(io::stderr(), "evently: {line}");
+    }
+    ExitCode::from(status)
+}
+
+/// An error and what caused it, on one line.
+fn chain(error: &dyn Error) -> String {
+    let causes = std::iter::successors(error.source(), |error| (*error).source());
+    causes.fold(error.to_string(), |chain, cause| format!("{chain}: {cause}"))
+}

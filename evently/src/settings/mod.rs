@@ -1,0 +1,197 @@
+//! Settings: from a flag, else the environment, else the file named by `--config`, else a default.
+
+mod file;
+mod secret;
+
+use std::fmt;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::PathBuf;
+
+use clap::ArgMatches;
+use clap::parser::ValueSource;
+use infra::telemetry::Format;
+
+pub use file::File;
+pub use secret::Secret;
+
+/// Settings as given. Nothing is checked yet, so that all that is wrong can be told at once.
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "Settings")]
+pub struct Settings {
+    /// Folder with everything that is kept: log, keys, views; made if there is none
+    #[arg(long, global = true, value_name = "DIR", env = "EVENTLY_DATA", default_value = "./data")]
+    pub data: PathBuf,
+    /// Address to serve the API at; port 0 takes a free one
+    #[arg(
+        long,
+        global = true,
+        value_name = "ADDR",
+        env = "EVENTLY_LISTEN",
+        default_value = "127.0.0.1:8080"
+    )]
+    pub listen: String,
+    /// PostgreSQL database (15 or later) for the views; without it one runs inside the process
+    #[arg(
+        long,
+        global = true,
+        value_name = "URL",
+        env = "DATABASE_URL",
+        hide_env_values = true,
+        hide_short_help = true
+    )]
+    pub database_url: Option<Secret>,
+    /// Log server; without it the log is a file in the data folder
+    #[arg(
+        long,
+        global = true,
+        value_name = "URL",
+        env = "EVENTLY_LOG_URL",
+        hide_env_values = true,
+        hide_short_help = true
+    )]
+    pub log_url: Option<Secret>,
+    /// What is told on standard error, e.g. `warn` or `info,infra::log=debug`
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILTER",
+        env = "EVENTLY_LOG",
+        default_value = "info",
+        hide_short_help = true
+    )]
+    pub log: String,
+    /// How it is told: `text` or `json`
+    #[arg(
+        long,
+        global = true,
+        value_name = "FORMAT",
+        env = "EVENTLY_LOG_FORMAT",
+        default_value = "text",
+        hide_short_help = true
+    )]
+    pub log_format: String,
+}
+
+/// Settings that make sense.
+#[derive(Debug, Clone)]
+pub struct Checked {
+    /// Folder with everything that is kept.
+    pub data: PathBuf,
+    /// Where the API is served.
+    pub listen: SocketAddr,
+    /// Database of the views; one inside the process if absent.
+    pub database_url: Option<Secret>,
+    /// What is logged.
+    pub log: String,
+    /// How it is logged.
+    pub log_format: Format,
+}
+
+/// Where a setting comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// The command line.
+    Flag,
+    /// The environment.
+    Environment,
+    /// The file named by `--config`.
+    File,
+    /// Nobody said anything.
+    Default,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Flag => "flag",
+            Self::Environment => "environment",
+            Self::File => "file",
+            Self::Default => "default",
+        })
+    }
+}
+
+/// A setting as it is shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shown {
+    /// Its key in the file.
+    pub key: &'static str,
+    /// Its value, masked if it is a secret; absent if it is not set.
+    pub value: Option<String>,
+    /// Where it comes from.
+    pub origin: Origin,
+}
+
+impl Settings {
+    /// Every key, in the order of declaration.
+    pub const KEYS: [&'static str; 6] =
+        ["data", "listen", "database_url", "log_url", "log", "log_format"];
+
+    /// What the product goes by.
+    ///
+    /// # Errors
+    /// Everything that is wrong, each as a sentence.
+    pub fn check(&self) -> Result<Checked, Vec<String>> {
+        let mut wrong = vec![];
+        let listen = address(&self.listen).map_err(|problem| wrong.push(problem)).ok();
+        let database_url = self.database_url.clone().filter(|url| !url.is_empty());
+        if let Some(url) = &database_url
+            && infra::postgres::connect(url.reveal(), 1).is_err()
+        {
+            wrong.push(
+                "database_url (DATABASE_URL) is not an address like \
+                 postgres://user:password@host:5432/database"
+                    .to_owned(),
+            );
+        }
+        if self.log_url.as_ref().is_some_and(|url| !url.is_empty()) {
+            wrong.push(
+                "log_url (EVENTLY_LOG_URL) is set, but this version keeps the log in the data \
+                 folder only: unset it"
+                    .to_owned(),
+            );
+        }
+        if let Err(error) = infra::telemetry::check(&self.log) {
+            wrong.push(format!("log: {error}"));
+        }
+        let log_format = self.log_format.parse();
+        let log_format = log_format.map_err(|e| wrong.push(format!("log_format: {e}"))).ok();
+        match (listen, log_format) {
+            (Some(listen), Some(log_format)) if wrong.is_empty() => Ok(Checked {
+                data: self.data.clone(),
+                listen,
+                database_url,
+                log: self.log.clone(),
+                log_format,
+            }),
+            _ => Err(wrong),
+        }
+    }
+
+    /// Every setting with where it comes from, secrets masked.
+    pub fn shown(&self, matches: &ArgMatches, file: &File) -> Vec<Shown> {
+        let origin = |key: &str| match matches.value_source(key) {
+            Some(ValueSource::CommandLine) => Origin::Flag,
+            Some(ValueSource::EnvVariable) => Origin::Environment,
+            _ if file.has(key) => Origin::File,
+            _ => Origin::Default,
+        };
+        let value = |key: &str| match key {
+            "data" => Some(self.data.display().to_string()),
+            "listen" => Some(self.listen.clone()),
+            "database_url" => self.database_url.as_ref().map(ToString::to_string),
+            "log_url" => self.log_url.as_ref().map(ToString::to_string),
+            "log" => Some(self.log.clone()),
+            _ => Some(self.log_format.clone()),
+        };
+        let shown = |key| Shown { key, value: value(key), origin: origin(key) };
+        Self::KEYS.into_iter().map(shown).collect()
+    }
+}
+
+fn address(text: &str) -> Result<SocketAddr, String> {
+    let found = text.to_socket_addrs().ok().and_then(|mut addresses| addresses.next());
+    found.ok_or_else(|| {
+        format!("listen is {text:?}, not an address like 127.0.0.1:8080 or [::1]:8080")
+    })
+}

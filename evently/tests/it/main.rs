@@ -1,0 +1,9 @@
+//! Tests of the program as a whole: the binary as a process of its own.
+
+// The attribute tells the linter that this is test code.
+#[cfg(test)]
+mod cli;
+#[cfg(test)]
+mod server;
+#[cfg(test)]
+mod serving;

@@ -1,0 +1,139 @@
+//! A running `evently` in a folder of its own: started on a free port, stopped, killed, and started
+//! again on the same data.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::UserId;
+use infra::auth::{Keys, Role};
+use infra::clock::SystemClock;
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
+use tokio::time::timeout;
+
+/// How long a start or a stop may take before the test fails.
+const DEADLINE: Duration = Duration::from_secs(60);
+
+/// A server and its data. Both are gone when it is dropped.
+pub(crate) struct Server {
+    folder: TempDir,
+    args: Vec<String>,
+    running: Option<Running>,
+}
+
+struct Running {
+    process: Child,
+    address: SocketAddr,
+}
+
+impl Server {
+    /// A server on new data, ready to answer.
+    pub(crate) async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    /// The same, with more arguments. They are kept for later starts.
+    pub(crate) async fn start_with(args: &[&str]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let args = args.iter().map(ToString::to_string).collect();
+        let mut server = Self { folder, args, running: None };
+        server.restart().await;
+        server
+    }
+
+    /// Starts it again on the same data, after [`Self::kill`] or [`Self::stop`].
+    pub(crate) async fn restart(&mut self) {
+        assert!(self.running.is_none(), "it still runs");
+        let mut process = evently()
+            .args(["serve", "--listen", "127.0.0.1:0", "--data"])
+            .arg(self.data())
+            .args(&self.args)
+            .stdout(Stdio::piped())
+            .stderr(self.log_file())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
+        let line = timeout(DEADLINE, lines.next_line()).await.expect("it starts in time").unwrap();
+        let Some(line) = line else { panic!("it did not start:\n{}", self.log()) };
+        let address = line.split("http://").nth(1).and_then(|rest| rest.split('/').next());
+        let address = address.unwrap_or_else(|| panic!("no address in {line:?}")).parse().unwrap();
+        self.running = Some(Running { process, address });
+    }
+
+    /// Its data folder.
+    pub(crate) fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    /// Where it listens. A new start has a new port.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.running.as_ref().expect("it runs").address
+    }
+
+    /// The whole address of `path`, which begins with `/`.
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address())
+    }
+
+    /// The operating system's number of the process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.running.as_ref().and_then(|running| running.process.id()).expect("it runs")
+    }
+
+    /// A bearer token that is valid for an hour, also after later starts.
+    pub(crate) fn token(&self, user: UserId, roles: &[Role]) -> String {
+        let keys = Keys::load_or_create(&self.data(), Arc::new(SystemClock)).unwrap();
+        keys.issue(user, roles, Duration::from_secs(3600)).unwrap()
+    }
+
+    /// What it logged, through all starts.
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("log.txt")).unwrap_or_default()
+    }
+
+    /// `kill -9`: it is gone when this returns.
+    pub(crate) async fn kill(&mut self) {
+        let mut running = self.running.take().expect("it runs");
+        running.process.kill().await.unwrap();
+    }
+
+    /// Sends it a signal.
+    pub(crate) fn signal(&self, signal: Signal) {
+        let pid = i32::try_from(self.pid()).ok().and_then(Pid::from_raw).unwrap();
+        kill_process(pid, signal).unwrap();
+    }
+
+    /// Tells it to stop and waits until it has.
+    pub(crate) async fn stop(&mut self) -> ExitStatus {
+        self.signal(Signal::TERM);
+        self.ended().await
+    }
+
+    /// Waits until it has ended by itself.
+    pub(crate) async fn ended(&mut self) -> ExitStatus {
+        let mut running = self.running.take().expect("it runs");
+        let ended = timeout(DEADLINE, running.process.wait()).await;
+        ended.unwrap_or_else(|_| panic!("it does not end:\n{}", self.log())).unwrap()
+    }
+
+    fn log_file(&self) -> Stdio {
+        let path: &Path = &self.folder.path().join("log.txt");
+        std::fs::File::options().create(true).append(true).open(path).unwrap().into()
+    }
+}
+
+/// The program, without settings from the environment of the test; killed when dropped.
+pub(crate) fn evently() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_evently"));
+    for name in ["EVENTLY_DATA", "EVENTLY_LISTEN", "DATABASE_URL", "EVENTLY_LOG_URL", "EVENTLY_LOG"]
+    {
+        command.env_remove(name);
+    }
+    command.stdin(Stdio::null()).kill_on_drop(true);
+    command
+}
