@@ -1,14 +1,16 @@
 //! Reads that have to see what was written before (OP-4): `Evently-Min-Position`.
 //!
 //! A read waits up to a second until what it reads from is there. How far the views are stands in
-//! `projection.checkpoint`; one task asks for it, and only while someone waits.
+//! `projection.checkpoint`; one task asks for it, and only while someone waits, or while the
+//! database does not answer: then reads are refused at once until it does.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use infra::http::Problem;
 use infra::log::Position;
+use infra::postgres::is_outage;
 use sqlx::PgPool;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
@@ -52,7 +54,10 @@ struct Inner {
     /// By [`View`], as last seen.
     seen: watch::Sender<[Position; 4]>,
     waiting: AtomicUsize,
-    someone_waits: Notify,
+    /// The database did not answer when it was last asked.
+    down: AtomicBool,
+    /// Someone waits, or the database is down.
+    look: Notify,
 }
 
 impl Views {
@@ -61,15 +66,19 @@ impl Views {
             pool,
             seen: watch::Sender::default(),
             waiting: AtomicUsize::new(0),
-            someone_waits: Notify::new(),
+            down: AtomicBool::new(false),
+            look: Notify::new(),
         }))
     }
 
-    /// Waits until everything up to `wanted` is in `view`.
+    /// Waits until everything up to `wanted` is in `view`. Comes before every read of a view.
     ///
     /// # Errors
-    /// 503: it is not in time.
+    /// 503: it is not in time, or the database is down.
     pub(crate) async fn at_least(&self, view: View, wanted: Option<u64>) -> Result<(), Problem> {
+        if self.0.down.load(Ordering::Relaxed) {
+            return Err(problems::database_unavailable());
+        }
         let Some(wanted) = wanted.map(Position) else { return Ok(()) };
         if self.0.seen.borrow()[view as usize] >= wanted {
             return Ok(());
@@ -83,12 +92,29 @@ impl Views {
         }
     }
 
-    /// Looks at the checkpoints while someone waits, until `stop`.
+    /// What a read says when its query failed.
+    pub(crate) fn failure(&self, error: sqlx::Error) -> Problem {
+        if !is_outage(&error) {
+            return Problem::internal(&error);
+        }
+        self.refuse_reads(&error);
+        problems::database_unavailable()
+    }
+
+    fn refuse_reads(&self, error: &sqlx::Error) {
+        if !self.0.down.swap(true, Ordering::Relaxed) {
+            let error: &dyn std::error::Error = error;
+            tracing::warn!(error, "the database does not answer; reads of views are refused");
+            self.0.look.notify_one();
+        }
+    }
+
+    /// Looks at the checkpoints while someone waits or the database is down, until `stop`.
     pub(crate) async fn watch(self, stop: CancellationToken) {
         stop.run_until_cancelled(async {
             loop {
-                self.0.someone_waits.notified().await;
-                while self.0.waiting.load(Ordering::SeqCst) > 0 {
+                self.0.look.notified().await;
+                while self.0.is_watched() {
                     self.look().await;
                     tokio::time::sleep(PAUSE).await;
                 }
@@ -103,11 +129,13 @@ impl Views {
             Ok(checkpoints) => checkpoints,
             Err(error) => {
                 // Those who wait are told when their time is over.
-                let error: &dyn std::error::Error = &error;
-                tracing::debug!(error, "the checkpoints cannot be read");
+                self.refuse_reads(&error);
                 return;
             }
         };
+        if self.0.down.swap(false, Ordering::Relaxed) {
+            tracing::info!("the database answers again");
+        }
         self.0.seen.send_if_modified(|seen| {
             let before = *seen;
             for checkpoint in checkpoints {
@@ -120,13 +148,19 @@ impl Views {
     }
 }
 
+impl Inner {
+    fn is_watched(&self) -> bool {
+        self.waiting.load(Ordering::SeqCst) > 0 || self.down.load(Ordering::Relaxed)
+    }
+}
+
 /// Someone who waits for a view; counted until dropped.
 struct Waiting<'a>(&'a Inner);
 
 impl<'a> Waiting<'a> {
     fn start(inner: &'a Inner) -> Self {
         inner.waiting.fetch_add(1, Ordering::SeqCst);
-        inner.someone_waits.notify_one();
+        inner.look.notify_one();
         Self(inner)
     }
 }

@@ -22,21 +22,22 @@ use utoipa::OpenApi;
 
 /// Every query endpoint, under `/api/v1`.
 pub fn router(state: QueryState) -> Router {
-    let api = Router::new()
-        .route("/venues", get(venues::list_venues))
-        .route("/venues/{id}", get(venue::get_venue))
-        .route("/events", get(events::list_events))
-        .route("/events/{id}", get(event::get_event))
-        .route("/events/{id}/availability", get(availability::get_availability))
-        .route("/events/{id}/seats", get(seats::get_seats))
-        .route("/events/{id}/stream", get(stream::get_stream))
-        .route("/bookings/check-availability", post(check_availability::check_availability))
-        .route("/bookings/{id}", get(booking::get_booking))
-        .route("/users/me/bookings", get(my_bookings::list_my_bookings))
-        .route("/waitlist/position", get(waitlist_position::get_position))
-        .route("/audit/records", get(audit_records::list_records))
-        .route("/audit/proof/{event_id}", get(audit_proof::get_proof));
-    Router::new().nest("/api/v1", api).with_state(state)
+    // Whole paths: nesting would have every request's path written anew.
+    Router::new()
+        .route("/api/v1/venues", get(venues::list_venues))
+        .route("/api/v1/venues/{venue_id}", get(venue::get_venue))
+        .route("/api/v1/events", get(events::list_events))
+        .route("/api/v1/events/{event_id}", get(event::get_event))
+        .route("/api/v1/events/{event_id}/availability", get(availability::get_availability))
+        .route("/api/v1/events/{event_id}/seats", get(seats::get_seats))
+        .route("/api/v1/events/{event_id}/stream", get(stream::get_stream))
+        .route("/api/v1/bookings/check-availability", post(check_availability::check_availability))
+        .route("/api/v1/bookings/{booking_id}", get(booking::get_booking))
+        .route("/api/v1/users/me/bookings", get(my_bookings::list_my_bookings))
+        .route("/api/v1/waitlist/position", get(waitlist_position::get_position))
+        .route("/api/v1/audit/records", get(audit_records::list_records))
+        .route("/api/v1/audit/proof/{event_id}", get(audit_proof::get_proof))
+        .with_state(state)
 }
 
 /// What the query endpoints take and give, for the API document.

@@ -3,7 +3,6 @@
 use axum::http::StatusCode;
 use infra::http::{Code, Problem};
 use infra::log::ReadError;
-use infra::postgres::is_outage;
 
 use crate::live::LiveError;
 
@@ -11,7 +10,7 @@ pub(crate) const EVENT_NOT_FOUND: &str = "EVENT_NOT_FOUND";
 pub(crate) const TIER_NOT_FOUND: &str = "TIER_NOT_FOUND";
 pub(crate) const VENUE_NOT_FOUND: &str = "VENUE_NOT_FOUND";
 pub(crate) const BOOKING_NOT_FOUND: &str = "BOOKING_NOT_FOUND";
-pub(crate) const WAITLIST_ENTRY_NOT_FOUND: &str = "WAITLIST_ENTRY_NOT_FOUND";
+pub(crate) const NOT_WAITING: &str = "NOT_WAITING";
 const LOG_UNAVAILABLE: &str = "LOG_UNAVAILABLE";
 const DATABASE_UNAVAILABLE: &str = "DATABASE_UNAVAILABLE";
 const NOT_YET_VISIBLE: &str = "NOT_YET_VISIBLE";
@@ -27,7 +26,7 @@ pub const CODES: &[Code] = &[
     code(404, TIER_NOT_FOUND, "The event has no such tier."),
     code(404, VENUE_NOT_FOUND, "There is no such venue."),
     code(404, BOOKING_NOT_FOUND, "There is no such booking, or it belongs to someone else."),
-    code(404, WAITLIST_ENTRY_NOT_FOUND, "The person never waited for this event."),
+    code(404, NOT_WAITING, "The person never waited for this event."),
     code(503, LOG_UNAVAILABLE, "The log cannot be read at the moment."),
     code(503, DATABASE_UNAVAILABLE, "The database cannot be read at the moment."),
     code(503, NOT_YET_VISIBLE, "What is read has not got to Evently-Min-Position in time."),
@@ -58,13 +57,8 @@ pub(crate) fn log(error: &ReadError) -> Problem {
     log_unavailable()
 }
 
-/// The database does not answer (503), or says what it should not (500).
-#[expect(clippy::needless_pass_by_value, reason = "the form that map_err takes")]
-pub(crate) fn database(error: sqlx::Error) -> Problem {
-    if !is_outage(&error) {
-        return Problem::internal(&error);
-    }
-    tracing::warn!(error = &error as &dyn std::error::Error, "the database does not answer");
+/// The database does not answer.
+pub(crate) fn database_unavailable() -> Problem {
     const DETAIL: &str = "The database cannot be read at the moment.";
     Problem::unavailable(DATABASE_UNAVAILABLE, DETAIL, 1)
 }

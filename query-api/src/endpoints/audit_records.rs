@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::at_row;
 use crate::QueryState;
 use crate::freshness::View;
-use crate::problems::{self, database};
+use crate::problems;
 
 const LIST: &str = "records";
 
@@ -176,7 +176,8 @@ async fn find(
         query.to.map(Time::as_chrono),
         super::one_more(limit),
     );
-    let rows = rows.fetch_all(&state.sources.pool).await.map_err(database)?;
+    let rows =
+        rows.fetch_all(&state.sources.pool).await.map_err(|error| state.views.failure(error))?;
     let upto = rows.first().and_then(|row| row.upto);
     let places = rows.into_iter().map(|row| (row.stream, row.revision.cast_unsigned()));
     Ok((runs(places), upto))

@@ -35,10 +35,10 @@ pub(crate) struct Moment {
 /// How much of an event is left.
 #[utoipa::path(
     get,
-    path = "/api/v1/events/{id}/availability",
+    path = "/api/v1/events/{event_id}/availability",
     tag = "events",
     params(
-        ("id" = String, Path, description = "`evt_...`"),
+        ("event_id" = String, Path, description = "`evt_...`"),
         ("Evently-Min-Position" = Option<u64>, Header, description = "What the answer must include"),
         Moment,
     ),

@@ -12,15 +12,15 @@ use sqlx::types::{Json as Column, Uuid};
 use super::at_row;
 use crate::QueryState;
 use crate::freshness::View;
-use crate::problems::{BOOKING_NOT_FOUND, database};
+use crate::problems::BOOKING_NOT_FOUND;
 
 /// A booking as it stands. Its owner finds it, and so do box office, auditors and admins.
 #[utoipa::path(
     get,
-    path = "/api/v1/bookings/{id}",
+    path = "/api/v1/bookings/{booking_id}",
     tag = "bookings",
     params(
-        ("id" = String, Path, description = "`bkg_...`"),
+        ("booking_id" = String, Path, description = "`bkg_...`"),
         ("Evently-Min-Position" = Option<u64>, Header, description = "What the answer must include"),
     ),
     responses(
@@ -56,7 +56,7 @@ pub(crate) async fn get_booking(
     )
     .fetch_optional(&state.sources.pool)
     .await
-    .map_err(database)?
+    .map_err(|error| state.views.failure(error))?
     .filter(|row| may_see(&caller, row))
     .ok_or_else(|| Problem::not_found(BOOKING_NOT_FOUND, "booking"))?;
     Ok((at_row(row.upto), Json(Booking::from(row))))

@@ -21,7 +21,7 @@ pub(crate) struct CheckAvailability {
     tier_id: Option<TierId>,
     /// Places, at least 1.
     #[schema(minimum = 1)]
-    quantity: u32,
+    quantity: i64,
 }
 
 /// Whether there are that many. Sale windows and limits are looked at when places are reserved,
@@ -58,16 +58,16 @@ pub(crate) async fn check_availability(
     MinPosition(min): MinPosition,
     Json(wanted): Json<CheckAvailability>,
 ) -> Result<impl axum::response::IntoResponse, Problem> {
-    if wanted.quantity == 0 {
-        return Err(Problem::invalid("quantity", "must be at least 1"));
-    }
+    let quantity = u64::try_from(wanted.quantity).ok().filter(|quantity| *quantity > 0);
+    let quantity =
+        quantity.ok_or_else(|| Problem::invalid("quantity", "must be a number from 1 up"))?;
     state.live.at_least(min).await?;
     let position = state.live.position();
     let stock = state.live.availability(wanted.event_id).await?;
     let available_seats = stock
         .available(wanted.tier_id)
         .ok_or_else(|| Problem::not_found(TIER_NOT_FOUND, "tier of this event"))?;
-    let available = u64::from(wanted.quantity) <= available_seats;
+    let available = quantity <= available_seats;
     let position = position.map(|position| [(POSITION_HEADER, position.0)]);
     Ok((position, Json(AvailabilityChecked { available, available_seats })))
 }

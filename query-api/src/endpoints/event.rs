@@ -19,7 +19,7 @@ use crate::QueryState;
 use crate::browsing::EventStatus;
 use crate::freshness::View;
 use crate::live::availability::{Availability, AvailabilityDocument, TierTerms};
-use crate::problems::{database, no_event};
+use crate::problems::no_event;
 
 /// All about an event.
 #[derive(Debug, Serialize, ToSchema)]
@@ -91,10 +91,10 @@ pub(crate) struct Refund {
 /// everybody if it was ever published.
 #[utoipa::path(
     get,
-    path = "/api/v1/events/{id}",
+    path = "/api/v1/events/{event_id}",
     tag = "events",
     params(
-        ("id" = String, Path, description = "`evt_...`"),
+        ("event_id" = String, Path, description = "`evt_...`"),
         ("Evently-Min-Position" = Option<u64>, Header, description = "What the answer must include"),
     ),
     responses(
@@ -186,7 +186,7 @@ async fn read(state: &QueryState, event: EventId) -> Result<Option<Row>, Problem
            WHERE event.event_id = $1"#,
         event.as_uuid(),
     );
-    row.fetch_optional(&state.sources.pool).await.map_err(database)
+    row.fetch_optional(&state.sources.pool).await.map_err(|error| state.views.failure(error))
 }
 
 /// The tiers as the organizer planned them: of an event that sells nothing yet.
@@ -195,7 +195,10 @@ async fn tiers_as_planned(state: &QueryState, event: EventId) -> Result<Vec<Tier
         r#"SELECT tiers AS "tiers: Column<Vec<Tier>>" FROM catalog.event WHERE event_id = $1"#,
         event.as_uuid(),
     );
-    let tiers = tiers.fetch_optional(&state.sources.pool).await.map_err(database)?;
+    let tiers = tiers
+        .fetch_optional(&state.sources.pool)
+        .await
+        .map_err(|error| state.views.failure(error))?;
     Ok(tiers.map(|tiers| tiers.0).unwrap_or_default())
 }
 

@@ -13,7 +13,6 @@ use super::at_row;
 use crate::QueryState;
 use crate::browsing::{Bound, EventStatus, browsing_key};
 use crate::freshness::View;
-use crate::problems::database;
 
 const LIST: &str = "events";
 
@@ -120,6 +119,7 @@ pub(crate) async fn list_events(
     MinPosition(min): MinPosition,
 ) -> Result<impl IntoResponse, Problem> {
     let limit = query.limit.items()?;
+    query.check()?;
     let organizer = only_of(query.status, caller)?;
     let after: Option<(Time, EventId)> =
         query.cursor.as_ref().map(|cursor| cursor.place(LIST)).transpose()?;
@@ -129,6 +129,19 @@ pub(crate) async fn list_events(
     let last = items.last().filter(|_| more);
     let next_cursor = last.map(|event| Cursor::new(LIST, &(event.starts_at, event.event_id)));
     Ok((at_row(upto), Json(Page { items, next_cursor })))
+}
+
+impl ListEvents {
+    /// Refuses what no column can hold.
+    fn check(&self) -> Result<(), Problem> {
+        let texts = [("city", &self.city), ("type", &self.event_type), ("genre", &self.genre)];
+        for (field, text) in texts {
+            if text.as_ref().is_some_and(|text| text.contains('\0')) {
+                return Err(Problem::invalid(field, "must not contain a null character"));
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Whose events alone the caller may find; anybody's if `None`.
@@ -188,7 +201,7 @@ async fn find(
     )
     .fetch_all(&state.sources.pool)
     .await
-    .map_err(database)?;
+    .map_err(|error| state.views.failure(error))?;
     let upto = rows.first().and_then(|row| row.upto);
     let events = rows.into_iter().map(|row| EventSummary {
         event_id: EventId::from_u128(row.event_id.as_u128()),

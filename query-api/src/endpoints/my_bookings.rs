@@ -13,7 +13,6 @@ use super::at_row;
 use super::booking::BookingRow;
 use crate::QueryState;
 use crate::freshness::View;
-use crate::problems::database;
 
 const LIST: &str = "my-bookings";
 
@@ -82,7 +81,7 @@ pub(crate) async fn list_my_bookings(
     )
     .fetch_all(&state.sources.pool)
     .await
-    .map_err(database)?;
+    .map_err(|error| state.views.failure(error))?;
     let more = super::cut(&mut rows, limit);
     let upto = rows.first().and_then(|row| row.upto);
     let last = rows.last().filter(|_| more).map(|row| row.reserved_position);

@@ -19,10 +19,10 @@ const FORM: u32 = 1;
 /// The seat map with the state of every seat; without tiers for an event that sells no seats.
 #[utoipa::path(
     get,
-    path = "/api/v1/events/{id}/seats",
+    path = "/api/v1/events/{event_id}/seats",
     tag = "events",
     params(
-        ("id" = String, Path, description = "`evt_...`"),
+        ("event_id" = String, Path, description = "`evt_...`"),
         ("If-None-Match" = Option<String>, Header, description = "The ETag of a map at hand"),
         ("Evently-Min-Position" = Option<u64>, Header, description = "What the answer must include"),
     ),

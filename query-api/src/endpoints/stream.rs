@@ -44,10 +44,10 @@ const PIECES: usize = 2;
 /// `Last-Event-ID` a reader is told what changed since. A reader that is too slow is cut off.
 #[utoipa::path(
     get,
-    path = "/api/v1/events/{id}/stream",
+    path = "/api/v1/events/{event_id}/stream",
     tag = "events",
     params(
-        ("id" = String, Path, description = "`evt_...`"),
+        ("event_id" = String, Path, description = "`evt_...`"),
         ("Last-Event-ID" = Option<String>, Header, description = "The id of the last message read"),
         ("Evently-Min-Position" = Option<u64>, Header, description = "What the start must include"),
     ),

@@ -13,7 +13,7 @@ use super::at_row;
 use super::venues::VenueSummary;
 use crate::QueryState;
 use crate::freshness::View;
-use crate::problems::{VENUE_NOT_FOUND, database};
+use crate::problems::VENUE_NOT_FOUND;
 
 /// A venue.
 #[derive(Debug, Serialize, ToSchema)]
@@ -30,10 +30,10 @@ pub(crate) struct Venue {
 /// A venue with its sections.
 #[utoipa::path(
     get,
-    path = "/api/v1/venues/{id}",
+    path = "/api/v1/venues/{venue_id}",
     tag = "venues",
     params(
-        ("id" = String, Path, description = "`ven_...`"),
+        ("venue_id" = String, Path, description = "`ven_...`"),
         ("Evently-Min-Position" = Option<u64>, Header, description = "What the answer must include"),
     ),
     responses(
@@ -61,7 +61,7 @@ pub(crate) async fn get_venue(
     )
     .fetch_optional(&state.sources.pool)
     .await
-    .map_err(database)?
+    .map_err(|error| state.views.failure(error))?
     .ok_or_else(|| Problem::not_found(VENUE_NOT_FOUND, "venue"))?;
     let summary = VenueSummary {
         venue_id: venue,

@@ -10,7 +10,6 @@ use utoipa::{IntoParams, ToSchema};
 use super::at_row;
 use crate::QueryState;
 use crate::freshness::View;
-use crate::problems::database;
 
 const LIST: &str = "venues";
 
@@ -92,7 +91,7 @@ pub(crate) async fn list_venues(
     )
     .fetch_all(&state.sources.pool)
     .await
-    .map_err(database)?;
+    .map_err(|error| state.views.failure(error))?;
     let more = super::cut(&mut rows, limit);
     let upto = rows.first().and_then(|row| row.upto);
     let items: Vec<_> = rows

@@ -14,7 +14,7 @@ use utoipa::IntoParams;
 use super::at_row;
 use crate::QueryState;
 use crate::freshness::View;
-use crate::problems::{WAITLIST_ENTRY_NOT_FOUND, database};
+use crate::problems::NOT_WAITING;
 
 /// Of which waitlist.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -46,7 +46,7 @@ pub(crate) struct WhichWaitlist {
         (status = 400, body = ProblemDocument<'static>, content_type = "application/problem+json"),
         (status = 401, body = ProblemDocument<'static>, content_type = "application/problem+json"),
         (status = 404, body = ProblemDocument<'static>, content_type = "application/problem+json",
-            description = "WAITLIST_ENTRY_NOT_FOUND"),
+            description = "NOT_WAITING"),
         (status = 503, body = ProblemDocument<'static>, content_type = "application/problem+json"),
     ),
     security(("bearer" = [])),
@@ -82,10 +82,8 @@ pub(crate) async fn get_position(
     )
     .fetch_optional(&state.sources.pool)
     .await
-    .map_err(database)?
-    .ok_or_else(|| {
-        Problem::not_found(WAITLIST_ENTRY_NOT_FOUND, "entry of yours in this waitlist")
-    })?;
+    .map_err(|error| state.views.failure(error))?
+    .ok_or_else(|| Problem::not_found(NOT_WAITING, "entry of yours in this waitlist"))?;
     let upto = at_row(row.upto);
     Ok((upto, Json(row.entry(event_id, state.sources.clock.now()))))
 }

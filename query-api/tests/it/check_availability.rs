@@ -20,7 +20,7 @@ async fn it_compares_what_is_wanted_with_what_is_left() {
         (Some(SEATED), 6, true, 6),
         (None, 9, true, 9),
         (None, 10, false, 9),
-        (None, u32::MAX, false, 9),
+        (None, i64::MAX, false, 9),
     ] {
         let wanted = json!({"event_id": story.0.to_string(), "quantity": quantity,
             "tier_id": tier.map(|tier| tier.to_string())});
@@ -52,8 +52,8 @@ async fn bad_input_is_refused() {
         (json!({"event_id": event}).to_string(), 400, "MALFORMED"),
         (json!({"event_id": "evt_1", "quantity": 1}).to_string(), 400, "MALFORMED"),
         (json!({"event_id": event, "quantity": "1"}).to_string(), 400, "MALFORMED"),
-        (json!({"event_id": event, "quantity": -1}).to_string(), 400, "MALFORMED"),
-        (json!({"event_id": event, "quantity": 4_294_967_296_u64}).to_string(), 400, "MALFORMED"),
+        (json!({"event_id": event, "quantity": -1}).to_string(), 422, "INVALID"),
+        (json!({"event_id": event, "quantity": 1.5}).to_string(), 400, "MALFORMED"),
         (json!({"event_id": event, "quantity": 1, "x": 1}).to_string(), 400, "MALFORMED"),
         (json!({"event_id": event, "quantity": 0}).to_string(), 422, "INVALID"),
     ] {

@@ -29,6 +29,7 @@ pub(crate) const NOW: &str = "2027-01-10T12:00:00.000Z";
 /// A query side and what it reads from.
 pub(crate) struct World {
     pub(crate) log: Arc<EmbeddedLog>,
+    pub(crate) pool: PgPool,
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) router: Router,
     pub(crate) state: QueryState,
@@ -36,13 +37,27 @@ pub(crate) struct World {
     pub(crate) stop: CancellationToken,
     keys: Keys,
     _stop: DropGuard,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl World {
     /// One without a database.
     pub(crate) async fn without_database() -> Self {
         Self::with_limits(LiveLimits::default()).await
+    }
+
+    /// One with a database of its own; `None` where PostgreSQL is not installed.
+    pub(crate) async fn with_database() -> Option<Self> {
+        let Some(server) = infra::postgres::testing::server() else {
+            println!("left out: PostgreSQL is not installed");
+            return None;
+        };
+        Some(Self::new(server.pool(4).await, LiveLimits::default()).await)
+    }
+
+    /// The file of the log.
+    pub(crate) fn log_file(&self) -> std::path::PathBuf {
+        self.folder.path().join("log.sqlite")
     }
 
     /// One without a database.
@@ -59,12 +74,13 @@ impl World {
         let clock = Arc::new(ManualClock::new(NOW.parse().unwrap()));
         let keys = Keys::load_or_create(folder.path(), clock.clone()).unwrap();
         let auth = Auth::new(&keys, clock.clone());
-        let sources = Sources { log: log.clone(), pool, auth, clock: clock.clone() };
+        let (log_, clock_) = (log.clone(), clock.clone());
+        let sources = Sources { log: log_, pool: pool.clone(), auth, clock: clock_ };
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
         let state = QueryState::start(sources, limits, &tasks, stop.clone());
         let router = service(router(state.clone()), ServiceLimits::default(), clock.clone());
         let _stop = stop.clone().drop_guard();
-        Self { log, clock, router, state, tasks, stop, keys, _stop, _folder: folder }
+        Self { log, pool, clock, router, state, tasks, stop, keys, _stop, folder }
     }
 
     /// Appends facts to a stream, each decided now.
