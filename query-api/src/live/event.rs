@@ -128,9 +128,12 @@ impl LiveEvent {
         });
     }
 
-    /// Whether the subscription brought more than `stock` has.
-    pub(super) fn is_behind(&self, stock: &Stock) -> bool {
-        matches!(*self.phase.lock(), Phase::Loading { next } if next > stock.next())
+    /// While it is being read: the revision before which the subscription brought all.
+    pub(super) fn promised(&self) -> u64 {
+        match *self.phase.lock() {
+            Phase::Loading { next } => next,
+            Phase::Following(_) | Phase::Dropped => 0,
+        }
     }
 
     /// Follows the subscription from here on, if `stock` has all that it brought; gives it back

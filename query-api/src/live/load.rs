@@ -189,20 +189,23 @@ impl Loading {
         // Never closed.
         let _turn = live.0.folds.acquire().await;
         loop {
-            let before = stock.next();
-            let read = live.read_inventory(id, before, |record| {
+            let promised = event.promised();
+            let read = live.read_inventory(id, stock.next(), |record| {
                 if let Err(fault) = stock.apply(record) {
                     live.report(id, record.position, &fault);
                 }
                 true
             });
             read.await.map_err(|error| unavailable(id, &error))?;
+            if stock.next() < promised {
+                tracing::error!(event = %id, promised, "the log lacks what it told of");
+                return Err(LiveError::Unavailable);
+            }
             match self.keep(event, stock) {
                 Kept::Following => return Ok(()),
                 Kept::Nothing => return Err(LiveError::Unknown),
                 // The subscription was quicker: what it brought is there to be read.
-                Kept::Behind(behind) if behind.next() > before => stock = behind,
-                Kept::Behind(_) => return Err(LiveError::Unavailable),
+                Kept::Behind(behind) => stock = behind,
             }
         }
     }
@@ -218,7 +221,7 @@ impl Loading {
         }
         // Under this lock nobody finds the event who was promised more than was read.
         let mut events = inner.events.write();
-        if event.is_behind(&stock) {
+        if stock.next() < event.promised() {
             return Kept::Behind(stock);
         }
         events.remove(&event.id);
