@@ -273,3 +273,112 @@ async fn write(picture: Picture) -> Bytes {
     let written = tokio::task::spawn_blocking(move || picture.render());
     written.await.unwrap_or_default().into()
 }
+
+#[cfg(test)]
+mod tests {
+    use domain::event::Tier;
+    use domain::inventory::{Fact, InventoryOpened, Plan, WaitlistJoined, stream};
+    use domain::{Currency, StoredFact, TierId, Time, UserId, WaitlistId};
+    use infra::log::ChainHash;
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn event() -> EventId {
+        EventId::from_u128(1)
+    }
+
+    /// The stream's record of this revision: the opening, then one person after the other who
+    /// starts to wait.
+    fn record(revision: u64) -> Record {
+        let user = UserId::from_u128(u128::from(revision));
+        let waitlist = WaitlistId::from_u128(u128::from(revision));
+        let (tier, quantity, position) = (None, 1, 1);
+        let joined = WaitlistJoined {
+            waitlist,
+            event: event(),
+            user,
+            tier,
+            quantity,
+            position,
+            request: None,
+        };
+        let fact = if revision == 0 { opened() } else { joined.into() };
+        Record {
+            position: Position(100 + revision),
+            stream: stream(event()).into(),
+            revision,
+            id: Uuid::from_u128(1),
+            kind: fact.kind().into(),
+            version: fact.version(),
+            at: Time::from_ms(0),
+            metadata: String::new(),
+            data: fact.encode().into(),
+            hash: ChainHash::default(),
+        }
+    }
+
+    fn opened() -> Fact {
+        let stock = domain::event::Stock::Counted { capacity: 10, section: None };
+        let tier = Tier {
+            tier: TierId::from_u128(1),
+            name: "Standing".into(),
+            price_minor: 1,
+            stock,
+            sale_starts_at: None,
+            sale_ends_at: None,
+            max_per_booking: None,
+        };
+        let plan = Plan {
+            starts_at: Time::from_ms(1),
+            ends_at: Time::from_ms(2),
+            currency: Currency::EUR,
+            tiers: vec![tier],
+            hold_ttl_s: 1,
+            offer_ttl_s: 1,
+            max_per_booking: 1,
+            max_per_user: None,
+            refund_policy: vec![],
+        };
+        InventoryOpened { event: event(), plan, event_version: 1 }.into()
+    }
+
+    /// A stock that was read up to here, without this revision.
+    fn read_to(revision: u64) -> Box<Stock> {
+        let mut stock = Box::new(Stock::new(event()));
+        (0..revision).for_each(|revision| stock.apply(&record(revision)).unwrap());
+        stock
+    }
+
+    fn waiting(live: &LiveEvent) -> u32 {
+        live.ready().unwrap().unwrap().waiting
+    }
+
+    #[test]
+    fn what_the_subscription_brings_while_the_stream_is_read_has_to_be_read_too() {
+        let (live, bytes) = (LiveEvent::new(event()), AtomicUsize::new(0));
+        assert!(matches!(live.take(&record(4)), Taken::Known));
+        assert_eq!(live.promised(), 5);
+        let behind = live.follow(read_to(4), &bytes).unwrap_err();
+        assert!(live.ready().is_none());
+        assert_eq!(behind.next(), 4);
+        live.follow(read_to(5), &bytes).unwrap();
+        assert_eq!(waiting(&live), 4);
+    }
+
+    #[test]
+    fn what_was_read_is_not_taken_in_again_and_what_is_missing_is_noticed() {
+        let (live, bytes) = (LiveEvent::new(event()), AtomicUsize::new(0));
+        live.follow(read_to(4), &bytes).unwrap();
+        assert!(matches!(live.take(&record(3)), Taken::Known));
+        assert!(matches!(live.take(&record(4)), Taken::New { first: true, fault: None }));
+        assert!(matches!(live.take(&record(5)), Taken::New { first: false, fault: None }));
+        assert_eq!(waiting(&live), 3, "not shown before the whole batch is taken in");
+        live.show(&bytes);
+        assert_eq!(waiting(&live), 5);
+        assert!(matches!(live.take(&record(7)), Taken::Gap));
+        live.drop_from_memory(&bytes);
+        assert_eq!(bytes.load(Ordering::Relaxed), 0);
+        assert!(matches!(live.take(&record(6)), Taken::Known));
+    }
+}
