@@ -113,6 +113,7 @@ mod tests {
     use axum::routing::get;
     use parking_lot::Mutex;
     use tower::ServiceExt;
+    use tracing::Level;
 
     use crate::clock::SystemClock;
     use crate::http::{Problem, ServiceLimits, service};
@@ -131,33 +132,50 @@ mod tests {
         }
     }
 
-    async fn lines_of(path: &str) -> Vec<String> {
+    async fn lines_of(path: &str, level: Level, status: u16) -> Vec<String> {
         let lines = Lines::default();
         let writer = lines.clone();
-        let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone()).json();
+        let subscriber = tracing_subscriber::fmt()
+            .with_writer(move || writer.clone())
+            .json()
+            .with_max_level(level);
         let _here = subscriber.finish().set_default();
-        let usual = std::panic::take_hook();
-        std::panic::set_hook(Box::new(log_panic));
         let router = Router::new()
             .route("/panic", get(async || -> &str { panic!("the moon is full") }))
+            .route("/ok", get(async || "ok"))
             .route("/error", get(async || Problem::internal(&io::Error::other("disk on fire"))));
         let service = service(router, ServiceLimits::default(), Arc::new(SystemClock));
         let request = Request::get(path).header("x-request-id", "r-1").body(Body::empty());
         let response = service.oneshot(request.unwrap()).await.unwrap();
-        std::panic::set_hook(usual);
-        assert_eq!(response.status(), 500);
+        assert_eq!(response.status(), status);
         let text = String::from_utf8(lines.0.lock().clone()).unwrap();
         text.lines().map(str::to_owned).collect()
     }
 
     #[tokio::test]
     async fn a_fault_is_logged_once_under_its_request_id() {
-        for (path, cause) in [("/panic", "the moon is full"), ("/error", "disk on fire")] {
-            let lines = lines_of(path).await;
+        // The hook is the process's: no other test may change it.
+        let usual = std::panic::take_hook();
+        std::panic::set_hook(Box::new(log_panic));
+        let panicked = lines_of("/panic", Level::INFO, 500).await;
+        std::panic::set_hook(usual);
+        let failed = lines_of("/error", Level::INFO, 500).await;
+        for (lines, cause) in [(panicked, "the moon is full"), (failed, "disk on fire")] {
             assert_eq!(lines.len(), 1, "{lines:?}");
             assert!(lines[0].contains(r#""request_id":"r-1""#), "{lines:?}");
             assert!(lines[0].contains(cause), "{lines:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_request_is_told_in_detail_only_on_demand_and_never_with_its_query() {
+        assert!(lines_of("/ok?name=Ada", Level::INFO, 200).await.is_empty());
+        let lines = lines_of("/ok?name=Ada", Level::DEBUG, 200).await;
+        assert_eq!(lines.len(), 1, "{lines:?}");
+        for part in [r#""status":200"#, r#""path":"/ok""#, r#""request_id":"r-1""#] {
+            assert!(lines[0].contains(part), "{lines:?}");
+        }
+        assert!(!lines[0].contains("Ada"), "{lines:?}");
     }
 
     #[test]

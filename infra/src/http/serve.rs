@@ -114,7 +114,9 @@ async fn answer(mut socket: TcpStream, router: Router, head_timeout: Duration, s
         }
     };
     match ended {
-        Ok(()) => linger(&mut socket).await,
+        Ok(()) => {
+            stop.taking.run_until_cancelled(linger(&mut socket)).await;
+        }
         Err(error) => tracing::debug!(%error, "a connection ended badly"),
     }
 }

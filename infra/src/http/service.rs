@@ -2,11 +2,12 @@
 //! is no route. One piece rather than a stack of layers, because every request pays for it.
 
 use std::convert::Infallible;
+use std::ops::Not;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context as TaskContext, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::{Body, HttpBody};
@@ -16,6 +17,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use http_body_util::Limited;
 use tower::{Layer, Service};
+use tracing::Instrument;
 
 use super::context::{Context, REQUEST_ID, RequestId};
 use super::problem::{self, Problem};
@@ -44,7 +46,7 @@ impl Default for ServiceLimits {
 }
 
 /// Wraps all routes of a process, once, outermost: gives every request an id (`x-request-id`),
-/// holds it to `limits`, turns panics into problems, and answers unknown paths (404) and methods
+/// a span of level debug, holds it to `limits`, turns panics into problems, and answers unknown paths (404) and methods
 /// (405) with problems.
 pub fn service(router: Router, limits: ServiceLimits, clock: Arc<dyn Clock>) -> Router {
     let edge = EdgeLayer(Arc::new(Shared { limits, clock, in_flight: AtomicUsize::new(0) }));
@@ -103,6 +105,10 @@ where
     S: Service<Request, Response = Response, Error = Infallible>,
 {
     let request_id = RequestId::of(request.headers());
+    // Without the query, which may be about a person.
+    let (method, path) = (request.method(), request.uri().path());
+    let span = tracing::debug_span!("request", %request_id, %method, path);
+    let begun = span.is_disabled().not().then(Instant::now);
     let clock = Arc::clone(&shared.clock);
     let context = Context {
         request_id: request_id.clone(),
@@ -125,7 +131,11 @@ where
             Err(_elapsed) => problem::timed_out().into_response(),
         }
     });
-    let mut response = response.await;
+    let mut response = response.instrument(span.clone()).await;
+    if let Some(begun) = begun {
+        let (status, took_us) = (response.status().as_u16(), begun.elapsed().as_micros());
+        tracing::debug!(parent: &span, status, took_us, "answered");
+    }
     response.headers_mut().insert(REQUEST_ID, request_id.into_header());
     response
 }

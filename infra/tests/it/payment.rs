@@ -201,3 +201,33 @@ async fn what_was_acknowledged_survives_a_kill() {
     assert!(charged.starts_with(&expected), "{} of {last}", charged.len());
     assert!(charged.len() <= expected.len() + 1, "charged what nobody asked for");
 }
+
+/// What the child of the test below does: says what it charged, until the disk is full.
+#[cfg(unix)]
+#[tokio::test]
+async fn child_charges_until_the_disk_is_full() {
+    let Some(folder) = Child::folder() else { return };
+    let provider = open(&folder, &clock());
+    for number in 0.. {
+        match provider.charge(&charge(number, "tok_success")).await {
+            Ok(_) => Child::say(&number.to_string()),
+            Err(ProviderError::Unavailable(_)) => break,
+            Err(error) => panic!("{error}"),
+        }
+    }
+    Child::say("full");
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_full_disk_takes_no_order_and_loses_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let test = "payment::child_charges_until_the_disk_is_full";
+    let mut child = Child::start_limited(test, folder.path(), 400);
+    let said: Vec<String> = std::iter::from_fn(|| child.next_line()).collect();
+    let (end, acknowledged) = said.split_last().unwrap();
+    assert_eq!(end, "full");
+    assert!(!acknowledged.is_empty());
+    let ledger = open(folder.path(), &clock()).ledger().await.unwrap();
+    assert_eq!(ledger.charges.len(), acknowledged.len());
+}
