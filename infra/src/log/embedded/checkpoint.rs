@@ -2,11 +2,12 @@
 //!
 //! A thread of its own moves them while appends go on. Because appends go on it never gets to the
 //! end, and only when it does can the write-ahead log be used from its start again. So when that has
-//! become large the writer, right after the thread was done, moves the few pages that are left.
+//! become large the thread makes another round, and right after it the writer moves the few pages
+//! that came meanwhile.
 
 use std::cell::Cell;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -34,31 +35,36 @@ thread_local! {
 #[derive(Debug)]
 pub(super) struct Checkpoints {
     ask: SyncSender<()>,
-    thread_is_done: Arc<AtomicBool>,
+    /// Rounds that the thread was asked for, and those it has made.
+    asked: u64,
+    made: Arc<AtomicU64>,
+    /// Pages in the write-ahead log when it was last asked.
     asked_at: i32,
+    /// Whether the writer is to move what is left after this round.
+    to_finish: bool,
     large: i32,
 }
 
 /// Starts the thread. It ends when the writer's side is dropped.
 pub(super) fn start(file: &LogFile) -> Result<(Checkpoints, JoinHandle<()>), StorageError> {
     let connection = file.connect()?;
-    let (ask, asked) = sync_channel(1);
-    let thread_is_done = Arc::new(AtomicBool::new(false));
-    let done = Arc::clone(&thread_is_done);
+    let (ask, to_make) = sync_channel(1);
+    let made = Arc::new(AtomicU64::new(0));
+    let count = Arc::clone(&made);
     let thread = std::thread::Builder::new()
         .name("log-checkpoint".into())
-        .spawn(move || run(&connection, &asked, &done))
+        .spawn(move || run(&connection, &to_make, &count))
         .map_err(|_| StorageError::Stopped)?;
-    let writer = Checkpoints { ask, thread_is_done, asked_at: 0, large: LARGE_PAGES };
-    Ok((writer, thread))
+    let (asked, asked_at, to_finish) = (0, 0, false);
+    Ok((Checkpoints { ask, asked, made, asked_at, to_finish, large: LARGE_PAGES }, thread))
 }
 
-fn run(connection: &Connection, asked: &Receiver<()>, done: &AtomicBool) {
-    while asked.recv().is_ok() {
-        match checkpoint(connection, "PASSIVE") {
-            Ok(_) => done.store(true, Ordering::Release),
-            Err(error) => report(&error),
+fn run(connection: &Connection, to_make: &Receiver<()>, made: &AtomicU64) {
+    while to_make.recv().is_ok() {
+        if let Err(error) = checkpoint(connection, "PASSIVE") {
+            report(&error);
         }
+        made.fetch_add(1, Ordering::Release);
     }
 }
 
@@ -75,13 +81,18 @@ impl Checkpoints {
     pub(super) fn after_commit(&mut self, connection: &Connection) {
         let pages = WAL_PAGES.get();
         if pages < self.asked_at {
-            self.asked_at = 0;
-            self.large = LARGE_PAGES;
+            // It is used from its start again.
+            (self.asked_at, self.large) = (0, LARGE_PAGES);
         }
-        if pages >= self.large && self.thread_is_done.swap(false, Ordering::Acquire) {
+        if self.made.load(Ordering::Acquire) < self.asked {
+            return;
+        }
+        if std::mem::take(&mut self.to_finish) {
             self.finish(connection, pages);
-        } else if pages - self.asked_at >= STEP_PAGES && self.ask.try_send(()).is_ok() {
+        } else if pages >= self.large || pages - self.asked_at >= STEP_PAGES {
+            self.asked += u64::from(self.ask.try_send(()).is_ok());
             self.asked_at = pages;
+            self.to_finish = pages >= self.large;
         }
     }
 
@@ -92,9 +103,8 @@ impl Checkpoints {
             .busy_handler(Some(wait_for_readers))
             .map_err(StorageError::from)
             .and_then(|()| checkpoint(connection, "RESTART"));
-        if let Err(error) =
-            outcome.and_then(|_| Ok(connection.busy_handler(Some(file::wait_for_lock))?))
-        {
+        let restored = connection.busy_handler(Some(file::wait_for_lock));
+        if let Err(error) = outcome.and(restored.map_err(StorageError::from)) {
             report(&error);
         }
     }
@@ -112,11 +122,11 @@ pub(super) fn complete(connection: &Connection) {
     }
 }
 
-/// Tells whether it got to the end.
-fn checkpoint(connection: &Connection, mode: &str) -> Result<bool, StorageError> {
+fn checkpoint(connection: &Connection, mode: &str) -> Result<(), StorageError> {
     let sql = format!("PRAGMA wal_checkpoint({mode})");
-    let busy: i64 = connection.prepare_cached(&sql)?.query_row([], |row| row.get(0))?;
-    Ok(busy == 0)
+    // It tells how far it got; when somebody is in the way the next one gets further.
+    connection.prepare_cached(&sql)?.query_row([], |_| Ok(()))?;
+    Ok(())
 }
 
 /// Nothing is lost when a checkpoint fails: the pages stay in the write-ahead log.

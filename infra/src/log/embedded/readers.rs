@@ -24,7 +24,7 @@ const PIECE: usize = 8192;
 pub(super) struct Readers {
     file: LogFile,
     idle: Mutex<Vec<Connection>>,
-    free: Semaphore,
+    free: Arc<Semaphore>,
     names: Names,
 }
 
@@ -33,7 +33,7 @@ impl Readers {
         Self {
             file,
             idle: Mutex::default(),
-            free: Semaphore::new(connections.max(1)),
+            free: Arc::new(Semaphore::new(connections.max(1))),
             names: Names::default(),
         }
     }
@@ -43,11 +43,15 @@ impl Readers {
         self: &Arc<Self>,
         read: impl FnOnce(Reader<'_>) -> Result<T, StorageError> + Send + 'static,
     ) -> Result<T, StorageError> {
-        let _free = self.free.acquire().await.map_err(|_| StorageError::Closed)?;
+        let free = Arc::clone(&self.free).acquire_owned();
+        let connection = free.await.map_err(|_| StorageError::Closed)?;
         let readers = Arc::clone(self);
-        tokio::task::spawn_blocking(move || readers.read(read))
-            .await
-            .map_err(|_| StorageError::Stopped)?
+        let read = move || {
+            // Kept until the read has ended, also when nobody waits for it any more.
+            let _connection = connection;
+            readers.read(read)
+        };
+        tokio::task::spawn_blocking(read).await.map_err(|_| StorageError::Stopped)?
     }
 
     fn read<T>(

@@ -52,6 +52,19 @@ async fn a_log_keeps_its_identity_and_its_records() {
 }
 
 #[test]
+fn a_log_is_made_once_however_many_open_it() {
+    for _ in 0..5 {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log.sqlite");
+        let opened: Vec<EmbeddedLog> = std::thread::scope(|scope| {
+            let openers: Vec<_> = (0..8).map(|_| scope.spawn(|| open(&path).unwrap())).collect();
+            openers.into_iter().map(|opener| opener.join().unwrap()).collect()
+        });
+        assert!(opened.iter().all(|log| log.identity() == opened[0].identity()));
+    }
+}
+
+#[test]
 fn files_of_others_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("log.sqlite");
