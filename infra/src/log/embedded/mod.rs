@@ -11,6 +11,7 @@ mod file;
 mod known;
 mod names;
 mod readers;
+mod rows;
 mod subscription;
 mod tail;
 mod watch;

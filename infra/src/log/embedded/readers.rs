@@ -2,18 +2,15 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-use domain::Time;
 use parking_lot::Mutex;
-use rusqlite::types::ValueRef;
-use rusqlite::{Connection, OptionalExtension, Row};
+use rusqlite::{Connection, OptionalExtension, params_from_iter};
 use tokio::sync::Semaphore;
-use uuid::Uuid;
 
 use super::error::StorageError;
 use super::file::LogFile;
 use super::names::Names;
-use crate::log::{ChainHash, Position, Record};
+use super::rows::{COLUMNS, Decoder};
+use crate::log::{Position, Record};
 
 /// Records read in one read transaction. A transaction that lasts keeps the write-ahead log from
 /// being used from its start again, and records never change, so long reads are done in pieces.
@@ -84,8 +81,6 @@ pub(super) struct Reader<'a> {
     names: &'a Names,
 }
 
-const COLUMNS: &str = "position, stream, revision, id, kind, version, at, metadata, data, hash";
-
 impl Reader<'_> {
     pub(super) fn head(&self) -> Result<Position, StorageError> {
         head(self.connection)
@@ -149,17 +144,10 @@ impl Reader<'_> {
         records: &mut Vec<Record>,
     ) -> Result<(), StorageError> {
         let mut statement = self.connection.prepare_cached(sql)?;
-        let mut rows = statement.query(rusqlite::params_from_iter(parameters))?;
-        let mut stream: Option<(i64, Arc<str>)> = None;
+        let mut rows = statement.query(params_from_iter(parameters))?;
+        let mut decoder = Decoder::new(self.connection, self.names);
         while let Some(row) = rows.next()? {
-            let id: i64 = row.get(1)?;
-            // Neighbours are often of one stream.
-            let name = match &stream {
-                Some((known, name)) if *known == id => name.clone(),
-                _ => stream.insert((id, self.names.stream(self.connection, id)?)).1.clone(),
-            };
-            let kind = self.names.kind(self.connection, row.get(4)?)?;
-            records.push(record(row, name, kind)?);
+            records.push(decoder.record(row)?);
         }
         Ok(())
     }
@@ -176,31 +164,4 @@ pub(super) fn head(connection: &Connection) -> Result<Position, StorageError> {
 /// As SQLite stores it. What is larger than the largest stored number is larger than all of them.
 pub(super) fn stored(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
-}
-
-fn record(row: &Row<'_>, stream: Arc<str>, kind: Arc<str>) -> Result<Record, StorageError> {
-    let position = Position(row.get::<_, i64>(0)? as u64);
-    let damaged = |what| StorageError::Damaged { position, what };
-    let text = |column, what| match row.get_ref(column) {
-        Ok(ValueRef::Text(text)) => Ok(text),
-        _ => Err(damaged(what)),
-    };
-    Ok(Record {
-        position,
-        stream,
-        revision: row.get::<_, i64>(2)? as u64,
-        id: Uuid::from_bytes(blob(row, 3).ok_or_else(|| damaged("its id is not 16 bytes"))?),
-        kind,
-        version: row.get(5).map_err(|_| damaged("its version is out of range"))?,
-        at: Time::from_ms(row.get(6)?),
-        metadata: std::str::from_utf8(text(7, "its metadata is not text")?)
-            .map_err(|_| damaged("its metadata is not UTF-8"))?
-            .to_owned(),
-        data: Bytes::copy_from_slice(text(8, "its data is not text")?),
-        hash: ChainHash(blob(row, 9).ok_or_else(|| damaged("its hash is not 32 bytes"))?),
-    })
-}
-
-fn blob<const N: usize>(row: &Row<'_>, column: usize) -> Option<[u8; N]> {
-    row.get_ref(column).ok()?.as_blob().ok()?.try_into().ok()
 }
