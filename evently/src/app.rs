@@ -16,6 +16,7 @@ use query_api::{LiveLimits, QueryState, Sources};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::document;
 use crate::health::{self, Health};
 use crate::settings::Checked;
 use crate::views::{Views, ViewsError};
@@ -93,7 +94,8 @@ impl App {
             .merge(command_api::router(commands.state()))
             .merge(query_api::router(reading))
             .merge(projections::router(views.admin(auth)))
-            .merge(health::router(Health::new(log, views.pool())));
+            .merge(health::router(Health::new(log, views.pool())))
+            .merge(document::router(&keys));
         let router = infra::http::service(router, ServiceLimits::default(), clock);
         Ok(Self { router, commands, queries, queries_stop, views, log: embedded })
     }

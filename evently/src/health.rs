@@ -26,7 +26,7 @@ pub(crate) struct Health {
 /// How the process is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum Status {
+pub(crate) enum Readiness {
     /// Everything works.
     Ready,
     /// It sells, but something else is down.
@@ -37,8 +37,8 @@ pub(crate) enum Status {
 
 /// How the process is, and why.
 #[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct Report {
-    status: Status,
+pub(crate) struct HealthReport {
+    status: Readiness,
     /// Of the program.
     version: &'static str,
     dependencies: Vec<Dependency>,
@@ -70,18 +70,18 @@ impl Health {
         Self { log, pool }
     }
 
-    async fn report(&self) -> Report {
+    async fn report(&self) -> HealthReport {
         let log = timeout(PATIENCE, self.log.head());
         let database = timeout(PATIENCE, sqlx::query("SELECT 1").execute(&self.pool));
         let (log, database) = tokio::join!(log, database);
         let log = state(matches!(log, Ok(Ok(_))));
         let database = state(matches!(database, Ok(Ok(_))));
         let dependency = |name, state, needed, purpose| Dependency { name, state, needed, purpose };
-        Report {
+        HealthReport {
             status: match (log, database) {
-                (DependencyState::Down, _) => Status::Down,
-                (_, DependencyState::Down) => Status::Degraded,
-                _ => Status::Ready,
+                (DependencyState::Down, _) => Readiness::Down,
+                (_, DependencyState::Down) => Readiness::Degraded,
+                _ => Readiness::Ready,
             },
             version: env!("CARGO_PKG_VERSION"),
             dependencies: vec![
@@ -97,12 +97,12 @@ fn state(answers: bool) -> DependencyState {
 }
 
 /// The endpoints, outside of `/api/v1`.
-pub(crate) fn router(health: Health) -> Router {
+pub(crate) fn router(state: Health) -> Router {
     Router::new()
-        .route("/health", get(ready))
+        .route("/health", get(health))
         .route("/health/live", get(live))
         .route("/health/ready", get(ready))
-        .with_state(health)
+        .with_state(state)
 }
 
 /// The process answers.
@@ -124,15 +124,29 @@ pub(crate) async fn live() -> Json<Alive> {
     path = "/health/ready",
     tag = "health",
     responses(
-        (status = 200, description = "It can sell", body = Report),
-        (status = 503, description = "It cannot sell", body = Report),
+        (status = 200, description = "It can sell", body = HealthReport),
+        (status = 503, description = "It cannot sell", body = HealthReport),
     )
 )]
-pub(crate) async fn ready(State(health): State<Health>) -> (StatusCode, Json<Report>) {
+pub(crate) async fn ready(State(health): State<Health>) -> (StatusCode, Json<HealthReport>) {
     let report = health.report().await;
     let status = match report.status {
-        Status::Ready | Status::Degraded => StatusCode::OK,
-        Status::Down => StatusCode::SERVICE_UNAVAILABLE,
+        Readiness::Ready | Readiness::Degraded => StatusCode::OK,
+        Readiness::Down => StatusCode::SERVICE_UNAVAILABLE,
     };
     (status, Json(report))
+}
+
+/// The same as `/health/ready`.
+#[utoipa::path(
+    get,
+    path = "/health",
+    tag = "health",
+    responses(
+        (status = 200, description = "It can sell", body = HealthReport),
+        (status = 503, description = "It cannot sell", body = HealthReport),
+    )
+)]
+pub(crate) async fn health(health: State<Health>) -> (StatusCode, Json<HealthReport>) {
+    ready(health).await
 }

@@ -3,6 +3,7 @@
 pub mod app;
 pub mod cli;
 mod crash;
+pub mod document;
 mod health;
 mod serve;
 pub mod settings;

@@ -1,6 +1,7 @@
 //! The command line. Results go to standard output, everything else to standard error; the exit
 //! status is 0 when it is done, 1 when it failed, 2 when it was asked wrongly.
 
+mod config;
 mod token;
 
 use std::error::Error;
@@ -9,7 +10,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::settings::{Checked, File, Settings};
 
@@ -41,6 +42,9 @@ enum Command {
     Serve,
     /// Print a bearer token for the API
     Token(token::TokenArgs),
+    /// Look at the settings
+    #[command(subcommand)]
+    Config(config::ConfigCommand),
 }
 
 /// Why a command did not do what it was asked.
@@ -48,6 +52,8 @@ enum Command {
 pub(crate) enum Failure {
     /// It was asked wrongly.
     Usage(Vec<String>),
+    /// What it looked at is wrong.
+    Wrong(Vec<String>),
     /// It failed.
     Failed(Box<dyn Error + Send + Sync>),
 }
@@ -62,7 +68,7 @@ impl<E: Into<Box<dyn Error + Send + Sync>>> From<E> for Failure {
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let args: Vec<OsString> = args.into_iter().collect();
     match parse(&args) {
-        Ok((cli, file)) => report(run(cli, &file)),
+        Ok(invocation) => report(run(&invocation)),
         Err(error) => {
             // Nothing can be done for someone who has no standard error.
             let _ = error.print();
@@ -71,33 +77,54 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
+/// What was asked for, with all that settings come from.
+struct Invocation {
+    cli: Cli,
+    matches: ArgMatches,
+    file: File,
+}
+
 /// The file is named by the arguments, and then stands below them.
-fn parse(args: &[OsString]) -> Result<(Cli, File), clap::Error> {
+fn parse(args: &[OsString]) -> Result<Invocation, clap::Error> {
     let matches = Cli::command().try_get_matches_from(args)?;
     let file = matches.get_one::<PathBuf>("config").map(|path| File::read(path));
     let file = file.unwrap_or_default();
     let matches = file.as_defaults(Cli::command()).try_get_matches_from(args)?;
-    Ok((Cli::from_arg_matches(&matches)?, file))
+    Ok(Invocation { cli: Cli::from_arg_matches(&matches)?, matches, file })
 }
 
-fn run(cli: Cli, file: &File) -> Result<(), Failure> {
-    let settings = checked(&cli.settings, file)?;
-    match cli.command {
+fn run(asked: &Invocation) -> Result<(), Failure> {
+    if let Some(Command::Config(command)) = &asked.cli.command {
+        return config::run(command, asked);
+    }
+    let settings = asked.settings().map_err(Failure::Usage)?;
+    match &asked.cli.command {
         None | Some(Command::Serve) => Ok(crate::serve::run(&settings)?),
-        Some(Command::Token(args)) => token::run(&args, &settings),
+        Some(Command::Token(args)) => token::run(args, &settings),
+        Some(Command::Config(_)) => Ok(()),
     }
 }
 
-fn checked(settings: &Settings, file: &File) -> Result<Checked, Failure> {
-    let checked = settings.check();
-    let wrong = [file.wrong(), checked.as_ref().err().map_or(&[], Vec::as_slice)].concat();
-    checked.ok().filter(|_| wrong.is_empty()).ok_or(Failure::Usage(wrong))
+impl Invocation {
+    /// The settings, or everything that is wrong with them.
+    fn settings(&self) -> Result<Checked, Vec<String>> {
+        let mut wrong = self.file.wrong().to_vec();
+        match self.cli.settings.check() {
+            Ok(checked) if wrong.is_empty() => Ok(checked),
+            Ok(_) => Err(wrong),
+            Err(more) => {
+                wrong.extend(more);
+                Err(wrong)
+            }
+        }
+    }
 }
 
 fn report(outcome: Result<(), Failure>) -> ExitCode {
     let (lines, status) = match outcome {
         Ok(()) => return ExitCode::SUCCESS,
         Err(Failure::Usage(wrong)) => (wrong, 2),
+        Err(Failure::Wrong(wrong)) => (wrong, 1),
         Err(Failure::Failed(error)) => (vec![chain(&*error)], 1),
     };
     for line in lines {

@@ -19,8 +19,10 @@ pub(super) struct Projections {
 #[utoipa::path(
     get,
     path = "/api/v1/admin/projections",
+    operation_id = "list_projections",
     tag = "admin",
-    responses((status = 200, body = Projections))
+    responses((status = 200, body = Projections)),
+    security(("bearer" = []))
 )]
 pub(super) async fn list(
     State(state): State<AdminState>,

@@ -24,9 +24,11 @@ pub(super) struct Began {
 #[utoipa::path(
     post,
     path = "/api/v1/admin/projections/{name}/rebuild",
+    operation_id = "rebuild_projection",
     tag = "admin",
     params(("name" = String, Path, description = "The projection, e.g. bookings")),
-    responses((status = 202, body = Began), (status = 404), (status = 409))
+    responses((status = 202, body = Began), (status = 404), (status = 409)),
+    security(("bearer" = []))
 )]
 pub(super) async fn rebuild(
     State(state): State<AdminState>,

@@ -11,9 +11,11 @@ use crate::{Retried, RetryError};
 #[utoipa::path(
     post,
     path = "/api/v1/admin/projections/{name}/retry",
+    operation_id = "retry_projection",
     tag = "admin",
     params(("name" = String, Path, description = "The projection, e.g. bookings")),
-    responses((status = 200, body = Retried), (status = 404))
+    responses((status = 200, body = Retried), (status = 404)),
+    security(("bearer" = []))
 )]
 pub(super) async fn retry(
     State(state): State<AdminState>,

@@ -1,0 +1,218 @@
+//! What describes the API to programs: the OpenAPI document, and the keys that verify its tokens.
+
+use std::collections::BTreeMap;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use axum::http::{HeaderName, HeaderValue};
+use axum::routing::get;
+use infra::auth::Keys;
+use infra::http::{Code, GENERIC_CODES, ProblemDocument};
+use serde_json::json;
+use utoipa::OpenApi;
+use utoipa::openapi::extensions::Extensions;
+use utoipa::openapi::path::{Operation, PathItem};
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+use utoipa::openapi::{Components, ContentBuilder, Ref, RefOr, ResponseBuilder};
+
+use crate::health;
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Evently",
+        license(name = "Apache-2.0", identifier = "Apache-2.0"),
+    ),
+    paths(health::health, health::ready, health::live, jwks, openapi),
+    components(schemas(ProblemDocument<'static>)),
+    tags(
+        (name = "venues", description = "Where events take place"),
+        (name = "events", description = "What is sold, and what is left of it"),
+        (name = "bookings", description = "Hold, pay, cancel"),
+        (name = "waitlist", description = "Waiting for places to return"),
+        (name = "audit", description = "The log and its proof"),
+        (name = "admin", description = "Running the views"),
+        (name = "health", description = "Whether it lives and what it depends on"),
+    )
+)]
+struct Document;
+
+const JSON: &str = "application/json";
+const PROBLEM_JSON: &str = "application/problem+json";
+
+const ABOUT: &str = "\
+Sells tickets to events that sell out in minutes.
+
+Send an `Idempotency-Key` with every command that changes state: the same key and body get the first \
+answer again, for at least 24 hours. Every command answers with `Evently-Position`; a read that has \
+to include it sends it as `Evently-Min-Position`. Times are RFC 3339 in UTC, amounts are whole minor \
+units beside an ISO 4217 currency. Whatever goes wrong is answered with a problem (RFC 9457), whose \
+`code` is one of these:
+
+| code | status | meaning |
+| --- | --- | --- |
+";
+
+/// The whole API as an OpenAPI 3.1 document.
+pub fn document() -> utoipa::openapi::OpenApi {
+    let mut document = Document::openapi();
+    document.merge(command_api::api());
+    document.merge(query_api::api());
+    document.merge(projections::api());
+    let codes = codes();
+    let rows = codes.values().map(|code| {
+        let Code { code, status, meaning } = code;
+        format!("| `{code}` | {status} | {meaning} |\n")
+    });
+    document.info.description = Some(ABOUT.to_owned() + &rows.collect::<String>());
+    let listed = codes.values().map(|Code { code, status, meaning }| {
+        json!({"code": code, "status": status, "meaning": meaning})
+    });
+    let listed: Vec<_> = listed.collect();
+    document.extensions.get_or_insert_default().merge(Extensions::from_iter([(
+        "x-problem-codes",
+        listed,
+    )]));
+    let scheme = Http::builder().scheme(HttpAuthScheme::Bearer).bearer_format("JWT").build();
+    let components = document.components.get_or_insert_with(Components::new);
+    components.add_security_scheme("bearer", SecurityScheme::Http(scheme));
+    for (path, item) in &mut document.paths.paths {
+        if path.starts_with("/api/") {
+            operations(item).for_each(speak_of_problems);
+        }
+    }
+    document
+}
+
+/// Every code with its status, by name.
+fn codes() -> BTreeMap<&'static str, Code> {
+    let all = [GENERIC_CODES, command_api::CODES, query_api::CODES, projections::CODES];
+    let mut codes = BTreeMap::new();
+    for code in all.into_iter().flatten() {
+        codes.entry(code.code).or_insert(*code);
+    }
+    codes
+}
+
+fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
+    let PathItem { get, put, post, delete, .. } = item;
+    [get, put, post, delete].into_iter().flatten()
+}
+
+/// Any endpoint may answer with a problem beside those it names, and all problems have one type.
+fn speak_of_problems(operation: &mut Operation) {
+    let schema = RefOr::Ref(Ref::from_schema_name("ProblemDocument"));
+    let problem = || ContentBuilder::new().schema(Some(schema.clone())).build();
+    let responses = &mut operation.responses.responses;
+    for response in responses.values_mut() {
+        let RefOr::T(response) = response else { continue };
+        let as_json = RefOr::T(problem());
+        if response.content.get(JSON) == Some(&as_json) {
+            response.content.clear();
+            response.content.insert(PROBLEM_JSON.to_owned(), as_json);
+        }
+    }
+    let any = ResponseBuilder::new()
+        .description("Any other problem")
+        .content(PROBLEM_JSON, problem());
+    responses.insert("default".to_owned(), RefOr::T(any.build()));
+}
+
+/// The endpoints, outside of `/api/v1`.
+pub(crate) fn router(keys: &Keys) -> Router {
+    // Neither changes while the process runs. A document always becomes JSON, and so do keys.
+    let openapi = Bytes::from(document().to_json().unwrap_or_default());
+    let jwks = Bytes::from(serde_json::to_vec(&keys.jwks()).unwrap_or_default());
+    Router::new()
+        .route("/openapi.json", get(async move || cached(JSON, openapi)))
+        .route("/.well-known/jwks.json", get(async move || cached("application/jwk-set+json", jwks)))
+}
+
+fn cached(kind: &'static str, body: Bytes) -> ([(HeaderName, HeaderValue); 2], Bytes) {
+    let headers = [
+        (CONTENT_TYPE, HeaderValue::from_static(kind)),
+        (CACHE_CONTROL, HeaderValue::from_static("public, max-age=300")),
+    ];
+    (headers, body)
+}
+
+/// The keys that verify the tokens of this API (RFC 7517).
+#[utoipa::path(
+    get,
+    path = "/.well-known/jwks.json",
+    tag = "health",
+    responses((status = 200, content_type = "application/jwk-set+json", body = Object))
+)]
+#[expect(dead_code, reason = "documents the route above")]
+fn jwks() {}
+
+/// This document.
+#[utoipa::path(get, path = "/openapi.json", tag = "health", responses((status = 200, body = Object)))]
+#[expect(dead_code, reason = "documents the route above")]
+fn openapi() {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use std::path::PathBuf;
+
+    /// `EVENTLY_BLESS=1 cargo test -p evently` writes what has changed.
+    #[test]
+    fn the_document_lies_in_schemas_as_this_code_says_it() {
+        let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../schemas/openapi.json");
+        // By way of a value, whose keys are sorted: extensions come in any order.
+        let value = serde_json::to_value(document()).unwrap();
+        let wanted = format!("{}\n", serde_json::to_string_pretty(&value).unwrap());
+        if std::env::var_os("EVENTLY_BLESS").is_some() {
+            fs::write(&path, &wanted).unwrap();
+        }
+        let found = fs::read_to_string(&path).unwrap_or_default();
+        let hint = "openapi.json is out of date; run EVENTLY_BLESS=1 cargo test -p evently";
+        assert!(found == wanted, "{hint}");
+    }
+
+    #[test]
+    fn parts_agree_on_what_they_both_describe() {
+        let parts = [Document::openapi(), command_api::api(), query_api::api(), projections::api()];
+        let mut schemas = BTreeMap::new();
+        let mut operations = BTreeMap::new();
+        for part in parts {
+            let part = serde_json::to_value(part).unwrap();
+            for (name, schema) in part["components"]["schemas"].as_object().unwrap() {
+                let first = schemas.entry(name.clone()).or_insert_with(|| schema.clone());
+                assert_eq!(first, schema, "{name}");
+            }
+            for (path, item) in part["paths"].as_object().unwrap() {
+                for method in item.as_object().unwrap().keys() {
+                    let place = (path.clone(), method.clone());
+                    assert_eq!(operations.insert(place, ()), None, "{method} {path} twice");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_code_has_one_status() {
+        let all = [GENERIC_CODES, command_api::CODES, query_api::CODES, projections::CODES];
+        for code in all.into_iter().flatten() {
+            assert_eq!(codes()[code.code].status, code.status, "{}", code.code);
+        }
+    }
+
+    #[test]
+    fn every_reference_leads_somewhere() {
+        let document = serde_json::to_value(document()).unwrap();
+        let text = document.to_string();
+        let names = text.split("\"#/components/schemas/").skip(1);
+        for name in names.map(|rest| rest.split('"').next().unwrap()) {
+            assert!(document["components"]["schemas"][name].is_object(), "{name}");
+        }
+        let ids: Vec<_> = text.split("\"operationId\":\"").skip(1).collect();
+        let mut unique: Vec<_> = ids.iter().map(|rest| rest.split('"').next()).collect();
+        unique.sort_unstable();
+        unique.dedup();
+        assert_eq!(unique.len(), ids.len());
+    }
+}
