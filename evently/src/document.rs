@@ -70,10 +70,10 @@ pub fn document() -> utoipa::openapi::OpenApi {
         json!({"code": code, "status": status, "meaning": meaning})
     });
     let listed: Vec<_> = listed.collect();
-    document.extensions.get_or_insert_default().merge(Extensions::from_iter([(
-        "x-problem-codes",
-        listed,
-    )]));
+    document
+        .extensions
+        .get_or_insert_default()
+        .merge(Extensions::from_iter([("x-problem-codes", listed)]));
     let scheme = Http::builder().scheme(HttpAuthScheme::Bearer).bearer_format("JWT").build();
     let components = document.components.get_or_insert_with(Components::new);
     components.add_security_scheme("bearer", SecurityScheme::Http(scheme));
@@ -113,9 +113,8 @@ fn speak_of_problems(operation: &mut Operation) {
             response.content.insert(PROBLEM_JSON.to_owned(), as_json);
         }
     }
-    let any = ResponseBuilder::new()
-        .description("Any other problem")
-        .content(PROBLEM_JSON, problem());
+    let any =
+        ResponseBuilder::new().description("Any other problem").content(PROBLEM_JSON, problem());
     responses.insert("default".to_owned(), RefOr::T(any.build()));
 }
 
@@ -124,9 +123,10 @@ pub(crate) fn router(keys: &Keys) -> Router {
     // Neither changes while the process runs. A document always becomes JSON, and so do keys.
     let openapi = Bytes::from(document().to_json().unwrap_or_default());
     let jwks = Bytes::from(serde_json::to_vec(&keys.jwks()).unwrap_or_default());
-    Router::new()
-        .route("/openapi.json", get(async move || cached(JSON, openapi)))
-        .route("/.well-known/jwks.json", get(async move || cached("application/jwk-set+json", jwks)))
+    Router::new().route("/openapi.json", get(async move || cached(JSON, openapi))).route(
+        "/.well-known/jwks.json",
+        get(async move || cached("application/jwk-set+json", jwks)),
+    )
 }
 
 fn cached(kind: &'static str, body: Bytes) -> ([(HeaderName, HeaderValue); 2], Bytes) {

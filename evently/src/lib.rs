@@ -1,6 +1,7 @@
 //! The one program: settings, the composition of all parts into a process, and the command line.
 
 pub mod app;
+mod audit;
 pub mod cli;
 mod crash;
 pub mod document;

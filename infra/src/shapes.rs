@@ -3,7 +3,12 @@
 use domain::inventory::{Line, tickets_of};
 use domain::{BookingId, Currency, EventId, TicketId, TierId, Time, UserId, WaitlistId};
 use serde::{Deserialize, Serialize};
+use serde_json::value::{RawValue, to_raw_value};
 use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::log::chain::ChainHashError;
+use crate::log::{Position, Record};
 
 /// A booking, as reserve, confirm and GET answer with it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -196,4 +201,113 @@ pub enum WaitlistStatus {
     Served,
     /// Left, or the offer was not taken.
     Left,
+}
+
+/// A record as the log has it, in answers and in exports. `data` and `metadata` are the stored
+/// texts, unchanged: with `id`, `version` and the hash of the record before it in its stream, `hash`
+/// can be computed again.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AuditRecord {
+    /// Place in the whole log.
+    #[schema(value_type = u64)]
+    pub position: Position,
+    /// Name of its stream.
+    pub stream: String,
+    /// Place in its stream, from 0.
+    pub revision: u64,
+    /// Unique.
+    #[schema(value_type = String, example = "0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b")]
+    pub id: Uuid,
+    /// The fact's kind, e.g. `Reserved`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Of the form of `data`.
+    pub version: u16,
+    /// When it was decided.
+    #[schema(value_type = String, format = DateTime)]
+    pub at: Time,
+    /// The fact.
+    #[schema(value_type = Object)]
+    pub data: Box<RawValue>,
+    /// Who asked, and why.
+    #[schema(value_type = Object)]
+    pub metadata: Box<RawValue>,
+    /// BLAKE3 over the record and the hash before it in its stream, in hexadecimal digits.
+    pub hash: String,
+}
+
+impl From<Record> for AuditRecord {
+    fn from(record: Record) -> Self {
+        Self {
+            position: record.position,
+            stream: record.stream.to_string(),
+            revision: record.revision,
+            id: record.id,
+            kind: record.kind.to_string(),
+            version: record.version,
+            at: record.at,
+            data: as_stored(String::from_utf8_lossy(&record.data).into_owned()),
+            metadata: as_stored(record.metadata),
+            hash: record.hash.to_string(),
+        }
+    }
+}
+
+/// The record that was shown.
+impl TryFrom<AuditRecord> for Record {
+    type Error = ChainHashError;
+
+    fn try_from(shown: AuditRecord) -> Result<Self, ChainHashError> {
+        Ok(Self {
+            position: shown.position,
+            stream: shown.stream.into(),
+            revision: shown.revision,
+            id: shown.id,
+            kind: shown.kind.into(),
+            version: shown.version,
+            at: shown.at,
+            metadata: shown.metadata.get().to_owned(),
+            data: shown.data.get().to_owned().into(),
+            hash: shown.hash.parse()?,
+        })
+    }
+}
+
+/// The text itself; as a string if a foreign writer stored something other than JSON.
+fn as_stored(text: String) -> Box<RawValue> {
+    RawValue::from_string(text.clone())
+        .or_else(|_| to_raw_value(&text))
+        .unwrap_or_else(|_| RawValue::NULL.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::log::ChainHash;
+
+    #[test]
+    fn what_is_no_json_is_shown_as_text() {
+        assert_eq!(as_stored(r#"{"a": 1}"#.into()).get(), r#"{"a": 1}"#);
+        assert_eq!(as_stored("{broken".into()).get(), r#""{broken""#);
+    }
+
+    #[test]
+    fn a_record_survives_being_shown() {
+        let record = Record {
+            position: Position(7),
+            stream: "inventory-evt_1".into(),
+            revision: 3,
+            id: Uuid::from_u128(9),
+            kind: "Reserved".into(),
+            version: 1,
+            at: "2027-06-01T19:30:00.001Z".parse().unwrap(),
+            metadata: r#"{"command" : 1.0}"#.to_owned(),
+            data: r#"{"b":1e2,"a":"\u00fc"}"#.into(),
+            hash: ChainHash([7; 32]),
+        };
+        let line = serde_json::to_string(&AuditRecord::from(record.clone())).unwrap();
+        let shown: AuditRecord = serde_json::from_str(&line).unwrap();
+        assert_eq!(Record::try_from(shown), Ok(record));
+    }
 }

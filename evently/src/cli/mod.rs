@@ -1,7 +1,9 @@
 //! The command line. Results go to standard output, everything else to standard error; the exit
 //! status is 0 when it is done, 1 when it failed, 2 when it was asked wrongly.
 
+mod audit;
 mod config;
+mod progress;
 mod token;
 
 use std::error::Error;
@@ -42,6 +44,9 @@ enum Command {
     Serve,
     /// Print a bearer token for the API
     Token(token::TokenArgs),
+    /// Prove, print or follow the log
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
     /// Look at the settings
     #[command(subcommand)]
     Config(config::ConfigCommand),
@@ -101,6 +106,7 @@ fn run(asked: &Invocation) -> Result<(), Failure> {
     match &asked.cli.command {
         None | Some(Command::Serve) => Ok(crate::serve::run(&settings)?),
         Some(Command::Token(args)) => token::run(args, &settings),
+        Some(Command::Audit(command)) => audit::run(command, &settings),
         Some(Command::Config(_)) => Ok(()),
     }
 }
@@ -125,6 +131,8 @@ fn report(outcome: Result<(), Failure>) -> ExitCode {
         Ok(()) => return ExitCode::SUCCESS,
         Err(Failure::Usage(wrong)) => (wrong, 2),
         Err(Failure::Wrong(wrong)) => (wrong, 1),
+        // Whoever read the results has seen enough.
+        Err(Failure::Failed(error)) if is_broken_pipe(&*error) => return ExitCode::SUCCESS,
         Err(Failure::Failed(error)) => (vec![chain(&*error)], 1),
     };
     for line in lines {
@@ -132,6 +140,11 @@ fn report(outcome: Result<(), Failure>) -> ExitCode {
         let _ = writeln!(io::stderr(), "evently: {line}");
     }
     ExitCode::from(status)
+}
+
+fn is_broken_pipe(error: &(dyn Error + 'static)) -> bool {
+    let error = error.downcast_ref::<io::Error>();
+    error.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
 
 /// An error and what caused it, on one line.

@@ -6,10 +6,9 @@ use domain::{BookingId, EventId, Time, UserId};
 use infra::auth::{Caller, Role};
 use infra::http::{Cursor, Json, Limit, MinPosition, Page, Problem, ProblemDocument, Query};
 use infra::log::{Position, Record};
-use serde::{Deserialize, Serialize};
-use serde_json::value::{RawValue, to_raw_value};
-use utoipa::{IntoParams, ToSchema};
-use uuid::Uuid;
+use infra::shapes::AuditRecord;
+use serde::Deserialize;
+use utoipa::IntoParams;
 
 use super::at_row;
 use crate::QueryState;
@@ -47,38 +46,6 @@ pub(crate) struct ListRecords {
     /// `next_cursor` of the page before.
     #[param(value_type = Option<String>)]
     cursor: Option<Cursor>,
-}
-
-/// A record as the log has it. `data` and `metadata` are the stored texts, unchanged: with `id`,
-/// `version` and the hash of the record before it in its stream, `hash` can be computed again.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct AuditRecord {
-    /// Place in the whole log.
-    #[schema(value_type = u64)]
-    position: Position,
-    /// Name of its stream.
-    stream: String,
-    /// Place in its stream, from 0.
-    revision: u64,
-    /// Unique.
-    #[schema(value_type = String, example = "0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b")]
-    id: Uuid,
-    /// The fact's kind, e.g. `Reserved`.
-    #[serde(rename = "type")]
-    kind: String,
-    /// Of the form of `data`.
-    version: u16,
-    /// When it was decided.
-    #[schema(value_type = String, format = DateTime)]
-    at: Time,
-    /// The fact.
-    #[schema(value_type = Object)]
-    data: Box<RawValue>,
-    /// Who asked, and why.
-    #[schema(value_type = Object)]
-    metadata: Box<RawValue>,
-    /// BLAKE3 over the record and the hash before it in its stream, in hexadecimal digits.
-    hash: String,
 }
 
 /// Records in the order of the log, for auditors and admins. Without a filter but `after` the log
@@ -205,30 +172,6 @@ async fn read(state: &QueryState, runs: &[Run]) -> Result<Vec<Record>, Problem> 
     Ok(records)
 }
 
-impl From<Record> for AuditRecord {
-    fn from(record: Record) -> Self {
-        Self {
-            position: record.position,
-            stream: record.stream.to_string(),
-            revision: record.revision,
-            id: record.id,
-            kind: record.kind.to_string(),
-            version: record.version,
-            at: record.at,
-            data: as_stored(String::from_utf8_lossy(&record.data).into_owned()),
-            metadata: as_stored(record.metadata),
-            hash: record.hash.to_string(),
-        }
-    }
-}
-
-/// The text itself; as a string if a foreign writer stored something other than JSON.
-fn as_stored(text: String) -> Box<RawValue> {
-    RawValue::from_string(text.clone())
-        .or_else(|_| to_raw_value(&text))
-        .unwrap_or_else(|_| RawValue::NULL.to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -239,11 +182,5 @@ mod tests {
         let runs = runs(places.into_iter().map(|(stream, revision)| (stream.into(), revision)));
         let run = |stream: &str, from, count| Run { stream: stream.into(), from, count };
         assert_eq!(runs, [run("a", 3, 2), run("b", 5, 1), run("a", 6, 1), run("a", 8, 1)]);
-    }
-
-    #[test]
-    fn what_is_no_json_is_shown_as_text() {
-        assert_eq!(as_stored(r#"{"a": 1}"#.into()).get(), r#"{"a": 1}"#);
-        assert_eq!(as_stored("{broken".into()).get(), r#""{broken""#);
     }
 }
