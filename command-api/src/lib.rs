@@ -20,16 +20,16 @@ pub fn router(state: CommandState) -> Router {
     use endpoints as e;
     Router::new()
         .route("/api/v1/venues", post(e::create_venue::create_venue))
-        .route("/api/v1/venues/{id}", put(e::change_venue::change_venue))
+        .route("/api/v1/venues/{venue_id}", put(e::change_venue::change_venue))
         .route("/api/v1/events", post(e::draft_event::draft_event))
         .route(
-            "/api/v1/events/{id}",
+            "/api/v1/events/{event_id}",
             put(e::change_event::change_event).delete(e::cancel_event::cancel_event),
         )
-        .route("/api/v1/events/{id}/publish", post(e::publish_event::publish_event))
+        .route("/api/v1/events/{event_id}/publish", post(e::publish_event::publish_event))
         .route("/api/v1/bookings/reserve", post(e::reserve::reserve))
         .route("/api/v1/bookings/confirm", post(e::confirm::confirm))
-        .route("/api/v1/bookings/{id}", delete(e::cancel_booking::cancel_booking))
+        .route("/api/v1/bookings/{booking_id}", delete(e::cancel_booking::cancel_booking))
         .route("/api/v1/waitlist/join", post(e::join_waitlist::join_waitlist))
         .route("/api/v1/waitlist/leave", delete(e::leave_waitlist::leave_waitlist))
         .with_state(state)

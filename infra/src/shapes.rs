@@ -207,7 +207,6 @@ pub enum WaitlistStatus {
 /// texts, unchanged: with `id`, `version` and the hash of the record before it in its stream, `hash`
 /// can be computed again.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
 pub struct AuditRecord {
     /// Place in the whole log.
     #[schema(value_type = u64)]

@@ -1,4 +1,4 @@
-//! `DELETE /bookings/{id}`: gives a hold or a confirmed booking back (BK-3, BK-9).
+//! `DELETE /bookings/{booking_id}`: gives a hold or a confirmed booking back (BK-3, BK-9).
 
 use axum::extract::State;
 use domain::inventory::{Cancelled, Command, Fact};
@@ -47,9 +47,9 @@ impl CancelledBody {
 ///
 /// A hold is released at no cost; a confirmed booking is paid back by the event's refund policy.
 #[utoipa::path(
-    delete, path = "/api/v1/bookings/{id}", tag = "bookings",
+    delete, path = "/api/v1/bookings/{booking_id}", tag = "bookings",
     params(
-        ("id" = String, Path, description = "`bkg_...`"),
+        ("booking_id" = String, Path, description = "`bkg_...`"),
         ("Idempotency-Key" = Option<String>, Header,
             description = "The same key: the first answer again, for at least 24 hours"),
     ),

@@ -1,4 +1,4 @@
-//! `DELETE /events/{id}`: calls an event off; everybody is paid back in full (CT-2).
+//! `DELETE /events/{event_id}`: calls an event off; everybody is paid back in full (CT-2).
 
 use axum::extract::State;
 use domain::EventId;
@@ -13,9 +13,9 @@ use crate::state::{Asked, CommandState, ORGANIZERS};
 ///
 /// Nothing is sold any more; every booking is cancelled and paid back in full.
 #[utoipa::path(
-    delete, path = "/api/v1/events/{id}", tag = "events",
+    delete, path = "/api/v1/events/{event_id}", tag = "events",
     params(
-        ("id" = String, Path, description = "`evt_...`"),
+        ("event_id" = String, Path, description = "`evt_...`"),
         ("Idempotency-Key" = Option<String>, Header,
             description = "The same key: the first answer again"),
     ),

@@ -1,4 +1,4 @@
-//! `PUT /events/{id}`: changes an event; what is on sale follows (CT-2).
+//! `PUT /events/{event_id}`: changes an event; what is on sale follows (CT-2).
 
 use axum::extract::State;
 use domain::EventId;
@@ -16,9 +16,9 @@ use crate::state::{Asked, CommandState, ORGANIZERS};
 /// Replaces all that is said about it. Of a published event, tiers can be added, their prices,
 /// windows and capacities changed (down to what is sold or held); seats stay as they are.
 #[utoipa::path(
-    put, path = "/api/v1/events/{id}", tag = "events", request_body = EventBody,
+    put, path = "/api/v1/events/{event_id}", tag = "events", request_body = EventBody,
     params(
-        ("id" = String, Path, description = "`evt_...`"),
+        ("event_id" = String, Path, description = "`evt_...`"),
         ("Idempotency-Key" = Option<String>, Header,
             description = "The same key and body: the first answer again"),
     ),

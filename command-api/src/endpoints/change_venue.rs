@@ -1,4 +1,4 @@
-//! `PUT /venues/{id}` (CT-1). Events that are set up keep their seats.
+//! `PUT /venues/{venue_id}` (CT-1). Events that are set up keep their seats.
 
 use axum::extract::State;
 use domain::VenueId;
@@ -13,9 +13,9 @@ use crate::state::{Asked, CommandState, ORGANIZERS};
 ///
 /// Replaces all that is known of it. Events that are set up already keep their seats.
 #[utoipa::path(
-    put, path = "/api/v1/venues/{id}", tag = "venues", request_body = VenueBody,
+    put, path = "/api/v1/venues/{venue_id}", tag = "venues", request_body = VenueBody,
     params(
-        ("id" = String, Path, description = "`ven_...`"),
+        ("venue_id" = String, Path, description = "`ven_...`"),
         ("Idempotency-Key" = Option<String>, Header,
             description = "The same key and body: the first answer again"),
     ),

@@ -1,4 +1,4 @@
-//! `POST /events/{id}/publish`: opens the inventory (CT-2).
+//! `POST /events/{event_id}/publish`: opens the inventory (CT-2).
 
 use axum::extract::State;
 use domain::EventId;
@@ -13,9 +13,9 @@ use crate::state::{Asked, CommandState, ORGANIZERS};
 ///
 /// Everybody sees it, and can buy once the sale of a tier opens.
 #[utoipa::path(
-    post, path = "/api/v1/events/{id}/publish", tag = "events",
+    post, path = "/api/v1/events/{event_id}/publish", tag = "events",
     params(
-        ("id" = String, Path, description = "`evt_...`"),
+        ("event_id" = String, Path, description = "`evt_...`"),
         ("Idempotency-Key" = Option<String>, Header,
             description = "The same key: the first answer again"),
     ),
