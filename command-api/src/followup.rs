@@ -77,11 +77,17 @@ impl FollowUp {
             if &*record.kind != "EventDrafted" {
                 self.follow_event(event).await;
             }
-        } else if category == domain::inventory::CATEGORY
-            && !self.inventories.is_active(event)
-            && let Some(due) = due(record)
-        {
-            self.wake.at_latest(event, due);
+        } else if category == domain::inventory::CATEGORY {
+            match self.inventories.seen(event) {
+                // Another process wrote it, and the writer here does not know.
+                Some(seen) if seen < record.position => self.inventories.touch(event),
+                Some(_) => {}
+                None => {
+                    if let Some(due) = due(record) {
+                        self.wake.at_latest(event, due);
+                    }
+                }
+            }
         }
     }
 
@@ -99,7 +105,8 @@ impl FollowUp {
         }
     }
 
-    /// Starts the writers of inventories that have something due; they know what to do.
+    /// Calls the writers of inventories that have something due; they know what to do. Writers
+    /// have timers of their own, but a timer does not notice when the clock jumps.
     pub(crate) async fn wake_up(self: Arc<Self>) {
         loop {
             let now = self.clock.now();

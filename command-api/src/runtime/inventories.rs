@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use domain::EventId;
 use domain::inventory::{self, Inventory};
-use infra::log::Log;
+use infra::log::{Log, Position};
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::task::TaskTracker;
 
 use super::decider::{Failure, Job, Outcome};
 use super::unit::Unit;
-use super::writer::{Letter, Surroundings, Writer};
+use super::writer::{Attention, Letter, Surroundings, Writer};
 
 /// The writers of this node.
 pub(crate) struct Inventories {
@@ -24,9 +24,23 @@ pub(crate) struct Inventories {
     writers: Mutex<Writers>,
 }
 
+/// How a writer is reached.
+#[derive(Clone)]
+struct Address {
+    letters: mpsc::Sender<Letter>,
+    attention: Arc<Attention>,
+}
+
+impl Address {
+    /// Whether it takes no more letters.
+    fn is_gone(&self) -> bool {
+        self.letters.is_closed()
+    }
+}
+
 #[derive(Default)]
 struct Writers {
-    by_event: HashMap<EventId, mpsc::Sender<Letter>>,
+    by_event: HashMap<EventId, Address>,
     /// No new writer is started any more.
     stopping: bool,
 }
@@ -52,7 +66,7 @@ impl Inventories {
         let mut letter = Letter { job, reply };
         loop {
             let Some(writer) = self.writer(event) else { return Err(Failure::Unavailable) };
-            match writer.try_send(letter) {
+            match writer.letters.try_send(letter) {
                 Ok(()) => break,
                 Err(mpsc::error::TrySendError::Full(_)) => return Err(Failure::Overloaded),
                 // It was just going for idleness: the next one takes the letter.
@@ -62,41 +76,51 @@ impl Inventories {
         answer.await.unwrap_or(Err(Failure::Unavailable))
     }
 
-    /// Has an inventory look for itself what is due.
+    /// Has an inventory look at the log and at the clock for itself, whatever its writer believes.
     pub(crate) fn touch(self: &Arc<Self>, event: EventId) {
-        self.writer(event);
+        while let Some(writer) = self.writer(event) {
+            writer.attention.call();
+            // One that was just going may not have heard it.
+            if !writer.is_gone() {
+                return;
+            }
+        }
     }
 
-    /// Whether this node looks after the inventory at the moment.
-    pub(crate) fn is_active(&self, event: EventId) -> bool {
-        self.writers.lock().by_event.get(&event).is_some_and(|writer| !writer.is_closed())
+    /// How far in the log the inventory was followed by its writer on this node, if it has one.
+    pub(crate) fn seen(&self, event: EventId) -> Option<Position> {
+        let writers = self.writers.lock();
+        let writer = writers.by_event.get(&event).filter(|writer| !writer.is_gone())?;
+        Some(writer.attention.seen())
     }
 
-    fn writer(self: &Arc<Self>, event: EventId) -> Option<mpsc::Sender<Letter>> {
+    fn writer(self: &Arc<Self>, event: EventId) -> Option<Address> {
         let mut writers = self.writers.lock();
         if writers.stopping {
             return None;
         }
-        if let Some(writer) = writers.by_event.get(&event).filter(|writer| !writer.is_closed()) {
+        if let Some(writer) = writers.by_event.get(&event).filter(|writer| !writer.is_gone()) {
             return Some(writer.clone());
         }
-        let (sender, mailbox) = mpsc::channel(self.mailbox);
+        let (letters, mailbox) = mpsc::channel(self.mailbox);
+        let address = Address { letters, attention: Arc::default() };
         let stream = inventory::stream(event);
         let unit = Unit::new(self.log.clone(), self.around.clock.clone(), stream);
-        let writer = Writer::new(event, unit, mailbox, self.around.clone());
+        let (attention, around) = (address.attention.clone(), self.around.clone());
+        let writer = Writer::new(event, unit, mailbox, attention, around);
         let these = self.clone();
         self.tasks.spawn(async move {
             writer.run().await;
             these.forget(event);
         });
-        writers.by_event.insert(event, sender.clone());
-        Some(sender)
+        writers.by_event.insert(event, address.clone());
+        Some(address)
     }
 
     /// Removes a writer that went, unless another has taken its place.
     fn forget(&self, event: EventId) {
         let mut writers = self.writers.lock();
-        if writers.by_event.get(&event).is_some_and(mpsc::Sender::is_closed) {
+        if writers.by_event.get(&event).is_some_and(Address::is_gone) {
             writers.by_event.remove(&event);
         }
     }

@@ -82,6 +82,11 @@ impl<D: Decider> Unit<D> {
         self.records > 0
     }
 
+    /// Position of the last record that the state has taken in.
+    pub(crate) fn position(&self) -> Position {
+        self.position
+    }
+
     /// Executes `jobs` one after the other on the state as changed by those before, appends all
     /// their facts in one call, and answers each. Without jobs it does what is due by now.
     /// `before_append` sees the state that is about to become durable.
@@ -92,6 +97,8 @@ impl<D: Decider> Unit<D> {
     ) -> Vec<Outcome<D>> {
         let mut found = Found::new();
         let mut looked_for: Vec<Uuid> = vec![];
+        // Whether the log was read since the jobs came.
+        let mut is_fresh = self.state.is_none();
         for _ in 0..MOST_CONFLICTS {
             let Ok(now) = self.load(&looked_for, &mut found).await else {
                 return self.give_up(jobs);
@@ -101,7 +108,16 @@ impl<D: Decider> Unit<D> {
                 before_append(state);
             }
             if draft.records.is_empty() {
-                return self.answer(draft.outcomes, None);
+                // No append will tell that the state is out of date, and then a refusal may be
+                // wrong: what another process wrote is asked for.
+                let Ok(is_behind) = self.catch_up(is_fresh).await else {
+                    return self.give_up(jobs);
+                };
+                if !is_behind {
+                    return self.answer(draft.outcomes, None);
+                }
+                is_fresh = true;
+                continue;
             }
             let expected = match self.records - draft.records.len() as u64 {
                 0 => Expected::NoStream,
@@ -128,6 +144,7 @@ impl<D: Decider> Unit<D> {
                 }
             }
             self.state = None;
+            is_fresh = true;
             looked_for = jobs.iter().map(|job| job.origin.id).collect();
         }
         self.give_up(jobs)
@@ -143,22 +160,38 @@ impl<D: Decider> Unit<D> {
     /// Returns the time to decide at.
     async fn load(&mut self, looked_for: &[Uuid], found: &mut Found<D::Fact>) -> Result<Time, ()> {
         if self.state.is_none() {
-            self.read(looked_for, found).await.map_err(|error| {
-                let error: &dyn std::error::Error = &*error;
-                tracing::error!(stream = self.stream, error, "an aggregate cannot be loaded");
-            })?;
+            (self.records, self.position, self.at) = Default::default();
+            self.read(looked_for, found).await?;
         }
         Ok(self.clock.now().max(self.at))
     }
 
-    async fn read(
+    /// Takes in what others wrote since the state was read; whether there was anything.
+    async fn catch_up(&mut self, is_fresh: bool) -> Result<bool, ()> {
+        let known = self.records;
+        if !is_fresh {
+            self.read(&[], &mut Found::new()).await?;
+        }
+        Ok(self.records != known)
+    }
+
+    async fn read(&mut self, looked_for: &[Uuid], found: &mut Found<D::Fact>) -> Result<(), ()> {
+        self.fold_rest(looked_for, found).await.map_err(|error| {
+            let error: &dyn std::error::Error = &*error;
+            tracing::error!(stream = self.stream, error, "an aggregate cannot be loaded");
+        })
+    }
+
+    /// Takes the rest of the stream into the state, or all of it if there is no state. After an
+    /// error there is none.
+    async fn fold_rest(
         &mut self,
         looked_for: &[Uuid],
         found: &mut Found<D::Fact>,
     ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-        let mut state = D::default();
-        let (mut records, mut position, mut at) = (0, Position::default(), Time::default());
-        let mut page = self.log.read_stream(&self.stream, 0, PAGE).await?;
+        let mut state = self.state.take().unwrap_or_default();
+        let (mut records, mut position, mut at) = (self.records, self.position, self.at);
+        let mut page = self.log.read_stream(&self.stream, records, PAGE).await?;
         while let Some(last) = page.last() {
             (records, position, at) = (last.revision + 1, last.position, last.at);
             let whole = page.len() == PAGE;

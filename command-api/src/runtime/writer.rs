@@ -1,12 +1,14 @@
 //! The writer of one inventory: the only task that decides for it on this node.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use domain::inventory::{self, Inventory};
 use domain::{EventId, Time};
 use infra::clock::Clock;
-use tokio::sync::{mpsc, oneshot};
+use infra::log::Position;
+use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::decider::{Job, Outcome};
@@ -38,16 +40,36 @@ pub(crate) struct Surroundings {
     pub(crate) idle: Duration,
 }
 
+/// What is known of a writer without asking it, and how to wake it without a letter.
+#[derive(Default)]
+pub(crate) struct Attention {
+    called: Notify,
+    seen: AtomicU64,
+}
+
+impl Attention {
+    /// Has the writer look at the log and at the clock; many calls are one.
+    pub(crate) fn call(&self) {
+        self.called.notify_one();
+    }
+
+    /// Position of the last record of the inventory that the writer took in.
+    pub(crate) fn seen(&self) -> Position {
+        Position(self.seen.load(Ordering::Relaxed))
+    }
+}
+
 pub(crate) struct Writer {
     event: EventId,
     unit: Unit<Inventory>,
     mailbox: mpsc::Receiver<Letter>,
+    attention: Arc<Attention>,
     around: Arc<Surroundings>,
 }
 
 enum Woken {
     Letters(Vec<Letter>),
-    /// Something is due.
+    /// Something is due, or may be.
     Due,
     /// Nothing happened for long, or nobody can send any more.
     Done,
@@ -58,9 +80,10 @@ impl Writer {
         event: EventId,
         unit: Unit<Inventory>,
         mailbox: mpsc::Receiver<Letter>,
+        attention: Arc<Attention>,
         around: Arc<Surroundings>,
     ) -> Self {
-        Self { event, unit, mailbox, around }
+        Self { event, unit, mailbox, attention, around }
     }
 
     /// Serves the mailbox until nothing comes for a while or the mailbox is closed, then answers
@@ -93,6 +116,7 @@ impl Writer {
             count = self.mailbox.recv_many(&mut letters, BATCH) => {
                 if count == 0 { Woken::Done } else { Woken::Letters(letters) }
             }
+            () = self.attention.called.notified() => Woken::Due,
             () = tokio::time::sleep_until(due.min(idle)) => {
                 if due <= idle && self.due().is_some() { Woken::Due } else { Woken::Done }
             }
@@ -116,11 +140,18 @@ impl Writer {
         let (jobs, replies): (Vec<_>, Vec<_>) =
             letters.into_iter().map(|letter| (letter.job, letter.reply)).unzip();
         let (around, event) = (self.around.clone(), self.event);
-        let remember = |state: &Inventory| {
+        let outcomes = self.unit.process(&jobs, |state: &Inventory| {
             // Before the append: a deadline must never be durable without somebody knowing of it.
+            // What was due before stays until the append has brought it about.
+            if let Some(due) = pending(state, around.clock.now()) {
+                around.wake.at_latest(event, due);
+            }
+        });
+        let outcomes = outcomes.await;
+        self.attention.seen.store(self.unit.position().0, Ordering::Relaxed);
+        if let Some(state) = self.unit.state() {
             around.wake.set(event, pending(state, around.clock.now()));
-        };
-        let outcomes = self.unit.process(&jobs, remember).await;
+        }
         for (reply, outcome) in replies.into_iter().zip(outcomes) {
             // Nobody waits for the answer if the client went away.
             let _ = reply.send(outcome);
@@ -138,8 +169,8 @@ fn next_due(state: &Inventory, now: Time) -> Option<Time> {
     state.next_due().into_iter().chain(state.next_payment_due(now)).min()
 }
 
-/// When the inventory has to be looked after if this process dies now: as [`next_due`], but at once
-/// if a payment has not come to its end.
+/// When the inventory has to be looked after, whoever does it: as [`next_due`], but at once if the
+/// payment worker has something to do, so that it is told again until it is done.
 fn pending(state: &Inventory, now: Time) -> Option<Time> {
-    if state.has_open_payments() { Some(now) } else { state.next_due() }
+    if state.payment_steps(now).is_empty() { next_due(state, now) } else { Some(now) }
 }
