@@ -43,6 +43,9 @@ pub(crate) async fn change_event(
 ) -> Result<AtPosition<Json<EventAnswer>>, Problem> {
     caller.require(ORGANIZERS)?;
     let asked = Asked::new(caller, key, "change-event", &(event, &body))?;
+    if let Some((position, answer)) = state.event_before(event, &asked).await? {
+        return Ok(AtPosition(position, Json(answer)));
+    }
     let before = state.event_now(event).await?;
     let sections = state.sections(body.venue_id()).await?;
     let terms = body.terms(&sections, before.terms.as_ref())?;

@@ -35,6 +35,9 @@ pub(crate) async fn draft_event(
     caller.require(ORGANIZERS)?;
     let asked = Asked::new(caller, key, "draft-event", &body)?;
     let event = EventId::from_u128(asked.new_id(&*state.0.clock, "draft-event"));
+    if let Some((position, answer)) = state.event_before(event, &asked).await? {
+        return Ok((StatusCode::CREATED, AtPosition(position, Json(answer))));
+    }
     let sections = state.sections(body.venue_id()).await?;
     let terms = Box::new(body.terms(&sections, None)?);
     let command = Command::Draft { event, caller: asked.asker(), terms, sections };

@@ -2,7 +2,7 @@
 
 use domain::event::{
     Caller as Asker, Command, DEFAULT_HOLD_TTL_S, DEFAULT_MAX_PER_BOOKING, DEFAULT_OFFER_TTL_S,
-    Event, Fact, RefundRule, Status, Stock, Terms, Tier, default_refund_policy,
+    Event, Fact, RefundRule, Refusal, Status, Stock, Terms, Tier, default_refund_policy,
 };
 use domain::seating::{Section, SectionKind};
 use domain::venue::Venue;
@@ -12,8 +12,9 @@ use infra::log::Position;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::refusal;
-use crate::state::{Asked, CommandState};
+use crate::runtime::{Failure, Origin};
+use crate::state::{Asked, CommandState, Shared};
+use crate::{followup, refusal};
 
 /// Everything the organizer says about an event.
 #[derive(Debug, Clone, Deserialize, Serialize, ToSchema)]
@@ -99,7 +100,7 @@ pub(crate) struct EventAnswer {
     status: &'static str,
     #[serde(flatten)]
     event: EventBody,
-    /// Where in the log the command is.
+    /// Where in the log the command is; what is sold follows it at `Evently-Position`.
     position: u64,
 }
 
@@ -296,7 +297,7 @@ impl CommandState {
     pub(super) async fn sections(&self, venue: VenueId) -> Result<Vec<Section>, Problem> {
         let mut unit = self.unit::<Venue>(Venue::stream(venue));
         let Ok(state) = unit.look().await else {
-            return Err(refusal::venue(crate::runtime::Failure::Unavailable));
+            return Err(refusal::venue(Failure::Unavailable));
         };
         if state.owner.is_none() {
             return Err(Problem::invalid("venue_id", "must be the id of a venue; there is none"));
@@ -308,7 +309,32 @@ impl CommandState {
     pub(super) async fn event_now(&self, event: EventId) -> Result<Event, Problem> {
         let mut unit = self.unit::<Event>(Event::stream(event));
         let state = unit.look().await;
-        state.cloned().map_err(|()| refusal::event(crate::runtime::Failure::Unavailable))
+        state.cloned().map_err(|()| refusal::event(Failure::Unavailable))
+    }
+
+    /// The first answer, if the request was carried out before (BK-6). Asked for before anything
+    /// that may have changed since is looked at: venue, stock.
+    pub(super) async fn event_before(
+        &self,
+        event_id: EventId,
+        asked: &Asked,
+    ) -> Result<Option<(Position, EventAnswer)>, Problem> {
+        let Some(request) = &asked.request else { return Ok(None) };
+        let mut is_reused = false;
+        let first = self.right_after::<Event>(event_id, |fact| match asked_by(fact) {
+            (user, Some(before)) if user == asked.user() && before.key == request.key => {
+                is_reused = before.body != request.body;
+                true
+            }
+            _ => false,
+        });
+        match first.await.map_err(|_| refusal::event(Failure::Unavailable))? {
+            None => Ok(None),
+            Some(_) if is_reused => Err(refusal::event(Failure::Refused(Refusal::KeyReused))),
+            Some((event, position)) => {
+                self.event_answer(event_id, &event, position, asked).await.map(Some)
+            }
+        }
     }
 
     /// Executes a command on an event, has its inventory follow, and answers with the event as the
@@ -319,28 +345,32 @@ impl CommandState {
         command: Command,
         asked: Asked,
     ) -> Result<(Position, EventAnswer), Problem> {
-        let (user, request) = (asked.user(), asked.request.clone());
-        let follow = crate::runtime::Origin {
-            id: crate::runtime::Origin::system().id,
-            ..asked.origin.clone()
-        };
+        let (user, request) = (asked.user(), asked.request.as_ref());
         let (event, position) = self
-            .handle::<Event>(event_id, command, asked.origin, |fact| {
-                request.is_some() && asked_by(fact) == (user, request.as_ref())
+            .handle::<Event>(event_id, command, asked.origin.clone(), |fact| {
+                request.is_some() && asked_by(fact) == (user, request)
             })
             .await
             .map_err(refusal::event)?;
+        self.event_answer(event_id, &event, position, &asked).await
+    }
+
+    /// Has the inventory follow, so that who reads at the returned position finds it so. The answer
+    /// itself is the same whenever it is given: it names the position of the event's own fact.
+    async fn event_answer(
+        &self,
+        event_id: EventId,
+        event: &Event,
+        position: Position,
+        asked: &Asked,
+    ) -> Result<(Position, EventAnswer), Problem> {
+        let at = position.0;
         let mut position = position;
         if event.status != Status::Draft {
-            let shared = &self.0;
-            let followed = crate::followup::follow(
-                &shared.log,
-                &shared.clock,
-                &shared.inventories,
-                event_id,
-                follow,
-            );
-            position = position.max(followed.await.map_err(refusal::inventory)?.position);
+            let origin = Origin { id: Origin::system().id, ..asked.origin.clone() };
+            let Shared { log, clock, inventories, .. } = &*self.0;
+            let followed = followup::follow(log, clock, inventories, event_id, origin).await;
+            position = position.max(followed.map_err(refusal::inventory)?.position);
         }
         let terms = event.terms.as_ref().ok_or_else(crate::booking::unexpected)?;
         let status = match event.status {
@@ -348,7 +378,7 @@ impl CommandState {
             Status::Published => "published",
             Status::Cancelled => "cancelled",
         };
-        let (event, at) = (EventBody::of(terms), position.0);
+        let event = EventBody::of(terms);
         Ok((position, EventAnswer { event_id, status, event, position: at }))
     }
 }

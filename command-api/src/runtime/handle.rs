@@ -1,7 +1,7 @@
 //! One command on an aggregate without a writer.
 
 use domain::{Aggregate, StoredFact as _};
-use infra::log::Position;
+use infra::log::{Position, ReadError};
 
 use super::decider::{Decider, Failure, Job, Origin};
 use crate::state::CommandState;
@@ -18,28 +18,41 @@ impl CommandState {
         id: A::Id,
         command: <A as Decider>::Command,
         origin: Origin,
-        is_first: impl Fn(&<A as Decider>::Fact) -> bool,
+        is_first: impl FnMut(&<A as Decider>::Fact) -> bool,
     ) -> Result<(A, Position), Failure<<A as Decider>::Refusal>>
     where
         A: Aggregate + Decider<Seen = A>,
     {
-        let stream = A::stream(id);
-        let mut unit = self.unit::<A>(stream.clone());
+        let mut unit = self.unit::<A>(A::stream(id));
         let outcomes = unit.process(&[Job { command, origin }], |_| {}).await;
         let done = outcomes.into_iter().next().unwrap_or(Err(Failure::Unavailable))?;
         if !done.facts.is_empty() {
             return Ok((done.seen, done.position));
         }
-        let records = self.0.log.read_stream(&stream, 0, WHOLE_STREAM).await;
+        let first = self.right_after::<A>(id, is_first).await;
+        let first = first.map_err(|ReadError(_)| Failure::Unavailable)?;
+        Ok(first.unwrap_or((done.seen, done.position)))
+    }
+
+    /// The aggregate right after the first fact that `is_it` recognises, if there is one, and where
+    /// in the log that fact is.
+    pub(crate) async fn right_after<A>(
+        &self,
+        id: A::Id,
+        mut is_it: impl FnMut(&<A as Decider>::Fact) -> bool,
+    ) -> Result<Option<(A, Position)>, ReadError>
+    where
+        A: Aggregate + Decider<Seen = A>,
+    {
         let mut state = A::default();
-        for record in records.map_err(|_| Failure::Unavailable)? {
+        for record in self.0.log.read_stream(&A::stream(id), 0, WHOLE_STREAM).await? {
             let fact = <A as Decider>::Fact::decode(&record.kind, record.version, &record.data)
-                .map_err(|_| Failure::Unavailable)?;
+                .map_err(|error| ReadError(error.into()))?;
             Decider::evolve(&mut state, record.at, &fact);
-            if is_first(&fact) {
-                return Ok((state, record.position));
+            if is_it(&fact) {
+                return Ok(Some((state, record.position)));
             }
         }
-        Ok((done.seen, done.position))
+        Ok(None)
     }
 }
