@@ -2,12 +2,11 @@
 
 use axum::extract::State;
 use domain::inventory::{
-    BookingSnapshot, BookingStatus, Command, Fact, PaymentFailure, PaymentStage, PaymentStarted,
+    BookingSnapshot, BookingStatus, Command, Fact, PaymentFailure, PaymentStarted, RefundDue,
 };
-use domain::{BookingId, PaymentId};
+use domain::{BookingId, PaymentId, Time};
 use infra::auth::Caller;
 use infra::http::{AtPosition, IdempotencyKey, Json, Problem, ProblemDocument};
-use infra::log::Position;
 use infra::payment::Charge;
 use infra::shapes::{Booking, HistoryEntry};
 use serde::{Deserialize, Serialize};
@@ -72,7 +71,7 @@ pub(crate) async fn confirm(
         (Some(Fact::PaymentStarted(started)), _) => {
             charge(&state, started, body.payment_token, asked.origin).await
         }
-        (Some(Fact::Confirmed(_)), _) => tickets(&state, &snapshot, done.position).await,
+        (Some(Fact::Confirmed(_)), _) => outcome(&state, &snapshot, None).await,
         (_, Some(revision)) => again(&state, &snapshot, revision).await,
         _ => Err(unexpected()),
     }
@@ -98,10 +97,7 @@ async fn charge(
         }
     };
     let snapshot = settled.seen.booking.ok_or_else(unexpected)?;
-    match settled.facts.last() {
-        Some(Fact::Confirmed(_)) => tickets(state, &snapshot, settled.position).await,
-        _ => Err(refused(&snapshot)),
-    }
+    outcome(state, &snapshot, Some(payment)).await
 }
 
 /// The answer to a request that was carried out before.
@@ -110,32 +106,39 @@ async fn again(
     snapshot: &BookingSnapshot,
     revision: u64,
 ) -> Result<Answer, Problem> {
-    let stored = state.stored(snapshot.booking.event, revision).await?;
-    match stored.fact {
-        Fact::Confirmed(_) => tickets(state, snapshot, stored.position).await,
-        Fact::PaymentStarted(started) => match snapshot.payment {
-            Some((payment, PaymentStage::Started)) if payment == started.payment => Err(pending()),
-            _ => Err(refused(snapshot)),
-        },
+    match state.stored(snapshot.booking.event, revision).await?.fact {
+        Fact::Confirmed(fact) => outcome(state, snapshot, fact.payment).await,
+        Fact::PaymentStarted(fact) => outcome(state, snapshot, Some(fact.payment)).await,
         _ => Err(unexpected()),
     }
 }
 
-/// The confirmed booking, as it was right after it was confirmed.
-async fn tickets(
+/// What became of a payment, as the booking's facts tell it, so that it is the same whoever settled
+/// it, and whatever happened to the booking since.
+async fn outcome(
     state: &CommandState,
     snapshot: &BookingSnapshot,
-    position: Position,
+    payment: Option<PaymentId>,
 ) -> Result<Answer, Problem> {
     let mut history = vec![];
+    let mut refused = None;
     for stored in state.story(snapshot.booking, &snapshot.story).await? {
         history.push(HistoryEntry { kind: stored.kind.to_string(), at: stored.at });
-        if let Fact::Confirmed(fact) = &stored.fact {
-            let answer = booking::confirmed(fact, history, position);
-            return Ok(AtPosition(position, Json(answer)));
+        match &stored.fact {
+            Fact::Confirmed(fact) if fact.payment == payment => {
+                let answer = booking::confirmed(fact, history, stored.position);
+                return Ok(AtPosition(stored.position, Json(answer)));
+            }
+            Fact::PaymentFailed(fact) if Some(fact.payment) == payment => {
+                refused.get_or_insert_with(|| failed(fact.reason, snapshot.expires_at));
+            }
+            Fact::RefundDue(fact) if Some(fact.payment) == payment => {
+                refused.get_or_insert_with(|| too_late(fact, snapshot));
+            }
+            _ => {}
         }
     }
-    Err(unexpected())
+    Err(refused.unwrap_or_else(pending))
 }
 
 fn pending() -> Problem {
@@ -144,28 +147,30 @@ fn pending() -> Problem {
     problem("PAYMENT_PENDING", detail).retry_after_s(5)
 }
 
-/// Why a payment made no tickets.
-fn refused(snapshot: &BookingSnapshot) -> Problem {
-    let expires_at = snapshot.expires_at;
-    match (snapshot.payment.map(|(_, stage)| stage), snapshot.status) {
-        (Some(PaymentStage::Failed(PaymentFailure::Declined)), _) => {
-            let detail = "The payment was declined. Try another one before the hold dies, with a \
-                          new Idempotency-Key.";
-            problem("PAYMENT_DECLINED", detail).details(json!({"expires_at": expires_at}))
-        }
-        (Some(PaymentStage::Failed(PaymentFailure::NeverArrived)), _) => {
-            let detail = "The payment never arrived; nothing was charged. Try again before the \
-                          hold dies, with a new Idempotency-Key.";
-            problem("PAYMENT_FAILED", detail).details(json!({"expires_at": expires_at}))
-        }
-        (_, BookingStatus::Cancelled) => {
-            problem("ALREADY_CANCELLED", "The booking was cancelled; what was paid is paid back.")
-        }
-        _ => {
-            let detail = "The hold died before the payment arrived, and its places are gone. What \
-                          was charged is paid back.";
-            let details = json!({"expired_at": expires_at, "refund": snapshot.total_minor});
-            problem("HOLD_EXPIRED", detail).details(details)
-        }
+fn failed(reason: PaymentFailure, expires_at: Time) -> Problem {
+    let problem = match reason {
+        PaymentFailure::Declined => problem(
+            "PAYMENT_DECLINED",
+            "The payment was declined. Try another one before the hold dies, with a new \
+             Idempotency-Key.",
+        ),
+        PaymentFailure::NeverArrived => problem(
+            "PAYMENT_FAILED",
+            "The payment never arrived; nothing was charged. Try again before the hold dies, with \
+             a new Idempotency-Key.",
+        ),
+    };
+    problem.details(json!({"expires_at": expires_at}))
+}
+
+/// The money came when the booking was gone.
+fn too_late(owed: &RefundDue, snapshot: &BookingSnapshot) -> Problem {
+    if snapshot.status == BookingStatus::Cancelled {
+        let detail = "The booking was cancelled; what was paid is paid back.";
+        return problem("ALREADY_CANCELLED", detail);
     }
+    let detail = "The hold died before the payment arrived, and its places are gone. What was \
+                  charged is paid back.";
+    let details = json!({"expired_at": snapshot.expires_at, "refund": owed.amount_minor});
+    problem("HOLD_EXPIRED", detail).details(details)
 }
