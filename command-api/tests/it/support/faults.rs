@@ -1,0 +1,177 @@
+//! The real log, with what can go wrong between it and those who write.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use async_trait::async_trait;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use futures::stream::BoxStream;
+use infra::log::{AppendError, Appended, Expected, Log, NewRecord, Position, ReadError, Record};
+use parking_lot::Mutex;
+use tokio::sync::watch;
+
+/// What happens to one append.
+pub(crate) enum Fault {
+    /// It is written, but nobody says so.
+    WrittenUnknown,
+    /// It is not written, and nobody knows.
+    LostUnknown,
+    /// It is written, nobody says so, and nothing can be read or written from then on.
+    WrittenThenAway,
+    /// Something is done first.
+    Before(BoxFuture<'static, ()>),
+}
+
+impl Fault {
+    pub(crate) fn before(other: impl Future<Output = ()> + Send + 'static) -> Self {
+        Self::Before(other.boxed())
+    }
+}
+
+pub(crate) struct FaultyLog {
+    inner: Arc<dyn Log>,
+    faults: Mutex<VecDeque<(&'static str, Fault)>>,
+    away: AtomicBool,
+    /// Appends to this stream wait.
+    blocked: watch::Sender<Option<String>>,
+    appends: AtomicUsize,
+    loads: AtomicUsize,
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("as the test ordered")]
+struct Ordered;
+
+impl FaultyLog {
+    pub(crate) fn new(inner: Arc<dyn Log>) -> Arc<Self> {
+        Arc::new(Self {
+            inner,
+            faults: Mutex::default(),
+            away: AtomicBool::new(false),
+            blocked: watch::Sender::new(None),
+            appends: AtomicUsize::new(0),
+            loads: AtomicUsize::new(0),
+        })
+    }
+
+    /// The next appends to streams of this category meet these, one each.
+    pub(crate) fn next(&self, category: &'static str, faults: impl IntoIterator<Item = Fault>) {
+        self.faults.lock().extend(faults.into_iter().map(|fault| (category, fault)));
+    }
+
+    /// Whether all ordered faults came about.
+    pub(crate) fn is_spent(&self) -> bool {
+        self.faults.lock().is_empty()
+    }
+
+    /// From now on, nothing can be read or written; or all can again.
+    pub(crate) fn away(&self, away: bool) {
+        self.away.store(away, Ordering::SeqCst);
+    }
+
+    /// From now on, appends to this stream wait.
+    pub(crate) fn block(&self, stream: String) {
+        self.blocked.send_replace(Some(stream));
+    }
+
+    pub(crate) fn unblock(&self) {
+        self.blocked.send_replace(None);
+    }
+
+    /// How many appends to inventories were asked for.
+    pub(crate) fn appends(&self) -> usize {
+        self.appends.load(Ordering::SeqCst)
+    }
+
+    /// How often an inventory was read from its beginning.
+    pub(crate) fn loads(&self) -> usize {
+        self.loads.load(Ordering::SeqCst)
+    }
+
+    fn fault(&self, stream: &str) -> Option<Fault> {
+        let mut faults = self.faults.lock();
+        let next = faults.pop_front_if(|(category, _)| stream.starts_with(*category));
+        next.map(|(_, fault)| fault)
+    }
+
+    fn readable(&self) -> Result<(), ReadError> {
+        if self.away.load(Ordering::SeqCst) { Err(ReadError(Box::new(Ordered))) } else { Ok(()) }
+    }
+
+    async fn write(
+        &self,
+        stream: &str,
+        expected: Expected,
+        records: Vec<NewRecord>,
+    ) -> Result<Appended, AppendError> {
+        if self.away.load(Ordering::SeqCst) {
+            return Err(AppendError::Unavailable(Box::new(Ordered)));
+        }
+        self.inner.append(stream, expected, records).await
+    }
+}
+
+#[async_trait]
+impl Log for FaultyLog {
+    async fn append(
+        &self,
+        stream: &str,
+        expected: Expected,
+        records: Vec<NewRecord>,
+    ) -> Result<Appended, AppendError> {
+        if stream.starts_with("inventory-") {
+            self.appends.fetch_add(1, Ordering::SeqCst);
+        }
+        let mut blocked = self.blocked.subscribe();
+        // Ends only with this log.
+        let _ = blocked.wait_for(|blocked| blocked.as_deref() != Some(stream)).await;
+        let fault = self.fault(stream);
+        let unknown = || Err(AppendError::OutcomeUnknown(Box::new(Ordered)));
+        match fault {
+            None => self.write(stream, expected, records).await,
+            Some(Fault::LostUnknown) => unknown(),
+            Some(Fault::Before(other)) => {
+                other.await;
+                self.write(stream, expected, records).await
+            }
+            Some(Fault::WrittenUnknown) => {
+                self.write(stream, expected, records).await?;
+                unknown()
+            }
+            Some(Fault::WrittenThenAway) => {
+                self.write(stream, expected, records).await?;
+                self.away(true);
+                unknown()
+            }
+        }
+    }
+
+    async fn read_stream(
+        &self,
+        stream: &str,
+        from: u64,
+        limit: usize,
+    ) -> Result<Vec<Record>, ReadError> {
+        self.readable()?;
+        if from == 0 && stream.starts_with("inventory-") {
+            self.loads.fetch_add(1, Ordering::SeqCst);
+        }
+        self.inner.read_stream(stream, from, limit).await
+    }
+
+    async fn read_all(&self, after: Position, limit: usize) -> Result<Vec<Record>, ReadError> {
+        self.readable()?;
+        self.inner.read_all(after, limit).await
+    }
+
+    async fn head(&self) -> Result<Position, ReadError> {
+        self.readable()?;
+        self.inner.head().await
+    }
+
+    fn subscribe_all(&self, after: Position) -> BoxStream<'static, Result<Vec<Record>, ReadError>> {
+        self.inner.subscribe_all(after)
+    }
+}

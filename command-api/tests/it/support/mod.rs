@@ -1,0 +1,254 @@
+//! A data folder, a provider, and nodes that serve them.
+
+mod client;
+mod clock;
+mod faults;
+mod sale;
+mod witness;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use command_api::{CommandApi, CommandSettings, Parts};
+use domain::UserId;
+use futures::StreamExt;
+use infra::auth::{Auth, Keys, Role};
+use infra::http::{ServiceLimits, service};
+use infra::log::embedded::{EmbeddedLog, EmbeddedOptions};
+use infra::log::{Log, Position, Record};
+use infra::payment::{MockProvider, PaymentProvider};
+use tempfile::TempDir;
+use tokio::runtime::{Handle, Runtime};
+
+pub(crate) use client::{Answer, Call, Client};
+pub(crate) use clock::SkippingClock;
+pub(crate) use faults::{Fault, FaultyLog};
+pub(crate) use sale::{Sale, Terms, cancel, confirm, venue_body};
+use witness::Witness;
+pub(crate) use witness::{Story, fact};
+
+/// How long anything that has to happen may take before a test gives up. Generous, because
+/// machines are slow; what has to be quick is checked by the times in the log.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What everything takes place in: one data folder, one clock, one payment provider.
+pub(crate) struct World {
+    pub(crate) folder: TempDir,
+    pub(crate) clock: Arc<SkippingClock>,
+    pub(crate) log: Arc<EmbeddedLog>,
+    pub(crate) provider: Arc<MockProvider>,
+    pub(crate) settings: CommandSettings,
+    pub(crate) keys: Keys,
+    witness: Arc<Witness>,
+}
+
+impl World {
+    pub(crate) fn new() -> Self {
+        Self::answering_within(Duration::from_millis(300))
+    }
+
+    /// With a provider that gives up after this time.
+    pub(crate) fn answering_within(answers_within: Duration) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let clock = Arc::new(SkippingClock::default());
+        let provider = folder.path().join("payments.sqlite");
+        let provider = MockProvider::open(&provider, clock.clone(), answers_within).unwrap();
+        Self {
+            log: Arc::new(open_log(&folder)),
+            keys: Keys::load_or_create(folder.path(), clock.clone()).unwrap(),
+            folder,
+            clock,
+            provider: Arc::new(provider),
+            settings: CommandSettings {
+                charge_timeout: Duration::from_secs(5),
+                ..CommandSettings::default()
+            },
+            witness: Arc::default(),
+        }
+    }
+
+    /// The log as another process would open it.
+    pub(crate) fn open_log(&self) -> Arc<EmbeddedLog> {
+        Arc::new(open_log(&self.folder))
+    }
+
+    fn parts(&self, log: Arc<dyn Log>, provider: Arc<dyn PaymentProvider>, name: &str) -> Parts {
+        Parts {
+            log,
+            clock: self.clock.clone(),
+            auth: Auth::new(&self.keys, self.clock.clone()),
+            provider,
+            wake_file: self.folder.path().join(name),
+            settings: self.settings.clone(),
+        }
+    }
+
+    /// A node on the folder.
+    pub(crate) async fn start(&self) -> Node {
+        self.start_on(self.log.clone(), "wake.json").await
+    }
+
+    /// A node on a log of its own.
+    pub(crate) async fn start_on(&self, log: Arc<dyn Log>, wake_file: &str) -> Node {
+        self.start_with(log, self.provider.clone(), wake_file).await
+    }
+
+    pub(crate) async fn start_with(
+        &self,
+        log: Arc<dyn Log>,
+        provider: Arc<dyn PaymentProvider>,
+        wake_file: &str,
+    ) -> Node {
+        let api = CommandApi::start(self.parts(log, provider, wake_file)).await.unwrap();
+        Node { router: self.serve(&api), api, runtime: Handle::current() }
+    }
+
+    /// A node that can be crashed.
+    pub(crate) async fn start_doomed(&self, wake_file: &str) -> DoomedNode {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
+        let parts = self.parts(self.open_log(), self.provider.clone(), wake_file);
+        let api = runtime.spawn(CommandApi::start(parts)).await.unwrap().unwrap();
+        let (router, handle) = (self.serve(&api), runtime.handle().clone());
+        DoomedNode { node: Some(Node { api, router, runtime: handle }), runtime: Some(runtime) }
+    }
+
+    fn serve(&self, api: &CommandApi) -> Router {
+        let router = command_api::router(api.state());
+        service(router, ServiceLimits::default(), self.clock.clone())
+    }
+
+    /// A new person with these roles.
+    pub(crate) fn person(&self, node: &Node, roles: &[Role]) -> Client {
+        self.somebody(node, UserId::from_u128(infra::ids::random_u128()), roles)
+    }
+
+    pub(crate) fn somebody(&self, node: &Node, user: UserId, roles: &[Role]) -> Client {
+        let years = Duration::from_secs(10 * 365 * 86_400);
+        Client {
+            user,
+            token: Some(self.keys.issue(user, roles, years).unwrap()),
+            router: node.router.clone(),
+            runtime: node.runtime.clone(),
+            witness: self.witness.clone(),
+        }
+    }
+
+    pub(crate) fn buyer(&self, node: &Node) -> Client {
+        self.person(node, &[Role::Attendee])
+    }
+
+    pub(crate) fn organizer(&self, node: &Node) -> Client {
+        self.person(node, &[Role::Organizer])
+    }
+
+    /// The log as it is now; panics at the first position with more sold and held than there is.
+    pub(crate) async fn story(&self) -> Story {
+        Story::read(&*self.log).await
+    }
+
+    /// Whatever was acknowledged is in the log and true; every key was executed once; and every
+    /// command with a key, asked again, gets the first answer to the byte.
+    pub(crate) async fn verify(&self, node: &Node) -> Story {
+        let acknowledged = self.witness.acknowledged();
+        self.story().await.confirm(&acknowledged);
+        for told in acknowledged.iter().filter(|told| told.call.key.is_some()) {
+            let asker = Client {
+                router: node.router.clone(),
+                runtime: node.runtime.clone(),
+                ..told.client.clone()
+            };
+            let again = asker.send(&told.call).await;
+            assert_eq!(again.status, told.answer.status, "{:?}: {:?}", told.call, again.body);
+            assert_eq!(again.body, told.answer.body, "{:?}", told.call);
+        }
+        self.story().await
+    }
+
+    /// Waits until the log shows what is looked for, and returns how it is then.
+    pub(crate) async fn until(&self, shows: impl Fn(&[Record]) -> bool) -> Vec<Record> {
+        let mut seen: Vec<Record> = vec![];
+        let watching = async {
+            let mut records = self.log.subscribe_all(Position(0));
+            while !shows(&seen) {
+                seen.extend(records.next().await.unwrap().unwrap());
+            }
+        };
+        let in_time = tokio::time::timeout(PATIENCE, watching).await.is_ok();
+        let kinds: Vec<_> = seen.iter().map(|record| (&*record.kind, record.at)).collect();
+        assert!(in_time, "the log never shows it: {kinds:?}");
+        seen
+    }
+
+    /// Waits until every payment has come to its end.
+    pub(crate) async fn until_settled(&self) {
+        eventually(async || self.story().await.is_settled()).await;
+    }
+
+    /// Waits until there are so many records of a kind.
+    pub(crate) async fn until_kind(&self, kind: &str, count: usize) -> Vec<Record> {
+        let of_kind = |record: &&Record| &*record.kind == kind;
+        self.until(|records| records.iter().filter(of_kind).count() >= count).await
+    }
+}
+
+fn open_log(folder: &TempDir) -> EmbeddedLog {
+    EmbeddedLog::open(folder.path().join("log.sqlite"), EmbeddedOptions::default()).unwrap()
+}
+
+/// A command side that serves.
+pub(crate) struct Node {
+    api: CommandApi,
+    router: Router,
+    runtime: Handle,
+}
+
+impl Node {
+    pub(crate) async fn stop(self) {
+        self.api.stop().await;
+    }
+}
+
+/// A command side with threads of its own, that goes without a word.
+pub(crate) struct DoomedNode {
+    node: Option<Node>,
+    runtime: Option<Runtime>,
+}
+
+impl DoomedNode {
+    pub(crate) fn node(&self) -> &Node {
+        self.node.as_ref().unwrap()
+    }
+
+    /// Ends it: with care, or from one moment to the next.
+    pub(crate) async fn end(mut self, crash: bool) {
+        let node = self.node.take().unwrap();
+        if !crash {
+            self.runtime.as_ref().unwrap().spawn(node.stop()).await.unwrap();
+        }
+    }
+}
+
+/// Nothing is finished, nothing is saved.
+impl Drop for DoomedNode {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// Waits until something is so that no log tells of.
+pub(crate) async fn eventually<F: Future<Output = bool>>(mut so: impl FnMut() -> F) {
+    let mut pulse = tokio::time::interval(Duration::from_millis(10));
+    let looking = async {
+        while !so().await {
+            pulse.tick().await;
+        }
+    };
+    assert!(tokio::time::timeout(PATIENCE, looking).await.is_ok(), "it never came about");
+}
