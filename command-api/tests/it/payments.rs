@@ -5,7 +5,9 @@ use std::time::Duration;
 use domain::inventory::{BookingStatus, PaymentStage};
 use infra::payment::{LedgerRefund, PaymentStatus};
 
-use crate::support::{Client, Node, Sale, Story, Terms, World, confirm, eventually};
+use crate::support::{
+    Client, FarProvider, Line, Node, Sale, Story, Terms, World, confirm, eventually,
+};
 
 /// Longer than the provider is given to report on a charge.
 const IMPATIENT_S: u64 = 40;
@@ -188,6 +190,32 @@ async fn a_charge_that_never_left_is_given_up() {
         let story = stop_in_between("tok_timeout", crash, wake_list).await;
         assert_eq!(story.kind("PaymentFailed"), 1, "{crash} {wake_list}");
     }
+}
+
+#[tokio::test]
+async fn a_provider_out_of_reach_costs_nobody_anything() {
+    let world = World::new();
+    let provider = FarProvider::new(world.provider.clone());
+    let node = world.start_with(world.log.clone(), provider.clone(), "wake.json").await;
+    let sale = world.sale(&node, LONG).await;
+    let buyer = world.buyer(&node);
+    let booking = buyer.hold(&sale.reserve(1)).await;
+    provider.next([Line::Down]);
+    let first = confirm(&booking, "tok_success").key("first");
+    buyer.send(&first).await.refused(503, "PAYMENT_UNAVAILABLE");
+    buyer.send(&first).await.refused(409, "PAYMENT_FAILED");
+    assert_eq!(world.provider.ledger().await.unwrap().charges, []);
+    // Charged, but the answer is lost, and so are the first answers to the question for it.
+    provider.next([Line::Deaf, Line::Down, Line::Deaf]);
+    let second = confirm(&booking, "tok_success").key("second");
+    buyer.send(&second).await.refused(503, "PAYMENT_PENDING");
+    world.until_kind("Confirmed", 1).await;
+    buyer.send(&second).await.expect(200);
+    // Paid back, but nobody says so at first.
+    provider.next([Line::Down, Line::Deaf, Line::Deaf]);
+    buyer.send(&crate::support::cancel(&booking)).await.expect(200);
+    end(&world, node).await;
+    assert_eq!(refunds(&world).await.len(), 1);
 }
 
 /// More bookings than refunds are asked for at a time.

@@ -3,6 +3,7 @@
 mod client;
 mod clock;
 mod faults;
+mod provider;
 mod sale;
 mod witness;
 
@@ -24,6 +25,7 @@ use tokio::runtime::{Handle, Runtime};
 pub(crate) use client::{Answer, Call, Client};
 pub(crate) use clock::SkippingClock;
 pub(crate) use faults::{Fault, FaultyLog};
+pub(crate) use provider::{FarProvider, Line};
 pub(crate) use sale::{Sale, Terms, cancel, confirm, venue_body};
 use witness::Witness;
 pub(crate) use witness::{Story, fact};
