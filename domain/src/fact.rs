@@ -44,6 +44,18 @@ pub enum FactError {
     },
 }
 
+/// Reads a fact's data. That it is text is checked once, not string by string.
+pub(crate) fn parse<T: serde::de::DeserializeOwned>(
+    kind: &str,
+    data: &[u8],
+) -> Result<T, FactError> {
+    let parsed = match std::str::from_utf8(data) {
+        Ok(text) => serde_json::from_str(text),
+        Err(_) => serde_json::from_slice(data),
+    };
+    parsed.map_err(|source| FactError::Damaged { kind: kind.to_owned(), source })
+}
+
 /// Declares an aggregate's facts: an enum of structs of the same names, their stored kinds and
 /// versions.
 macro_rules! facts {
@@ -71,19 +83,19 @@ macro_rules! facts {
             }
 
             fn encode(&self) -> Vec<u8> {
-                let data = match self {
-                    $(Self::$kind(fact) => serde_json::to_vec(fact)),+
+                // Most facts fit without growing.
+                let mut data = Vec::with_capacity(512);
+                let written = match self {
+                    $(Self::$kind(fact) => serde_json::to_writer(&mut data, fact)),+
                 };
-                data.expect("a fact has only text keys and finite numbers")
+                written.expect("a fact has only text keys and finite numbers");
+                data
             }
 
             fn decode(kind: &str, version: u16, data: &[u8]) -> Result<Self, $crate::FactError> {
                 match (kind, version) {
-                    $((stringify!($kind), $version) => serde_json::from_slice(data)
-                        .map(Self::$kind)
-                        .map_err(|source| {
-                            $crate::FactError::Damaged { kind: kind.to_owned(), source }
-                        }),)+
+                    $((stringify!($kind), $version) => $crate::fact::parse(kind, data)
+                        .map(Self::$kind),)+
                     _ => Err($crate::FactError::Unknown { kind: kind.to_owned(), version }),
                 }
             }

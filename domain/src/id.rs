@@ -6,7 +6,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+use crate::base32::{decode, encode};
+
 const LEN_128: usize = 26;
 const LEN_64: usize = 13;
 const LEN_TICKET_INDEX: usize = 4;
@@ -17,34 +18,6 @@ const LEN_TICKET_INDEX: usize = 4;
 pub struct IdError {
     /// A sample of the form that would have been accepted.
     pub expected: &'static str,
-}
-
-fn encode(mut value: u128, out: &mut [u8]) {
-    for place in out.iter_mut().rev() {
-        *place = ALPHABET[(value & 31) as usize];
-        value >>= 5;
-    }
-}
-
-/// The number that `text` stands for; `None` if a character is foreign or `bits` are exceeded.
-fn decode(text: &[u8], bits: u32) -> Option<u128> {
-    let mut value: u128 = 0;
-    for &character in text {
-        let digit = match character {
-            b'0'..=b'9' => character - b'0',
-            b'a'..=b'h' => character - b'a' + 10,
-            b'j' | b'k' => character - b'j' + 18,
-            b'm' | b'n' => character - b'm' + 20,
-            b'p'..=b't' => character - b'p' + 22,
-            b'v'..=b'z' => character - b'v' + 27,
-            _ => return None,
-        };
-        if value.leading_zeros() < 5 {
-            return None;
-        }
-        value = (value << 5) | u128::from(digit);
-    }
-    (bits == 128 || value >> bits == 0).then_some(value)
 }
 
 /// A fixed buffer holding an id's text, so that writing an id allocates nothing.
@@ -97,19 +70,7 @@ macro_rules! text_form {
 
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                struct Visitor;
-                impl serde::de::Visitor<'_> for Visitor {
-                    type Value = $name;
-
-                    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                        f.write_str(concat!("an id like ", $sample))
-                    }
-
-                    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<$name, E> {
-                        text.parse().map_err(E::custom)
-                    }
-                }
-                deserializer.deserialize_str(Visitor)
+                crate::text::deserialize(deserializer, concat!("an id like ", $sample))
             }
         }
     };

@@ -4,13 +4,16 @@
 //! and `evolve`, commands and `decide`. Facts are the stored contract; nothing else is stored.
 
 pub mod aggregate;
+mod base32;
 pub mod event;
 pub mod fact;
 pub mod id;
 pub mod inventory;
 pub mod money;
 pub mod request;
+mod rfc3339;
 pub mod seating;
+mod text;
 pub mod time;
 pub mod venue;
 

@@ -1,6 +1,7 @@
 //! Money is an integer of minor units (cents) beside a currency. Amounts are `i64` and never
 //! negative; their names end in `_minor`.
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr;
 
@@ -10,14 +11,18 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 /// tickets a booking, no total can overflow.
 pub const MAX_PRICE_MINOR: i64 = 100_000_000_000;
 
-/// The active codes of ISO 4217, without metals, funds and test codes.
-const CODES: &str = "AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BGN BHD BIF BMD BND BOB BRL \
-     BSD BTN BWP BYN BZD CAD CDF CHF CLP CNY COP CRC CUP CVE CZK DJF DKK DOP DZD EGP ERN ETB EUR \
-     FJD FKP GBP GEL GHS GIP GMD GNF GTQ GYD HKD HNL HTG HUF IDR ILS INR IQD IRR ISK JMD JOD JPY \
-     KES KGS KHR KMF KPW KRW KWD KYD KZT LAK LBP LKR LRD LSL LYD MAD MDL MGA MKD MMK MNT MOP MRU \
-     MUR MVR MWK MXN MYR MZN NAD NGN NIO NOK NPR NZD OMR PAB PEN PGK PHP PKR PLN PYG QAR RON RSD \
-     RUB RWF SAR SBD SCR SDG SEK SGD SHP SLE SOS SRD SSP STN SVC SYP SZL THB TJS TMT TND TOP TRY \
-     TTD TWD TZS UAH UGX USD UYU UZS VED VES VND VUV WST XAF XCD XOF XPF YER ZAR ZMW ZWG";
+/// The active codes of ISO 4217 in alphabetical order, without metals, funds and test codes.
+const CODES: &str = "AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BGN BHD BIF BMD BND BOB BRL BSD BTN BWP \
+     BYN BZD CAD CDF CHF CLP CNY COP CRC CUP CVE CZK DJF DKK DOP DZD EGP ERN ETB EUR FJD FKP \
+     GBP GEL GHS GIP GMD GNF GTQ GYD HKD HNL HTG HUF IDR ILS INR IQD IRR ISK JMD JOD JPY KES \
+     KGS KHR KMF KPW KRW KWD KYD KZT LAK LBP LKR LRD LSL LYD MAD MDL MGA MKD MMK MNT MOP MRU \
+     MUR MVR MWK MXN MYR MZN NAD NGN NIO NOK NPR NZD OMR PAB PEN PGK PHP PKR PLN PYG QAR RON \
+     RSD RUB RWF SAR SBD SCR SDG SEK SGD SHP SLE SOS SRD SSP STN SVC SYP SZL THB TJS TMT TND \
+     TOP TRY TTD TWD TZS UAH UGX USD UYU UZS VED VES VND VUV WST XAF XCD XOF XPF YER ZAR ZMW \
+     ZWG";
+
+/// How many letters and spaces a code takes.
+const CODE: usize = 4;
 
 /// A currency by its ISO 4217 code, e.g. `EUR`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -54,9 +59,18 @@ impl FromStr for Currency {
     type Err = CurrencyError;
 
     fn from_str(text: &str) -> Result<Self, CurrencyError> {
-        let known = CODES.split_ascii_whitespace().any(|code| code == text);
-        let code = text.as_bytes().try_into().map_err(|_| CurrencyError)?;
-        known.then_some(Self(code)).ok_or(CurrencyError)
+        let code: [u8; 3] = text.as_bytes().try_into().map_err(|_| CurrencyError)?;
+        let known = |at: usize| &CODES.as_bytes()[at * CODE..][..code.len()];
+        let (mut low, mut high) = (0, CODES.len() / CODE + 1);
+        while low < high {
+            let middle = low.midpoint(high);
+            match known(middle).cmp(&code) {
+                Ordering::Equal => return Ok(Self(code)),
+                Ordering::Less => low = middle + 1,
+                Ordering::Greater => high = middle,
+            }
+        }
+        Err(CurrencyError)
     }
 }
 
@@ -78,8 +92,7 @@ impl schemars::JsonSchema for Currency {
 
 impl<'de> Deserialize<'de> for Currency {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
-        text.parse().map_err(serde::de::Error::custom)
+        crate::text::deserialize(deserializer, "a currency code of ISO 4217 in capitals, like EUR")
     }
 }
 
@@ -96,7 +109,10 @@ mod tests {
     #[test]
     fn only_iso_4217_codes_are_currencies() {
         assert_eq!("EUR".parse(), Ok(Currency::EUR));
-        for foreign in ["eur", "EU", "EURO", "XXX", "A D", ""] {
+        for code in CODES.split(' ') {
+            assert_eq!(code.parse::<Currency>().unwrap().code(), code);
+        }
+        for foreign in ["AAA", "ZZZ", "EUS", "eur", "EU", "EURO", "XXX", "A D", ""] {
             assert_eq!(foreign.parse::<Currency>(), Err(CurrencyError), "{foreign}");
         }
     }

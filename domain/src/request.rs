@@ -7,6 +7,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::UserId;
 
+/// The longest key, in bytes.
+const MAX_KEY: usize = 255;
+
 /// A command's key and what was asked under it. Stored in the fact that carried the command out,
 /// so that a repetition finds the first answer on any node, also after a crash.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -26,17 +29,19 @@ impl Request {
     /// A request under `key`; `body` is the operation's name and its parsed content.
     pub fn new(key: &str, body: &[u8]) -> Result<Self, RequestError> {
         let visible = key.bytes().all(|byte| byte.is_ascii_graphic());
-        let sound = visible && (1..=255).contains(&key.len());
+        let sound = visible && (1..=MAX_KEY).contains(&key.len());
         sound.then(|| Self { key: key.to_owned(), body: Fingerprint::of(body) }).ok_or(RequestError)
     }
 
     /// 128 bits that stand for this person's key. Two people may use the same key.
     pub fn identity(&self, user: UserId) -> u128 {
-        let mut hasher = blake3::Hasher::new();
-        hasher.update(&user.as_u128().to_be_bytes());
-        hasher.update(self.key.as_bytes());
+        let mut text = [0; 16 + MAX_KEY];
+        let length = self.key.len().min(MAX_KEY);
+        text[..16].copy_from_slice(&user.as_u128().to_be_bytes());
+        text[16..16 + length].copy_from_slice(&self.key.as_bytes()[..length]);
+        let hash = blake3::hash(&text[..16 + length]);
         let mut bits = [0; 16];
-        hasher.finalize_xof().fill(&mut bits);
+        bits.copy_from_slice(&hash.as_bytes()[..16]);
         u128::from_be_bytes(bits)
     }
 }
@@ -77,7 +82,11 @@ impl FromStr for Fingerprint {
 
 impl Serialize for Fingerprint {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        let mut text = [0; 16];
+        for (place, digit) in text.iter_mut().rev().zip(0..) {
+            *place = b"0123456789abcdef"[(self.0 >> (4 * digit) & 15) as usize];
+        }
+        serializer.serialize_str(std::str::from_utf8(&text).unwrap_or_default())
     }
 }
 
@@ -93,8 +102,7 @@ impl schemars::JsonSchema for Fingerprint {
 
 impl<'de> Deserialize<'de> for Fingerprint {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
-        text.parse().map_err(serde::de::Error::custom)
+        crate::text::deserialize(deserializer, "16 hexadecimal digits")
     }
 }
 

@@ -3,8 +3,10 @@
 use std::fmt;
 use std::str::FromStr;
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::rfc3339;
 
 /// A moment: milliseconds since 1970-01-01T00:00:00Z. Its text form is RFC 3339 in UTC.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
@@ -60,7 +62,7 @@ impl From<DateTime<Utc>> for Time {
 
 impl fmt::Display for Time {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.as_chrono().to_rfc3339_opts(SecondsFormat::Millis, true))
+        f.pad(std::str::from_utf8(&rfc3339::write(self.0)).unwrap_or_default())
     }
 }
 
@@ -74,15 +76,19 @@ impl FromStr for Time {
     type Err = TimeError;
 
     fn from_str(text: &str) -> Result<Self, TimeError> {
-        let moment = DateTime::parse_from_rfc3339(text).map_err(|_| TimeError)?;
-        let ms = moment.timestamp_millis();
+        let ms = match rfc3339::read(text.as_bytes()) {
+            Some(ms) => ms,
+            // Of other zones, or of another precision.
+            None => DateTime::parse_from_rfc3339(text).map_err(|_| TimeError)?.timestamp_millis(),
+        };
         (Self::FIRST..=Self::LAST).contains(&ms).then_some(Self(ms)).ok_or(TimeError)
     }
 }
 
 impl Serialize for Time {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        let text = rfc3339::write(self.0);
+        serializer.serialize_str(std::str::from_utf8(&text).unwrap_or_default())
     }
 }
 
@@ -98,19 +104,7 @@ impl schemars::JsonSchema for Time {
 
 impl<'de> Deserialize<'de> for Time {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Visitor;
-        impl serde::de::Visitor<'_> for Visitor {
-            type Value = Time;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a time like 2027-06-01T19:30:00Z (RFC 3339)")
-            }
-
-            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Time, E> {
-                text.parse().map_err(E::custom)
-            }
-        }
-        deserializer.deserialize_str(Visitor)
+        crate::text::deserialize(deserializer, "a time like 2027-06-01T19:30:00Z (RFC 3339)")
     }
 }
 
@@ -130,7 +124,9 @@ mod tests {
         assert_eq!(Time::from_ms(i64::MAX).to_string(), "9999-12-31T23:59:59.999Z");
         assert_eq!(Time::from_ms(i64::MAX).plus_s(u64::MAX), Time::from_ms(i64::MAX));
         assert_eq!(Time::from_ms(5).ms_since(Time::from_ms(9)), 0);
-        for foreign in ["", "2027-06-01", "2027-06-01T19:30:00", "yesterday"] {
+        assert_eq!(Time::from_ms(i64::MIN).to_string(), "0001-01-01T00:00:00.000Z");
+        let before = "0000-12-31T23:59:59.999Z";
+        for foreign in ["", "2027-06-01", "2027-06-01T19:30:00", "yesterday", before] {
             assert_eq!(foreign.parse::<Time>(), Err(TimeError), "{foreign}");
         }
     }

@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use super::PaymentFailure;
 use super::chunks::Chunks;
 use super::places::Places;
+use super::uniform::ByUniform;
 use crate::{PaymentId, Request, Time, UserId};
 
 /// Where a booking stands.
@@ -77,7 +78,8 @@ pub(super) struct Payment {
 #[derive(Debug, Default)]
 pub(super) struct Bookings {
     list: Chunks<Booking>,
-    by_number: HashMap<u64, u32>,
+    /// Numbers are random.
+    by_number: HashMap<u64, u32, ByUniform>,
     payments: Chunks<Payment>,
     /// Payments the provider is being asked about, in the order they were started.
     pub(super) asked: BTreeSet<u32>,

@@ -4,8 +4,7 @@ use super::bookings::{Booking, BookingStatus};
 use super::requests::Seek;
 use super::waitlist::EntryStatus;
 use super::{
-    CancelledBy, Command, Fact, Inventory, Line, Plan, Refusal, Reserved, WaitlistJoined,
-    WaitlistLeft, Wanted,
+    Command, Fact, Inventory, Line, Plan, Refusal, Reserved, WaitlistJoined, WaitlistLeft, Wanted,
 };
 use crate::event::RefundRule;
 use crate::{BookingId, EventId, Request, TierId, Time, UserId, WaitlistId};
@@ -176,13 +175,8 @@ impl Inventory {
             }
             BookingStatus::Held | BookingStatus::Confirmed => {}
         }
-        if self.closed {
-            // The event is cancelled, and this booking's turn has not come yet.
-            let cancelled = self.cancelled(index, CancelledBy::Event, 100, request.cloned());
-            return Ok(vec![cancelled.into()]);
-        }
         let percent = match (booking.status, &self.plan) {
-            (BookingStatus::Confirmed, Some(plan)) => {
+            (BookingStatus::Confirmed, Some(plan)) if !self.closed => {
                 if plan.ends_at <= now {
                     return Err(Refusal::EventEnded { ends_at: plan.ends_at });
                 }
@@ -190,7 +184,7 @@ impl Inventory {
             }
             _ => 0,
         };
-        Ok(vec![self.cancelled(index, CancelledBy::Buyer, percent, request.cloned()).into()])
+        Ok(vec![self.cancelled(index, percent, request.cloned()).into()])
     }
 
     fn join(
@@ -254,7 +248,7 @@ impl Inventory {
                     return Err(Refusal::PaymentInProgress);
                 }
                 let request = request.cloned();
-                Ok(vec![self.cancelled(index, CancelledBy::Buyer, 0, request).into()])
+                Ok(vec![self.cancelled(index, 0, request).into()])
             }
             _ => {
                 let (waitlist, request) = (entry.id, request.cloned());

@@ -18,6 +18,7 @@ mod settle;
 mod stock;
 #[cfg(test)]
 mod tests;
+mod uniform;
 mod waitlist;
 
 pub use bookings::{BookingStatus, PaymentStage};

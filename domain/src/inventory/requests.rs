@@ -1,7 +1,9 @@
 //! Which requests were carried out, kept small and forgotten in time (BK-6).
 
 use std::collections::HashMap;
+use std::hash::{Hash, Hasher};
 
+use super::uniform::ByUniform;
 use crate::request::Fingerprint;
 use crate::{Request, Time, UserId};
 
@@ -19,10 +21,26 @@ struct Seen {
 /// forgetting costs nothing.
 #[derive(Debug, Default)]
 pub(super) struct Requests {
-    /// By the two halves of [`Request::identity`]: a `u128` would be padded.
-    current: HashMap<[u64; 2], Seen>,
-    previous: HashMap<[u64; 2], Seen>,
+    current: HashMap<Key, Seen, ByUniform>,
+    previous: HashMap<Key, Seen, ByUniform>,
     since: Time,
+}
+
+/// The two halves of [`Request::identity`], which is a hash: a `u128` would be padded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Key(u64, u64);
+
+impl Hash for Key {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.0);
+    }
+}
+
+impl Key {
+    fn of(user: UserId, request: &Request) -> Self {
+        let identity = request.identity(user);
+        Self((identity >> 64) as u64, identity as u64)
+    }
 }
 
 /// Whether a request was carried out before.
@@ -42,12 +60,12 @@ impl Requests {
             self.since = at;
         }
         let seen = Seen { body: short(request.body), revision };
-        self.current.insert(halves(request.identity(user)), seen);
+        self.current.insert(Key::of(user, request), seen);
     }
 
     pub(super) fn seek(&self, user: UserId, request: Option<&Request>) -> Seek {
         let Some(request) = request else { return Seek::New };
-        let key = halves(request.identity(user));
+        let key = Key::of(user, request);
         match self.current.get(&key).or_else(|| self.previous.get(&key)) {
             None => Seek::New,
             Some(seen) if seen.body == short(request.body) => Seek::Done(u64::from(seen.revision)),
@@ -58,10 +76,6 @@ impl Requests {
 
 fn short(Fingerprint(bits): Fingerprint) -> u32 {
     (bits >> 32) as u32
-}
-
-fn halves(identity: u128) -> [u64; 2] {
-    [(identity >> 64) as u64, identity as u64]
 }
 
 #[cfg(test)]
@@ -89,6 +103,6 @@ mod tests {
 
     #[test]
     fn what_is_remembered_is_small() {
-        assert_eq!(size_of::<([u64; 2], Seen)>(), 24);
+        assert_eq!(size_of::<(Key, Seen)>(), 24);
     }
 }

@@ -81,21 +81,18 @@ impl Inventory {
             let index = u32::try_from(self.closing).unwrap_or(u32::MAX);
             self.closing += 1;
             if self.bookings.get(index).is_some_and(Booking::is_live) {
-                let fact = Fact::from(self.cancelled(index, CancelledBy::Event, 100, None));
+                let fact = Fact::from(self.cancelled(index, 100, None));
                 self.evolve(now, &fact);
                 facts.push(fact);
             }
         }
     }
 
-    /// The fact that booking `index` is given back, with so many percent of what was paid.
-    pub(super) fn cancelled(
-        &self,
-        index: u32,
-        by: CancelledBy,
-        percent: u8,
-        request: Option<Request>,
-    ) -> Cancelled {
+    /// The fact that booking `index` is given back, with so many percent of what was paid; with all
+    /// of it once the event is cancelled, also if the booking's turn has not come yet.
+    pub(super) fn cancelled(&self, index: u32, percent: u8, request: Option<Request>) -> Cancelled {
+        let (by, percent) =
+            if self.closed { (CancelledBy::Event, 100) } else { (CancelledBy::Buyer, percent) };
         let booking = self.bookings.get(index).expect("the index was looked up before");
         let was_confirmed = booking.status == BookingStatus::Confirmed;
         let payment = self
