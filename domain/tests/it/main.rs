@@ -6,4 +6,6 @@ mod golden;
 #[cfg(test)]
 mod law;
 #[cfg(test)]
+mod model;
+#[cfg(test)]
 mod schemas;
