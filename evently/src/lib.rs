@@ -5,6 +5,8 @@ mod audit;
 pub mod cli;
 mod crash;
 pub mod document;
+#[cfg(feature = "embedded-postgres")]
+pub mod embedded_postgres;
 mod health;
 mod serve;
 pub mod settings;

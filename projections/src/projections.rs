@@ -131,7 +131,14 @@ impl Projections {
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
-                () = self.bring_up() => {}
+                done = self.bring_up() => if let Err(error) = done {
+                    // Perhaps the database is another than before: an empty one.
+                    tracing::debug!(error = chain(&error), "the views cannot be looked after");
+                    tokio::select! {
+                        () = stop.cancelled() => return,
+                        prepared = self.prepare_patiently() => if prepared.is_none() { return },
+                    }
+                }
             }
             tokio::select! {
                 () = stop.cancelled() => return,
@@ -161,16 +168,13 @@ impl Projections {
     }
 
     /// Builds those views again whose rows are of an older version.
-    async fn bring_up(&self) {
-        if let Err(error) = rebuild::clean_up(&self.pool).await {
-            tracing::debug!(error = chain(&error), "could not look for unfinished rebuilds");
-            return;
-        }
+    async fn bring_up(&self) -> Result<(), sqlx::Error> {
+        rebuild::clean_up(&self.pool).await?;
         for view in self.views {
-            let Ok(mut connection) = self.pool.acquire().await else { return };
-            let at = checkpoint::load(&mut connection, view.name()).await;
+            let mut connection = self.pool.acquire().await?;
+            let at = checkpoint::load(&mut connection, view.name()).await?;
             drop(connection);
-            let Ok(Some(at)) = at else { continue };
+            let Some(at) = at else { continue };
             if at.version >= view.version() {
                 continue;
             }
@@ -186,6 +190,7 @@ impl Projections {
                 }
             }
         }
+        Ok(())
     }
 
     /// Builds a view again from the log while the present one serves, and puts it in its place;
