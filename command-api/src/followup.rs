@@ -19,8 +19,9 @@ use crate::runtime::{Failure, Inventories, Job, Origin, Unit, WakeList};
 
 /// How often the wake list is written to its file.
 const SAVE_EVERY: Duration = Duration::from_secs(2);
-/// How often the list is looked at even if nobody signalled.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How often the list is looked at even if nobody signalled: a dead hold is to be seen within a
+/// second (BK-4), also when timers slept with the machine.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
 
 pub(crate) struct FollowUp {
     pub(crate) log: Arc<dyn Log>,
