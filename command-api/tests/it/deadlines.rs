@@ -181,7 +181,8 @@ async fn a_death_that_could_not_be_written_is_not_forgotten_by_a_restart() {
 #[tokio::test]
 async fn idle_writers_go_and_come_back() {
     let mut world = World::new();
-    world.settings.idle = Duration::from_millis(20);
+    // Shorter than the pause between two looks below, each of which keeps the writer busy.
+    world.settings.idle = Duration::from_millis(2);
     let log = FaultyLog::new(world.open_log());
     let node = world.start_on(log.clone(), "wake.json").await;
     let sale = world.sale(&node, Terms { hold_s: 3, ..SHORT }).await;
