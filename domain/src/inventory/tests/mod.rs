@@ -8,6 +8,7 @@ mod cancel;
 mod due;
 mod follow;
 mod idempotency;
+mod ledger;
 mod limits;
 mod paying;
 mod samples;

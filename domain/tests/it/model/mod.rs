@@ -108,7 +108,21 @@ impl Side {
         self.check_state(now);
     }
 
+    /// Whoever looks after the inventory is told in time (BK-4, WL-2).
+    fn check_due(&self, now: Time) {
+        let is_held = |it: &&shop::Booking| it.state == State::Held;
+        let deadline = self.shop.bookings.iter().filter(is_held).map(|it| it.until).min();
+        let offer = self.shop.first_served(now).map(|_| now);
+        for inventory in [&self.live, &self.replayed] {
+            let due = inventory.next_due();
+            for needed in deadline.into_iter().chain(offer) {
+                assert!(due.is_some_and(|due| due <= needed), "due {due:?}, needed {needed}");
+            }
+        }
+    }
+
     fn check_state(&self, now: Time) {
+        self.check_due(now);
         self.check_bookings();
         self.check_stock();
         self.check_money(now);
