@@ -90,6 +90,9 @@ enum Owning {
     Nothing,
 }
 
+/// What a booking has, and for how many people.
+type Owned = (Owning, u32);
+
 #[derive(Debug, Clone)]
 struct Seat {
     tier: usize,
@@ -107,7 +110,7 @@ pub struct Ledger {
     /// Seat names in the order of the plan.
     order: Vec<String>,
     seats: HashMap<String, Seat>,
-    bookings: HashMap<u64, Owning>,
+    bookings: HashMap<u64, Owned>,
     waiting: u32,
 }
 
@@ -179,7 +182,8 @@ impl Ledger {
             Fact::Reinstated(fact) => {
                 let was = self.bookings.remove(&fact.booking.number);
                 let taken = self.take(fact.booking, &fact.lines);
-                if was == Some(Owning::Nothing) { taken } else { not_held(fact.booking) }
+                let died = was == Some((Owning::Nothing, tickets(&fact.lines)));
+                if died { taken } else { not_held(fact.booking) }
             }
             Fact::Confirmed(fact) => {
                 self.change(fact.booking, &fact.lines, Owning::Held, Owning::Sold)
@@ -254,7 +258,7 @@ impl Ledger {
     }
 
     fn take(&mut self, booking: BookingId, lines: &[Line]) -> Result<(), Violation> {
-        if self.bookings.insert(booking.number, Owning::Held).is_some() {
+        if self.bookings.insert(booking.number, (Owning::Held, tickets(lines))).is_some() {
             return Err(Violation::BookedTwice { booking });
         }
         let mut verdict = Ok(());
@@ -281,7 +285,8 @@ impl Ledger {
         from: Owning,
         to: Owning,
     ) -> Result<(), Violation> {
-        if self.bookings.insert(booking.number, to) != Some(from) {
+        let tickets = tickets(lines);
+        if self.bookings.insert(booking.number, (to, tickets)) != Some((from, tickets)) {
             return not_held(booking);
         }
         let mut verdict = Ok(());
@@ -314,6 +319,10 @@ impl Ledger {
         }
         verdict
     }
+}
+
+fn tickets(lines: &[Line]) -> u32 {
+    lines.iter().fold(0, |sum, line| sum.saturating_add(line.quantity))
 }
 
 fn not_held(booking: BookingId) -> Result<(), Violation> {

@@ -58,6 +58,15 @@ fn a_seat_with_two_owners() {
 fn what_nobody_holds() {
     let not_held = |number| Violation::NotHeld { booking: bkg(number) };
     let two = || places(FLOOR, 2);
+    // Others hold and own as many, so that the counters alone show nothing.
+    let others = [
+        opened(&[floor(9), stalls()]),
+        reserved(0, 3, BOB, places(FLOOR, 3)),
+        reserved(0, 4, CY, places(FLOOR, 3)),
+        confirmed(0, 4, CY, 6, places(FLOOR, 3)),
+        reserved(0, 1, ANN, two()),
+    ];
+    let held = || others.to_vec();
     let dead = and(held(), &[expired(1, 1, ANN, two())]);
     for wrong in [
         confirmed(2, 1, ANN, 5, two()),
@@ -68,13 +77,18 @@ fn what_nobody_holds() {
         let booking = wrong.1.booking().unwrap();
         assert_eq!(broken(&and(dead.clone(), &[wrong])), Violation::NotHeld { booking });
     }
-    // Sold is not held, and the other way round; nor more than was held; nor another seat.
+    // Sold is not held, and the other way round; nor more than anybody holds; nor another seat.
     let wrong = given_back(released(2, 1, ANN, two()), 5, 2_000);
     assert_eq!(broken(&and(held(), &[wrong])), not_held(1));
     let sold = and(held(), &[confirmed(1, 1, ANN, 5, two())]);
     assert_eq!(broken(&and(sold.clone(), &[released(2, 1, ANN, two())])), not_held(1));
     assert_eq!(broken(&and(sold, &[expired(2, 1, ANN, two())])), not_held(1));
-    assert_eq!(broken(&and(held(), &[expired(1, 1, ANN, places(FLOOR, 3))])), not_held(1));
+    for other in [1, 3] {
+        let wrong = expired(1, 1, ANN, places(FLOOR, other));
+        assert_eq!(broken(&and(held(), &[wrong])), not_held(1));
+        let wrong = reinstated(2, 1, ANN, places(FLOOR, other));
+        assert_eq!(broken(&and(dead.clone(), &[wrong])), not_held(1));
+    }
     let seat = and(held(), &[reserved(1, 2, BOB, seats(&["A-1-1"]))]);
     assert_eq!(broken(&and(seat, &[expired(2, 2, BOB, seats(&["A-1-2"]))])), not_held(2));
     // Only what died comes back.
