@@ -4,6 +4,7 @@
 //! names the first fact after which a tier would be oversold or a seat have two owners (BK-5).
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use super::{Fact, Line};
 use crate::event::{Stock, Tier};
@@ -258,9 +259,11 @@ impl Ledger {
     }
 
     fn take(&mut self, booking: BookingId, lines: &[Line]) -> Result<(), Violation> {
-        if self.bookings.insert(booking.number, (Owning::Held, tickets(lines))).is_some() {
-            return Err(Violation::BookedTwice { booking });
-        }
+        match self.bookings.entry(booking.number) {
+            // What it had first still counts: that is what is going to be sold or freed.
+            Entry::Occupied(_) => return Err(Violation::BookedTwice { booking }),
+            Entry::Vacant(entry) => entry.insert((Owning::Held, tickets(lines))),
+        };
         let mut verdict = Ok(());
         for line in lines {
             let tier = self.tier(booking, line.tier)?;

@@ -146,3 +146,13 @@ fn the_stock_as_an_outsider_sees_it() {
     ledger.apply(&closed(4, 3).1).unwrap();
     assert_eq!((ledger.is_closed(), ledger.waiting()), (true, 0));
 }
+
+#[test]
+fn a_booking_made_twice_is_counted_once() {
+    let mut ledger = Ledger::default();
+    held().iter().for_each(|(_, fact)| ledger.apply(fact).unwrap());
+    ledger.apply(&reserved(1, 1, ANN, places(FLOOR, 1)).1).unwrap_err();
+    assert_eq!(ledger.tiers()[0].held, 2);
+    ledger.apply(&expired(1, 1, ANN, places(FLOOR, 2)).1).unwrap();
+    assert_eq!(ledger.tiers()[0].held, 0);
+}
