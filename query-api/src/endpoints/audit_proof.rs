@@ -4,7 +4,7 @@ use axum::extract::State;
 use domain::inventory::{Fact, Ledger, stream};
 use domain::{EventId, StoredFact, TierId};
 use infra::auth::{Caller, Role};
-use infra::http::{Json, Path, Problem, ProblemDocument};
+use infra::http::{Json, MinPosition, Path, Problem, ProblemDocument};
 use infra::log::chain::ChainVerifier;
 use infra::log::{Position, Record};
 use serde::Serialize;
@@ -88,7 +88,10 @@ pub(crate) struct ProvenTier {
     get,
     path = "/api/v1/audit/proof/{event_id}",
     tag = "audit",
-    params(("event_id" = String, Path, description = "`evt_...`")),
+    params(
+        ("event_id" = String, Path, description = "`evt_...`"),
+        ("Evently-Min-Position" = Option<u64>, Header, description = "What the answer must include"),
+    ),
     responses(
         (status = 200, body = Proof),
         (status = 400, body = ProblemDocument<'static>, content_type = "application/problem+json"),
@@ -104,8 +107,10 @@ pub(crate) async fn get_proof(
     State(state): State<QueryState>,
     caller: Caller,
     Path(event): Path<EventId>,
+    MinPosition(min): MinPosition,
 ) -> Result<Json<Proof>, Problem> {
     caller.require(&[Role::Auditor, Role::Admin])?;
+    state.live.at_least(min).await?;
     let mut examination = Examination::default();
     let examined = state.live.look_back(event, |record| {
         examination.take(record);

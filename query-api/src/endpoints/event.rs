@@ -66,7 +66,7 @@ pub(crate) struct Event<'a> {
     max_tickets_per_user: Option<i32>,
     /// What is paid back of a cancelled booking, from the earliest rule to the latest; after them
     /// nothing.
-    refund_policy: Vec<Refund>,
+    refund_policy: Vec<Rule>,
     /// Where it takes place; its sections are at `/venues/{id}`.
     #[serde(skip_serializing_if = "Option::is_none")]
     venue: Option<VenueSummary>,
@@ -80,7 +80,8 @@ pub(crate) struct Event<'a> {
 
 /// Until so long before the start, so much is paid back.
 #[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct Refund {
+#[schema(as = RefundRule)]
+pub(crate) struct Rule {
     /// Seconds before the event's start.
     until_seconds_before_start: u64,
     /// Of what was paid.
@@ -214,7 +215,7 @@ fn document<'a>(
     // What the view has as a currency was one when it was written.
     let currency = row.currency.parse().unwrap_or(Currency::EUR);
     let as_planned = |tier: &'a Tier| TierTerms::new(tier, currency, tier.stock.capacity(), most);
-    let rule = |rule: RefundRule| Refund {
+    let rule = |rule: RefundRule| Rule {
         until_seconds_before_start: rule.until_s_before_start,
         percent: rule.percent,
     };

@@ -191,3 +191,75 @@ impl Reader {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frame(upto: u64, bytes: &[u8]) -> Frame {
+        Frame { upto: Position(upto), bytes: Bytes::copy_from_slice(bytes) }
+    }
+
+    /// A reader that was told all up to position 5, what is sent to it, and its end.
+    fn reading(
+        first: Frame,
+    ) -> (broadcast::Sender<Frame>, mpsc::Receiver<Bytes>, tokio::task::JoinHandle<End>) {
+        let (sender, mut news) = broadcast::channel(4);
+        let (pieces, body) = mpsc::channel(PIECES);
+        let patience = Duration::from_secs(30);
+        let mut reader = Reader { pieces, patience, told: Position(5) };
+        let end = tokio::spawn(async move { reader.follow(first, &mut news).await });
+        (sender, body, end)
+    }
+
+    async fn text(body: &mut mpsc::Receiver<Bytes>) -> String {
+        String::from_utf8(body.recv().await.unwrap().to_vec()).unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_quiet_stream_is_kept_alive_and_nothing_is_told_twice() {
+        let (news, mut body, end) = reading(frame(5, b"first"));
+        assert_eq!(text(&mut body).await, "retry: 2000\n\n");
+        assert_eq!(text(&mut body).await, "first");
+        assert_eq!(text(&mut body).await, ": still here\n\n");
+        for (upto, bytes) in [(4, b"a"), (5, b"b"), (6, b"c"), (6, b"d"), (7, b"e")] {
+            news.send(frame(upto, bytes)).unwrap();
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(text(&mut body).await, "c");
+        assert_eq!(text(&mut body).await, "e");
+        drop(news);
+        assert!(matches!(end.await.unwrap(), End::Dropped));
+        assert!(body.recv().await.is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_takes_nothing_for_too_long_or_falls_too_far_behind_is_cut_off() {
+        let large = vec![b'x'; (PIECES + 2) * PIECE];
+        let (_news, _body, end) = reading(frame(5, &large));
+        assert!(matches!(end.await.unwrap(), End::TooSlow));
+
+        let (news, mut body, end) = reading(frame(5, b"first"));
+        for upto in 6..20 {
+            news.send(frame(upto, b"news")).unwrap();
+        }
+        while body.recv().await.is_some() {}
+        assert!(matches!(end.await.unwrap(), End::TooSlow));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_large_frame_comes_whole_in_pieces() {
+        let large: Vec<u8> = (0..3 * PIECE + 7).map(|place| (place % 251) as u8).collect();
+        let (_news, mut body, end) = reading(frame(5, &large));
+        assert_eq!(text(&mut body).await, "retry: 2000\n\n");
+        let mut whole = vec![];
+        while whole.len() < large.len() {
+            let piece = body.recv().await.unwrap();
+            assert!(piece.len() <= PIECE);
+            whole.extend_from_slice(&piece);
+        }
+        assert_eq!(whole, large);
+        drop(body);
+        assert!(matches!(end.await.unwrap(), End::Gone));
+    }
+}
