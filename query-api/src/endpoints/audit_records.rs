@@ -5,9 +5,10 @@ use axum::response::{IntoResponse, Response};
 use domain::{BookingId, EventId, Time, UserId};
 use infra::auth::{Caller, Role};
 use infra::http::{Cursor, Json, Limit, MinPosition, Page, Problem, ProblemDocument, Query};
-use infra::log::{Position, Record};
+use infra::log::Position;
 use infra::shapes::AuditRecord;
 use serde::Deserialize;
+use sqlx::types::chrono::{DateTime, Utc};
 use utoipa::IntoParams;
 
 use super::at_row;
@@ -16,6 +17,7 @@ use crate::freshness::View;
 use crate::problems;
 
 const LIST: &str = "records";
+const LIST_BY_TIME: &str = "records-by-time";
 
 /// Which records.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -48,8 +50,9 @@ pub(crate) struct ListRecords {
     cursor: Option<Cursor>,
 }
 
-/// Records in the order of the log, for auditors and admins. Without a filter but `after` the log
-/// itself is read, to its end; with one, as far as the view `audit` is.
+/// Records for auditors and admins, in the order of the log; with `from` or `to` in the order of
+/// their time. Without a filter but `after` the log itself is read, to its end; with one, as far
+/// as the view `audit` is.
 #[utoipa::path(
     get,
     path = "/api/v1/audit/records",
@@ -76,21 +79,39 @@ pub(crate) async fn list_records(
 ) -> Result<Response, Problem> {
     caller.require(&[Role::Auditor, Role::Admin])?;
     let limit = query.limit.items()?;
-    let seen: Option<u64> = query.cursor.as_ref().map(|cursor| cursor.place(LIST)).transpose()?;
-    let after = Position(query.after.max(seen).unwrap_or(0));
-    let (mut records, upto) = if query.is_whole_log() {
-        let records = state.sources.log.read_all(after, limit + 1).await;
-        (records.map_err(|error| problems::log(&error))?, None)
-    } else {
-        state.views.at_least(View::Audit, min).await?;
-        let (places, upto) = find(&state, &query, after, limit).await?;
-        (read(&state, &places).await?, upto)
+    if query.is_whole_log() {
+        state.live.at_least(min).await?;
+        return Ok(Json(whole_log(&state, &query, limit).await?).into_response());
+    }
+    let by_time = query.from.is_some() || query.to.is_some();
+    let after = query.after(by_time)?;
+    state.views.at_least(View::Audit, min).await?;
+    let mut places = match query.event() {
+        Ok(event) => find(&state, &query, event, by_time, after, limit).await?,
+        Err(Contradiction) => vec![],
     };
-    let more = super::cut(&mut records, limit);
-    let last = records.last().filter(|_| more).map(|record| record.position);
-    let next_cursor = last.map(|position| Cursor::new(LIST, &position));
-    let items: Vec<AuditRecord> = records.into_iter().map(AuditRecord::from).collect();
+    let more = super::cut(&mut places, limit);
+    let upto = places.first().and_then(|place| place.upto);
+    let last = places.last().filter(|_| more);
+    let next_cursor = last.map(|place| place.cursor(by_time));
+    let items = read(&state, &runs(places)).await?;
     Ok((at_row(upto), Json(Page { items, next_cursor })).into_response())
+}
+
+/// The log itself, from where the query says.
+async fn whole_log(
+    state: &QueryState,
+    query: &ListRecords,
+    limit: usize,
+) -> Result<Page<AuditRecord>, Problem> {
+    let (_, after) = query.after(false)?;
+    let records = state.sources.log.read_all(Position(after), limit + 1).await;
+    let mut records = records.map_err(|error| problems::log(&error))?;
+    let more = super::cut(&mut records, limit);
+    let last = records.last().filter(|_| more);
+    let next_cursor = last.map(|record| Cursor::new(LIST, &record.position));
+    let items = records.into_iter().map(AuditRecord::from).collect();
+    Ok(Page { items, next_cursor })
 }
 
 impl ListRecords {
@@ -103,6 +124,116 @@ impl ListRecords {
     }
 }
 
+/// The query asks for a booking of one event, and for another event.
+struct Contradiction;
+
+impl ListRecords {
+    /// Of which event, if of one. A booking names its own.
+    fn event(&self) -> Result<Option<EventId>, Contradiction> {
+        match (self.event_id, self.booking_id) {
+            (Some(event), Some(booking)) if booking.event != event => Err(Contradiction),
+            (event, booking) => Ok(event.or(booking.map(|booking| booking.event))),
+        }
+    }
+
+    /// Behind which time, if the order is that of time, and position the page begins.
+    fn after(&self, by_time: bool) -> Result<(Option<Time>, u64), Problem> {
+        let after = self.after.unwrap_or(0);
+        let Some(cursor) = &self.cursor else { return Ok((None, after)) };
+        if by_time {
+            let (time, position): (Time, u64) = cursor.place(LIST_BY_TIME)?;
+            return Ok((Some(time), position));
+        }
+        let position: u64 = cursor.place(LIST)?;
+        Ok((None, position.max(after)))
+    }
+}
+
+/// Where a record is.
+struct Place {
+    position: i64,
+    stream: String,
+    revision: i64,
+    at: DateTime<Utc>,
+    upto: Option<i64>,
+}
+
+impl Place {
+    fn cursor(&self, by_time: bool) -> Cursor {
+        let position = self.position.cast_unsigned();
+        if by_time {
+            return Cursor::new(LIST_BY_TIME, &(Time::from(self.at), position));
+        }
+        Cursor::new(LIST, &position)
+    }
+}
+
+/// Where the records are, up to one more than `limit`.
+async fn find(
+    state: &QueryState,
+    query: &ListRecords,
+    event: Option<EventId>,
+    by_time: bool,
+    (after_time, after): (Option<Time>, u64),
+    limit: usize,
+) -> Result<Vec<Place>, Problem> {
+    let event = event.map(EventId::as_uuid);
+    let booking = query.booking_id.map(|booking| booking.number.cast_signed());
+    let user = query.user_id.map(UserId::as_uuid);
+    let after = i64::try_from(after).unwrap_or(i64::MAX);
+    let places = if by_time {
+        // In the order of the log, a range of time late in it would be searched from its start.
+        let after_position = i64::try_from(query.after.unwrap_or(0)).unwrap_or(i64::MAX);
+        sqlx::query_as!(
+            Place,
+            r#"SELECT position, stream, revision, at,
+                  (SELECT position FROM projection.checkpoint WHERE name = 'audit') AS upto
+               FROM audit.record
+               WHERE position > $1
+                  AND ($2::uuid IS NULL OR event_id = $2)
+                  AND ($3::bigint IS NULL OR booking_number = $3)
+                  AND ($4::uuid IS NULL OR user_id = $4 OR actor_id = $4)
+                  AND ($5::timestamptz IS NULL OR at >= $5)
+                  AND ($6::timestamptz IS NULL OR at < $6)
+                  AND ($7::timestamptz IS NULL OR at >= $7 AND (at, position) > ($7, $8))
+               ORDER BY at, position
+               LIMIT $9"#,
+            after_position,
+            event,
+            booking,
+            user,
+            query.from.map(Time::as_chrono),
+            query.to.map(Time::as_chrono),
+            after_time.map(Time::as_chrono) as Option<DateTime<Utc>>,
+            after,
+            super::one_more(limit),
+        )
+        .fetch_all(&state.sources.pool)
+        .await
+    } else {
+        sqlx::query_as!(
+            Place,
+            r#"SELECT position, stream, revision, at,
+                  (SELECT position FROM projection.checkpoint WHERE name = 'audit') AS upto
+               FROM audit.record
+               WHERE position > $1
+                  AND ($2::uuid IS NULL OR event_id = $2)
+                  AND ($3::bigint IS NULL OR booking_number = $3)
+                  AND ($4::uuid IS NULL OR user_id = $4 OR actor_id = $4)
+               ORDER BY position
+               LIMIT $5"#,
+            after,
+            event,
+            booking,
+            user,
+            super::one_more(limit),
+        )
+        .fetch_all(&state.sources.pool)
+        .await
+    };
+    places.map_err(|error| state.views.failure(error))
+}
+
 /// Records that stand one after the other in a stream.
 #[derive(Debug, PartialEq, Eq)]
 struct Run {
@@ -111,48 +242,10 @@ struct Run {
     count: usize,
 }
 
-/// Where the records are, up to one more than `limit`, and how far the view is.
-async fn find(
-    state: &QueryState,
-    query: &ListRecords,
-    after: Position,
-    limit: usize,
-) -> Result<(Vec<Run>, Option<i64>), Problem> {
-    // A booking names its event; with another one there is nothing to find.
-    let event = query.event_id.or(query.booking_id.map(|booking| booking.event));
-    if query.booking_id.is_some_and(|booking| Some(booking.event) != event) {
-        return Ok((vec![], None));
-    }
-    let rows = sqlx::query!(
-        r#"SELECT stream, revision,
-              (SELECT position FROM projection.checkpoint WHERE name = 'audit') AS upto
-           FROM audit.record
-           WHERE position > $1
-              AND ($2::uuid IS NULL OR event_id = $2)
-              AND ($3::bigint IS NULL OR booking_number = $3)
-              AND ($4::uuid IS NULL OR user_id = $4 OR actor_id = $4)
-              AND ($5::timestamptz IS NULL OR at >= $5)
-              AND ($6::timestamptz IS NULL OR at < $6)
-           ORDER BY position
-           LIMIT $7"#,
-        after.0.cast_signed(),
-        event.map(EventId::as_uuid),
-        query.booking_id.map(|booking| booking.number.cast_signed()),
-        query.user_id.map(UserId::as_uuid),
-        query.from.map(Time::as_chrono),
-        query.to.map(Time::as_chrono),
-        super::one_more(limit),
-    );
-    let rows =
-        rows.fetch_all(&state.sources.pool).await.map_err(|error| state.views.failure(error))?;
-    let upto = rows.first().and_then(|row| row.upto);
-    let places = rows.into_iter().map(|row| (row.stream, row.revision.cast_unsigned()));
-    Ok((runs(places), upto))
-}
-
-fn runs(places: impl Iterator<Item = (String, u64)>) -> Vec<Run> {
+fn runs(places: Vec<Place>) -> Vec<Run> {
     let mut runs: Vec<Run> = vec![];
-    for (stream, revision) in places {
+    for Place { stream, revision, .. } in places {
+        let revision = revision.cast_unsigned();
         match runs.last_mut() {
             Some(run) if run.stream == stream && run.from + run.count as u64 == revision => {
                 run.count += 1;
@@ -163,11 +256,12 @@ fn runs(places: impl Iterator<Item = (String, u64)>) -> Vec<Run> {
     runs
 }
 
-async fn read(state: &QueryState, runs: &[Run]) -> Result<Vec<Record>, Problem> {
+async fn read(state: &QueryState, runs: &[Run]) -> Result<Vec<AuditRecord>, Problem> {
     let mut records = vec![];
     for Run { stream, from, count } in runs {
         let run = state.sources.log.read_stream(stream, *from, *count).await;
-        records.extend(run.map_err(|error| problems::log(&error))?);
+        let run = run.map_err(|error| problems::log(&error))?;
+        records.extend(run.into_iter().map(AuditRecord::from));
     }
     Ok(records)
 }
@@ -179,7 +273,14 @@ mod tests {
     #[test]
     fn neighbours_are_read_together() {
         let places = [("a", 3), ("a", 4), ("b", 5), ("a", 6), ("a", 8)];
-        let runs = runs(places.into_iter().map(|(stream, revision)| (stream.into(), revision)));
+        let place = |(stream, revision): (&str, i64)| Place {
+            position: revision,
+            stream: stream.into(),
+            revision,
+            at: DateTime::default(),
+            upto: None,
+        };
+        let runs = runs(places.into_iter().map(place).collect());
         let run = |stream: &str, from, count| Run { stream: stream.into(), from, count };
         assert_eq!(runs, [run("a", 3, 2), run("b", 5, 1), run("a", 6, 1), run("a", 8, 1)]);
     }

@@ -77,6 +77,8 @@ async fn records_are_found_by_what_they_are_about() {
         (String::new(), vec![1, 2, 3, 4, 5, 6, 7, 8]),
     ] {
         let answer = world.get_as(&format!("{RECORDS}?{query}"), &token).await;
+        let has_position = answer.headers.contains_key("evently-position");
+        assert_eq!(has_position, !expected.is_empty() && query.contains('=') && query != "after=6");
         assert_eq!(positions(&answer.ok()), expected, "{query}");
     }
 }
@@ -86,9 +88,12 @@ async fn records_come_in_pages() {
     let Some(world) = World::with_database().await else { return };
     let (one, _) = two_stories(&world).await;
     let token = auditor(&world);
-    for (filter, expected) in
-        [(format!("&event_id={}", one.0), vec![1, 3, 5, 7]), (String::new(), (1..=8).collect())]
-    {
+    for (filter, expected) in [
+        (format!("&event_id={}", one.0), vec![1, 3, 5, 7]),
+        (String::new(), (1..=8).collect()),
+        ("&from=2027-01-10T12:00:01Z".into(), (2..=8).collect()),
+        ("&to=2027-01-10T12:00:07Z&after=1".into(), (2..=7).collect()),
+    ] {
         let (mut found, mut path) = (vec![], format!("{RECORDS}?limit=3{filter}"));
         loop {
             let page = world.get_as(&path, &token).await.ok();
@@ -98,6 +103,40 @@ async fn records_come_in_pages() {
         }
         assert_eq!(found, expected);
     }
+}
+
+/// The clock of one writer was behind: what it wrote is found by its time all the same.
+#[tokio::test]
+async fn records_of_a_time_come_in_the_order_of_time() {
+    let Some(world) = World::with_database().await else { return };
+    let story = Story::of(1);
+    let start = world.clock.now();
+    let mut places = vec![];
+    let stream = story.stream();
+    for (revision, ms) in [0, 3_000, 1_000, 2_000, 1_000].into_iter().enumerate() {
+        world.clock.set(start.plus_ms(ms));
+        let fact = if revision == 0 {
+            story.opened(vec![standing(9)])
+        } else {
+            story.reserved(revision as u64, crate::facts::places(1))
+        };
+        let position = world.append(&stream, &[fact]).await;
+        let (at, revision) = (world.clock.now(), revision as u64);
+        let (event, booking, user, actor) = (Some(story.0), None, None, None);
+        let stream = stream.as_str();
+        places.push(Place { position, stream, revision, at, event, booking, user, actor });
+    }
+    rows::places(&world.pool, &places).await;
+    world.clock.set(start);
+    let token = auditor(&world);
+    let (mut found, mut path) = (vec![], format!("{RECORDS}?limit=2&from={}", start.plus_ms(500)));
+    loop {
+        let page = world.get_as(&path, &token).await.ok();
+        found.extend(positions(&page));
+        let Some(cursor) = page["next_cursor"].as_str() else { break };
+        path = format!("{RECORDS}?limit=2&from={}&cursor={cursor}", start.plus_ms(500));
+    }
+    assert_eq!(found, [3, 5, 4, 2]);
 }
 
 #[tokio::test]
@@ -217,6 +256,7 @@ async fn unknown_ids_and_bad_input_are_refused() {
         (format!("{RECORDS}?after=-1"), 400, "MALFORMED"),
         (format!("{RECORDS}?limit=101"), 422, "INVALID"),
         (format!("{RECORDS}?kind=Reserved"), 400, "MALFORMED"),
+        (format!("{RECORDS}?cursor=x"), 400, "MALFORMED"),
         (format!("{RECORDS}?event_id={}", Story::of(1).0), 503, "DATABASE_UNAVAILABLE"),
     ] {
         let answer = world.get_as(&path, &token).await;
