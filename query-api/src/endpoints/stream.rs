@@ -2,7 +2,6 @@
 //! (CT-4). Needs the log alone.
 
 use std::convert::Infallible;
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -20,8 +19,8 @@ use tokio_stream::StreamExt;
 use tokio_stream::wrappers::ReceiverStream;
 
 use crate::QueryState;
+use crate::live::Live;
 use crate::live::frames::{Frame, SeatChanges, whole};
-use crate::live::{Live, LiveError, LiveEvent};
 use crate::problems;
 
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
@@ -94,19 +93,15 @@ async fn begin(
     event: EventId,
     since: Option<Position>,
 ) -> Result<(Frame, broadcast::Receiver<Frame>), Problem> {
-    // It may be dropped from memory between one step and the next, and then be loaded again.
-    for _ in 0..3 {
-        let event: Arc<LiveEvent> = live.event(event).await?;
+    let begin = live.again_if_dropped(event, |event| async move {
         // Before the first frame, so that nothing is missed between them.
-        let Some(news) = event.frames() else { continue };
+        let news = event.frames()?;
         if let Some(changes) = since.and_then(|since| event.news_since(since)) {
-            return Ok((changes, news));
+            return Some((changes, news));
         }
-        if let Some(snapshot) = event.snapshot().await {
-            return Ok((whole(&snapshot), news));
-        }
-    }
-    Err(LiveError::Unavailable.into())
+        Some((whole(&event.snapshot().await?), news))
+    });
+    Ok(begin.await?)
 }
 
 /// The reader of one event stream.

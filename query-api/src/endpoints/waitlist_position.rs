@@ -1,8 +1,9 @@
-//! `GET /waitlist/position`: the caller's place among those who wait for an event (WL-1).
+//! `GET /waitlist/position`: the caller's place among those who wait for an event (WL-1). The entry
+//! is in the view; the place is counted in memory.
 
 use axum::extract::State;
 use axum::response::IntoResponse;
-use domain::{BookingId, EventId, TierId, Time, WaitlistId};
+use domain::{BookingId, EventId, TierId, Time, UserId, WaitlistId};
 use infra::auth::Caller;
 use infra::http::{Json, MinPosition, Problem, ProblemDocument, Query};
 use infra::shapes::{WaitlistEntry, WaitlistStatus};
@@ -15,6 +16,9 @@ use super::at_row;
 use crate::QueryState;
 use crate::freshness::View;
 use crate::problems::NOT_WAITING;
+
+/// As the view has it.
+const WAITING: &str = "waiting";
 
 /// Of which waitlist.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -58,16 +62,29 @@ pub(crate) async fn get_position(
     MinPosition(min): MinPosition,
 ) -> Result<impl IntoResponse, Problem> {
     state.views.at_least(View::Waitlist, min).await?;
+    state.live.at_least(min).await?;
+    let mut row = read(&state, event_id, caller.user).await?;
+    let mut place = None;
+    if row.status == WAITING {
+        let entry = WaitlistId::from_u128(row.waitlist_id.as_u128());
+        place = state.live.place_in_queue(event_id, entry).await?;
+        if place.is_none() {
+            // It does not wait any more, which the view does not know yet.
+            let now = state.live.position().map(|position| position.0);
+            state.views.at_least(View::Waitlist, now).await?;
+            row = read(&state, event_id, caller.user).await?;
+        }
+    }
+    let upto = at_row(row.upto);
+    Ok((upto, Json(row.entry(event_id, place.unwrap_or(0), state.sources.clock.now()))))
+}
+
+/// The person's latest entry.
+async fn read(state: &QueryState, event: EventId, user: UserId) -> Result<Row, Problem> {
     let row = sqlx::query_as!(
         Row,
         r#"SELECT mine.waitlist_id, mine.tier_id, mine.quantity, mine.status, mine.booking_number,
-              mine.expires_at, mine.joined_at,
-              CASE WHEN mine.status = 'waiting' THEN
-                 (SELECT count(*) FROM waitlist.entry AS ahead
-                  WHERE ahead.event_id = mine.event_id AND ahead.status = 'waiting'
-                     AND ahead.joined_position <= mine.joined_position)
-              END AS place,
-              recent.offers AS "offers!", recent.since,
+              mine.expires_at, mine.joined_at, recent.offers AS "offers!", recent.since,
               (SELECT position FROM projection.checkpoint WHERE name = 'waitlist') AS upto
            FROM waitlist.entry AS mine, LATERAL
               (SELECT count(*) AS offers, min(offered_at) AS since FROM
@@ -77,18 +94,15 @@ pub(crate) async fn get_position(
            WHERE mine.event_id = $1 AND mine.user_id = $2
            ORDER BY mine.joined_position DESC
            LIMIT 1"#,
-        event_id.as_uuid(),
-        caller.user.as_uuid(),
-    )
-    .fetch_optional(&state.sources.pool)
-    .await
-    .map_err(|error| state.views.failure(error))?
-    .ok_or_else(|| Problem::not_found(NOT_WAITING, "entry of yours in this waitlist"))?;
-    let upto = at_row(row.upto);
-    Ok((upto, Json(row.entry(event_id, state.sources.clock.now()))))
+        event.as_uuid(),
+        user.as_uuid(),
+    );
+    let row = row.fetch_optional(&state.sources.pool).await;
+    row.map_err(|error| state.views.failure(error))?
+        .ok_or_else(|| Problem::not_found(NOT_WAITING, "entry of yours in this waitlist"))
 }
 
-/// An entry of the view, its place among those who wait, and the latest offers.
+/// An entry of the view, and the latest offers to anybody.
 struct Row {
     waitlist_id: Uuid,
     tier_id: Option<Uuid>,
@@ -97,15 +111,14 @@ struct Row {
     booking_number: Option<i64>,
     expires_at: Option<DateTime<Utc>>,
     joined_at: DateTime<Utc>,
-    place: Option<i64>,
     offers: i64,
     since: Option<DateTime<Utc>>,
     upto: Option<i64>,
 }
 
 impl Row {
-    fn entry(self, event: EventId, now: Time) -> WaitlistEntry {
-        let position = self.place.and_then(|place| u32::try_from(place).ok()).unwrap_or(0);
+    /// The entry, with its place in the queue, 0 if it does not wait.
+    fn entry(self, event: EventId, position: u32, now: Time) -> WaitlistEntry {
         let offers = u64::try_from(self.offers).unwrap_or(0);
         let joined = Time::from(self.joined_at);
         let since = self.since.map_or(joined, |since| joined.min(since.into()));
@@ -127,7 +140,7 @@ impl Row {
 /// The status that the view calls `name`; it has no others.
 fn status_named(name: &str) -> WaitlistStatus {
     match name {
-        "waiting" => WaitlistStatus::Waiting,
+        WAITING => WaitlistStatus::Waiting,
         "offered" => WaitlistStatus::Offered,
         "served" => WaitlistStatus::Served,
         _ => WaitlistStatus::Left,

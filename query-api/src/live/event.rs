@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use bytes::Bytes;
-use domain::EventId;
+use domain::{EventId, WaitlistId};
 use infra::log::{Position, Record};
 use parking_lot::Mutex;
 use tokio::sync::{broadcast, watch};
@@ -227,6 +227,15 @@ impl LiveEvent {
         Some(Snapshot { availability, map: map.json.clone() })
     }
 
+    /// How many wait up to this entry, itself included, `Some(None)` if it does not wait; `None`
+    /// when the event was dropped from memory.
+    pub(crate) fn place_in_queue(&self, entry: WaitlistId) -> Option<Option<u32>> {
+        match &*self.phase.lock() {
+            Phase::Following(following) => Some(following.stock.queue().place(entry)),
+            Phase::Loading { .. } | Phase::Dropped => None,
+        }
+    }
+
     /// News of this event from now on; `None` when it was dropped from memory.
     pub(crate) fn frames(&self) -> Option<broadcast::Receiver<Frame>> {
         let mut phase = self.phase.lock();
@@ -278,7 +287,7 @@ async fn write(picture: Picture) -> Bytes {
 mod tests {
     use domain::event::Tier;
     use domain::inventory::{Fact, InventoryOpened, Plan, WaitlistJoined, stream};
-    use domain::{Currency, StoredFact, TierId, Time, UserId, WaitlistId};
+    use domain::{Currency, StoredFact, TierId, Time, UserId};
     use infra::log::ChainHash;
     use uuid::Uuid;
 

@@ -10,6 +10,7 @@ mod event;
 mod feed;
 pub(crate) mod frames;
 pub(crate) mod load;
+mod queue;
 pub(crate) mod seats;
 pub(crate) mod stock;
 
@@ -18,7 +19,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use domain::EventId;
+use domain::{EventId, WaitlistId};
 use infra::log::{Log, Position};
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
@@ -192,13 +193,31 @@ impl Live {
 
     /// What is left of an event and every seat, of one and the same moment.
     pub(crate) async fn snapshot(&self, event: EventId) -> Result<Snapshot, LiveError> {
-        // It may be dropped from memory between one step and the next, and then be loaded again.
+        self.again_if_dropped(event, |live| async move { live.snapshot().await }).await
+    }
+
+    /// What `look` finds out. The event may be dropped from memory between one step and the next,
+    /// which `look` says by `None`; it is then loaded again.
+    pub(crate) async fn again_if_dropped<T, F: Future<Output = Option<T>>>(
+        &self,
+        event: EventId,
+        look: impl Fn(Arc<LiveEvent>) -> F,
+    ) -> Result<T, LiveError> {
         for _ in 0..3 {
-            if let Some(snapshot) = self.event(event).await?.snapshot().await {
-                return Ok(snapshot);
+            if let Some(found) = look(self.event(event).await?).await {
+                return Ok(found);
             }
         }
         Err(LiveError::Unavailable)
+    }
+
+    /// How many wait for an event up to this entry, itself included; `None` if it does not wait.
+    pub(crate) async fn place_in_queue(
+        &self,
+        event: EventId,
+        entry: WaitlistId,
+    ) -> Result<Option<u32>, LiveError> {
+        self.again_if_dropped(event, |live| std::future::ready(live.place_in_queue(entry))).await
     }
 
     async fn find_or_load(&self, event: EventId) -> Result<Arc<LiveEvent>, LiveError> {

@@ -7,6 +7,7 @@ use domain::{Currency, EventId, FactError, StoredFact};
 use infra::log::{Position, Record};
 
 use super::availability::{Availability, Count, Terms};
+use super::queue::Queue;
 use super::seats::Seats;
 
 /// What is wrong with a record of an inventory.
@@ -32,6 +33,7 @@ pub(crate) struct Stock {
     terms: Arc<Terms>,
     counts: Vec<(Count, Position)>,
     seats: Seats,
+    queue: Queue,
     /// Bookings there ever were.
     bookings: usize,
 }
@@ -47,6 +49,7 @@ impl Stock {
             terms: Arc::new(Terms { tiers: vec![], currency, max_per_booking: 0 }),
             counts: vec![],
             seats: Seats::default(),
+            queue: Queue::default(),
             bookings: 0,
         }
     }
@@ -65,6 +68,10 @@ impl Stock {
         &self.seats
     }
 
+    pub(super) fn queue(&self) -> &Queue {
+        &self.queue
+    }
+
     /// Takes in the record that comes next.
     ///
     /// # Errors
@@ -80,8 +87,15 @@ impl Stock {
             // Nothing of any tier can be bought any more.
             Fact::InventoryClosed(_) => {
                 self.counts.iter_mut().for_each(|(_, changed_at)| *changed_at = self.position);
+                self.queue.close();
             }
-            Fact::Reserved(_) | Fact::Offered(_) => self.bookings += 1,
+            Fact::Reserved(_) => self.bookings += 1,
+            Fact::Offered(fact) => {
+                self.bookings += 1;
+                self.queue.leave(fact.waitlist);
+            }
+            Fact::WaitlistJoined(fact) => self.queue.join(fact.waitlist),
+            Fact::WaitlistLeft(fact) => self.queue.leave(fact.waitlist),
             _ => {}
         }
         self.note_changes(lines(&fact));
@@ -131,7 +145,8 @@ impl Stock {
         const TIER: usize = 512;
         const SEAT: usize = 320;
         const BOOKING: usize = 40;
-        BASE + self.counts.len() * TIER + self.seats.len() * SEAT + self.bookings * BOOKING
+        let places = self.counts.len() * TIER + self.seats.len() * SEAT;
+        BASE + places + self.bookings * BOOKING + self.queue.bytes()
     }
 }
 

@@ -3,7 +3,8 @@
 use domain::event::{Stock, Tier};
 use domain::inventory::{
     Cancelled, CancelledBy, Confirmed, Expired, Fact, InventoryClosed, InventoryOpened,
-    InventoryRevised, Line, Offered, Plan, Reserved, WaitlistJoined, stream, tickets_of,
+    InventoryRevised, Line, Offered, Plan, Reserved, WaitlistJoined, WaitlistLeft, stream,
+    tickets_of,
 };
 use domain::seating::{Row, Seats};
 use domain::{BookingId, Currency, EventId, TierId, Time, UserId, WaitlistId};
@@ -163,6 +164,12 @@ impl Story {
             request: None,
         }
         .into()
+    }
+
+    pub(crate) fn left(self, number: u64) -> Fact {
+        let waitlist = WaitlistId::from_u128(u128::from(number));
+        let user = UserId::from_u128(u128::from(number));
+        WaitlistLeft { waitlist, event: self.0, user, request: None }.into()
     }
 
     pub(crate) fn offered(self, number: u64, lines: Vec<Line>) -> Fact {
