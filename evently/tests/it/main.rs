@@ -2,8 +2,16 @@
 
 // The attribute tells the linter that this is test code.
 #[cfg(test)]
+mod books;
+#[cfg(test)]
 mod cli;
+#[cfg(test)]
+mod people;
+#[cfg(test)]
+mod race;
 #[cfg(test)]
 mod server;
 #[cfg(test)]
 mod serving;
+#[cfg(test)]
+mod story;

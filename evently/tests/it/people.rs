@@ -1,0 +1,237 @@
+//! People in front of a server that may go away at any moment.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::UserId;
+use infra::auth::{Keys, Role};
+use infra::clock::SystemClock;
+use parking_lot::Mutex;
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+use tokio::sync::watch;
+
+use crate::server::Server;
+
+/// How long one person waits for an answer, through all that happens to the server.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Where the server is at the moment, and what it told.
+pub(crate) struct Gate {
+    address: watch::Sender<Option<SocketAddr>>,
+    http: reqwest::Client,
+    keys: Keys,
+    told: Mutex<Vec<Told>>,
+}
+
+/// An answer of the server that promises something.
+#[derive(Debug, Clone)]
+pub(crate) struct Told {
+    pub(crate) user: UserId,
+    pub(crate) call: Call,
+    pub(crate) body: Value,
+    /// `Evently-Position`.
+    pub(crate) position: u64,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Reply {
+    pub(crate) status: StatusCode,
+    pub(crate) body: Value,
+}
+
+impl Reply {
+    pub(crate) fn code(&self) -> &str {
+        self.body["code"].as_str().unwrap_or_default()
+    }
+
+    pub(crate) fn text(&self, member: &str) -> String {
+        self.body[member].as_str().unwrap_or_else(|| panic!("no {member} in {self:?}")).to_owned()
+    }
+
+    #[track_caller]
+    pub(crate) fn expect(self, status: u16) -> Self {
+        assert_eq!(self.status, status, "{}", self.body);
+        self
+    }
+}
+
+/// A request that can be sent again.
+#[derive(Debug, Clone)]
+pub(crate) struct Call {
+    method: Method,
+    path: String,
+    key: Option<String>,
+    body: Option<Value>,
+}
+
+impl Call {
+    pub(crate) fn new(method: Method, path: impl Into<String>, body: Option<Value>) -> Self {
+        Self { method, path: path.into(), key: None, body }
+    }
+
+    pub(crate) fn post(path: impl Into<String>, body: Value) -> Self {
+        Self::new(Method::POST, path, Some(body))
+    }
+
+    pub(crate) fn delete(path: impl Into<String>) -> Self {
+        Self::new(Method::DELETE, path, None)
+    }
+
+    pub(crate) fn path(&self) -> &str {
+        &self.path
+    }
+
+    pub(crate) fn key(mut self, key: impl Into<String>) -> Self {
+        self.key = Some(key.into());
+        self
+    }
+}
+
+impl Gate {
+    pub(crate) fn new(server: &Server) -> Arc<Self> {
+        Arc::new(Self {
+            address: watch::Sender::new(Some(server.address())),
+            http: reqwest::Client::new(),
+            keys: Keys::load_or_create(&server.data(), Arc::new(SystemClock)).unwrap(),
+            told: Mutex::default(),
+        })
+    }
+
+    /// What was acknowledged after the first `known`.
+    pub(crate) fn told_since(&self, known: usize) -> Vec<Told> {
+        self.told.lock()[known..].to_vec()
+    }
+
+    pub(crate) fn person(self: &Arc<Self>, role: Role) -> Person {
+        let user = UserId::from_u128(infra::ids::random_u128());
+        let token = self.keys.issue(user, &[role], Duration::from_secs(3_600)).unwrap();
+        Person { user, token, gate: self.clone() }
+    }
+}
+
+/// One person.
+#[derive(Clone)]
+pub(crate) struct Person {
+    pub(crate) user: UserId,
+    token: String,
+    gate: Arc<Gate>,
+}
+
+impl Person {
+    /// One attempt; nothing if the connection broke.
+    async fn attempt(&self, address: SocketAddr, call: &Call) -> Option<Reply> {
+        let url = format!("http://{address}/api/v1{}", call.path);
+        let mut request = self.gate.http.request(call.method.clone(), url).bearer_auth(&self.token);
+        if let Some(key) = &call.key {
+            request = request.header("Idempotency-Key", key);
+        }
+        if let Some(body) = &call.body {
+            request = request.json(body);
+        }
+        let response = request.send().await.ok()?;
+        let status = response.status();
+        let position = response.headers().get("evently-position").cloned();
+        let body: Value = serde_json::from_slice(&response.bytes().await.ok()?).unwrap();
+        let fault = status.is_server_error() && status != StatusCode::SERVICE_UNAVAILABLE;
+        assert!(!fault, "{status} {body} for {call:?}");
+        if let (true, Some(position)) = (status.is_success(), position) {
+            let position = position.to_str().unwrap().parse().unwrap();
+            let (call, body) = (call.clone(), body.clone());
+            let told = Told { user: self.user, call, body, position };
+            self.gate.told.lock().push(told);
+        }
+        Some(Reply { status, body })
+    }
+
+    /// Asks until there is an answer other than "come again"; a payment that is pending is one.
+    pub(crate) async fn ask(&self, call: &Call) -> Reply {
+        let mut address = self.gate.address.subscribe();
+        let mut pulse = tokio::time::interval(Duration::from_millis(50));
+        let asking = async {
+            loop {
+                pulse.tick().await;
+                let there = *address.wait_for(Option::is_some).await.unwrap();
+                let reply = self.attempt(there.unwrap(), call).await;
+                if let Some(reply) = reply
+                    && (reply.status != StatusCode::SERVICE_UNAVAILABLE
+                        || reply.code() == "PAYMENT_PENDING")
+                {
+                    return reply;
+                }
+            }
+        };
+        let answer = tokio::time::timeout(PATIENCE, asking).await;
+        answer.unwrap_or_else(|_| panic!("no answer to {call:?}"))
+    }
+}
+
+/// A published event with places and seats.
+#[derive(Debug, Clone)]
+pub(crate) struct Sale {
+    pub(crate) event: String,
+    pub(crate) floor: String,
+    pub(crate) seated: String,
+}
+
+impl Sale {
+    /// Sets it up: `places` on the floor, `seats` in row `A-1`.
+    pub(crate) async fn open(gate: &Arc<Gate>, places: u32, seats: u32, hold_s: u32) -> Self {
+        let organizer = gate.person(Role::Organizer);
+        let venue = json!({
+            "name": "Arena", "address": "1 Long Street", "city": "Graz", "country": "AT",
+            "sections": [
+                {"name": "A", "kind": "seated", "rows": [{"label": "1", "seats": seats}]},
+            ],
+        });
+        let venue = organizer.ask(&Call::post("/venues", venue)).await.expect(201);
+        let tier = |name| json!({"name": name, "price": 2_500, "currency": "EUR"});
+        let (mut floor, mut seated) = (tier("Floor"), tier("Seats"));
+        floor["capacity"] = json!(places);
+        seated["section"] = json!("A");
+        let event = json!({
+            "name": "Concert", "event_type": "concert", "venue_id": venue.text("venue_id"),
+            "starts_at": "2100-01-01T20:00:00Z", "ends_at": "2100-01-01T23:00:00Z",
+            "tiers": [floor, seated],
+            "hold_ttl_seconds": hold_s, "waitlist_offer_seconds": hold_s,
+        });
+        let drafted = organizer.ask(&Call::post("/events", event)).await.expect(201);
+        let event = drafted.text("event_id");
+        let publish = Call::new(Method::POST, format!("/events/{event}/publish"), None);
+        organizer.ask(&publish).await.expect(200);
+        let tier = |index| drafted.body["tiers"][index]["tier_id"].as_str().unwrap().to_owned();
+        Self { event, floor: tier(0), seated: tier(1) }
+    }
+
+    pub(crate) fn reserve(&self, tier: &str, quantity: usize) -> Call {
+        let body = json!({"event_id": self.event, "tier_id": tier, "quantity": quantity});
+        Call::post("/bookings/reserve", body)
+    }
+
+    pub(crate) fn seats(&self, seats: &[usize]) -> Call {
+        let seats: Vec<String> = seats.iter().map(|seat| format!("A-1-{seat}")).collect();
+        Call::post("/bookings/reserve", json!({"event_id": self.event, "seats": seats}))
+    }
+
+    /// For one tier, or for any.
+    pub(crate) fn join(&self, tier: Option<&str>, quantity: usize) -> Call {
+        let mut body = json!({"event_id": self.event, "quantity": quantity});
+        if let Some(tier) = tier {
+            body["tier_id"] = json!(tier);
+        }
+        Call::post("/waitlist/join", body)
+    }
+
+    pub(crate) fn leave(&self) -> Call {
+        Call::delete(format!("/waitlist/leave?event_id={}", self.event))
+    }
+}
+
+pub(crate) fn confirm(booking: &str, token: &str) -> Call {
+    Call::post("/bookings/confirm", json!({"booking_id": booking, "payment_token": token}))
+}
+
+pub(crate) fn cancel(booking: &str) -> Call {
+    Call::delete(format!("/bookings/{booking}"))
+}
