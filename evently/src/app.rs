@@ -78,7 +78,7 @@ impl App {
         })
         .await?;
 
-        let views = Views::start(settings, log.clone(), clock.clone()).await?;
+        let views = Views::start(settings, folder, log.clone(), clock.clone()).await?;
 
         let (queries, queries_stop) = (TaskTracker::new(), CancellationToken::new());
         let sources = Sources {

@@ -78,7 +78,7 @@ impl EmbeddedPostgres {
         };
         let folder = ViewsFolder::open(folder).map_err(unusable)?;
         let server = serve(&folder).await?;
-        let url = server.database_url();
+        let url = address(&server);
         Ok(Self { folder, server: Some(server), url })
     }
 
@@ -179,7 +179,7 @@ async fn start(folder: &ViewsFolder) -> Result<PgliteServer, Cause> {
         .unix(folder.socket())
         .postgres_configs(SETTINGS);
     let server = in_thread("views-start", move || builder.start().map_err(Cause::from)).await?;
-    let answer = tokio::time::timeout(FIRST_ANSWER, first_answer(&server.database_url())).await;
+    let answer = tokio::time::timeout(FIRST_ANSWER, first_answer(&address(&server))).await;
     let error = match answer {
         Ok(Ok(())) => return Ok(server),
         Ok(Err(error)) => Cause::from(error),
@@ -194,6 +194,11 @@ async fn start(folder: &ViewsFolder) -> Result<PgliteServer, Cause> {
 async fn shut_down(server: PgliteServer) -> Result<(), Cause> {
     let stopped = in_thread("views-stop", move || server.shutdown().map_err(Cause::from));
     tokio::time::timeout(STOP, stopped).await?
+}
+
+/// Its address as sqlx reads it, which wants a host, also beside the folder of a socket.
+fn address(server: &PgliteServer) -> String {
+    server.database_url().replacen("@/", "@localhost/", 1)
 }
 
 /// Reads what everything else depends on.

@@ -4,10 +4,12 @@ pub mod app;
 mod audit;
 pub mod cli;
 mod crash;
+mod database;
 pub mod document;
 #[cfg(feature = "embedded-postgres")]
 pub mod embedded_postgres;
 mod health;
+mod reach;
 mod serve;
 pub mod settings;
 mod signals;

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::{App, StartError};
 use crate::crash;
+use crate::reach;
 use crate::settings::Checked;
 use crate::signals::Signals;
 
@@ -48,15 +49,7 @@ pub(crate) fn run(settings: &Checked) -> Result<(), ServeError> {
         let mut signals = Signals::listen().map_err(ServeError::System)?;
         let stop = CancellationToken::new();
         let serving = serve(settings, stop.clone(), &crashed);
-        let mut serving = std::pin::pin!(serving);
-        tokio::select! {
-            outcome = &mut serving => return outcome,
-            () = signals.next() => stop.cancel(),
-        }
-        tokio::select! {
-            outcome = &mut serving => outcome,
-            () = signals.next() => Err(ServeError::Interrupted),
-        }
+        signals.guard(&stop, serving).await.unwrap_or(Err(ServeError::Interrupted))
     });
     // What is left after an orderly end waits for nobody; after a hasty one nobody waits for it.
     runtime.shutdown_background();
@@ -95,10 +88,10 @@ async fn serve(
 fn announce(address: SocketAddr, settings: &Checked) -> io::Result<()> {
     let data = settings.data.display();
     let mut out = io::stdout().lock();
+    let url = reach::url(address);
     writeln!(
         out,
-        "Evently sells at http://{address}/api/v1 (described at http://{address}/openapi.json, \
-         data in {data})"
+        "Evently sells at {url}/api/v1 (described at {url}/openapi.json, data in {data})"
     )?;
     out.flush()
 }

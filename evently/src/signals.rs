@@ -1,8 +1,11 @@
 //! Orders from the operating system.
 
+use std::future::Future;
 use std::io;
+use std::pin::pin;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio_util::sync::CancellationToken;
 
 /// SIGTERM and SIGINT, from the moment this is made.
 pub(crate) struct Signals {
@@ -24,6 +27,24 @@ impl Signals {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
+        }
+    }
+
+    /// Lets `work` come to its end. The first signal tells it so by `stop`; with a second one it is
+    /// given up: `None`.
+    pub(crate) async fn guard<T>(
+        &mut self,
+        stop: &CancellationToken,
+        work: impl Future<Output = T>,
+    ) -> Option<T> {
+        let mut work = pin!(work);
+        tokio::select! {
+            done = &mut work => return Some(done),
+            () = self.next() => stop.cancel(),
+        }
+        tokio::select! {
+            done = &mut work => Some(done),
+            () = self.next() => None,
         }
     }
 }

@@ -1,6 +1,5 @@
-//! The views' side of the process: their database, and what keeps them up to date.
-//!
-//! It has threads of its own at a lower priority, so that selling never waits for reading.
+//! The views' side of the process: their database, and what keeps them up to date, on threads of
+//! their own.
 
 use std::io;
 use std::sync::Arc;
@@ -8,19 +7,18 @@ use std::time::Duration;
 
 use infra::auth::Auth;
 use infra::clock::Clock;
+use infra::data_folder::DataFolder;
 use infra::log::Log;
-use infra::postgres::AddressError;
-use projections::{AdminState, PrepareError, Projections};
+use projections::{AdminState, Projections};
 use sqlx::PgPool;
-use tokio::runtime::{Builder, Runtime};
+use tokio::task::JoinError;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::database::{Database, DatabaseError, Threads};
 use crate::settings::Checked;
 
-/// Connections to a database server.
-const CONNECTIONS: u32 = 16;
-/// How long a start waits for the database before it goes on without.
+/// How long a start waits for a database that does not answer before it goes on without.
 const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Why the views cannot be kept.
@@ -29,21 +27,22 @@ pub enum ViewsError {
     /// No threads.
     #[error("the operating system gives no threads for the views")]
     Threads(#[source] io::Error),
+    /// A thread ended.
+    #[error("the views could not be started")]
+    Crashed(#[from] JoinError),
     /// No database.
-    #[error("DATABASE_URL cannot be used")]
-    Address(#[from] AddressError),
-    /// Another database.
-    #[error("the views' database cannot be used")]
-    Database(#[from] PrepareError),
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
 }
 
 /// The views, kept up to date.
 pub(crate) struct Views {
-    runtime: Runtime,
+    threads: Threads,
     projections: Projections,
     pool: PgPool,
-    tasks: TaskTracker,
-    stop: CancellationToken,
+    /// The projections end first, then the database.
+    projecting: (TaskTracker, CancellationToken),
+    database: (TaskTracker, CancellationToken),
 }
 
 impl Views {
@@ -51,28 +50,28 @@ impl Views {
     /// background: only the log is needed to sell.
     pub(crate) async fn start(
         settings: &Checked,
+        folder: &DataFolder,
         log: Arc<dyn Log>,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, ViewsError> {
-        let runtime = threads().map_err(ViewsError::Threads)?;
-        let url = settings.database_url.as_ref().map_or("postgres://localhost:1", |u| u.reveal());
-        let pool = infra::postgres::connect(url, CONNECTIONS)?;
-        let projections = Projections::new(log, pool.clone(), clock);
-        let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
-        let this = Self { runtime, projections, pool, tasks, stop };
-        this.prepare().await?;
-        let _on = this.runtime.enter();
-        this.projections.start(&this.tasks, &this.stop);
-        drop(_on);
-        Ok(this)
-    }
-
-    /// Finds out whether the database is one to work with, if it answers soon.
-    async fn prepare(&self) -> Result<(), ViewsError> {
-        match tokio::time::timeout(PATIENCE, self.projections.prepare()).await {
-            Ok(Err(error)) if !error.is_outage() => Err(error.into()),
-            _ => Ok(()),
-        }
+        let threads = Threads::start().map_err(ViewsError::Threads)?;
+        let (settings, folder) = (settings.clone(), folder.clone());
+        let starting = async move {
+            let database = Database::open(&settings, &folder).await?;
+            let projections = Projections::new(log, database.pool(), clock);
+            let projecting = (TaskTracker::new(), CancellationToken::new());
+            let kept = (TaskTracker::new(), CancellationToken::new());
+            // Here on the views' own threads, where all tasks of the projections then are.
+            match tokio::time::timeout(PATIENCE, database.prepare(&projections)).await {
+                Ok(Err(error)) if !error.is_outage() => return Err(error.into()),
+                _ => projections.start(&projecting.0, &projecting.1),
+            }
+            let pool = database.pool();
+            kept.0.spawn(database.run(kept.1.clone()));
+            Ok::<_, DatabaseError>((projections, pool, projecting, kept))
+        };
+        let (projections, pool, projecting, database) = threads.handle().spawn(starting).await??;
+        Ok(Self { threads, projections, pool, projecting, database })
     }
 
     /// What is read from.
@@ -82,37 +81,17 @@ impl Views {
 
     /// What an admin asks of them.
     pub(crate) fn admin(&self, auth: Auth) -> AdminState {
-        AdminState {
-            projections: self.projections.clone(),
-            auth,
-            tasks: self.tasks.clone(),
-            stop: self.stop.clone(),
-        }
+        let (tasks, stop) = self.projecting.clone();
+        let runtime = self.threads.handle();
+        AdminState { projections: self.projections.clone(), auth, tasks, runtime, stop }
     }
 
-    /// Ends the projections after what they are at, and closes the database.
+    /// Ends the projections after what they are at, and then the database.
     pub(crate) async fn stop(self) {
-        self.stop.cancel();
-        self.tasks.close();
-        self.tasks.wait().await;
-        self.pool.close().await;
-        self.runtime.shutdown_background();
-    }
-}
-
-fn threads() -> io::Result<Runtime> {
-    Builder::new_multi_thread()
-        .worker_threads(2)
-        .thread_name("views")
-        .on_thread_start(step_back)
-        .enable_all()
-        .build()
-}
-
-/// Lets all other threads of the process go first. On Linux a thread has a priority of its own.
-fn step_back() {
-    #[cfg(target_os = "linux")]
-    if let Err(error) = rustix::process::setpriority_process(None, 10) {
-        tracing::debug!(%error, "the views run at the same priority as the rest");
+        for (tasks, stop) in [self.projecting, self.database] {
+            stop.cancel();
+            tasks.close();
+            tasks.wait().await;
+        }
     }
 }

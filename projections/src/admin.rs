@@ -34,8 +34,10 @@ pub struct AdminState {
     pub projections: Projections,
     /// Who asks.
     pub auth: Auth,
-    /// Where a rebuild runs after it was accepted.
+    /// Among which a rebuild runs after it was accepted.
     pub tasks: TaskTracker,
+    /// On which threads.
+    pub runtime: tokio::runtime::Handle,
     /// Ends it.
     pub stop: CancellationToken,
 }

@@ -21,4 +21,4 @@ pub use projection::{Changes, Projection, WriteError};
 pub use projections::{PrepareError, Projections};
 pub use rebuild::{Progress, RebuildError};
 pub use retry::{Retried, RetryError};
-pub use status::{FirstParked, MOST_LAG, RebuildStatus, Status, StatusError};
+pub use status::{FirstParked, LastRebuild, MOST_LAG, RebuildStatus, Status, StatusError};

@@ -1,6 +1,7 @@
 //! All projections together: what a role starts, and what an operator asks of them.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use infra::clock::Clock;
@@ -15,7 +16,7 @@ use crate::identity::{CheckError, OtherLog};
 use crate::rebuild::{Progress, Rebuild, RebuildError};
 use crate::retry::{Retried, RetryError};
 use crate::runner::Runner;
-use crate::status::{Status, StatusError};
+use crate::status::{LastRebuild, Status, StatusError};
 use crate::tables::Tables;
 use crate::{Projection, checkpoint, identity, rebuild, retry, status, views};
 
@@ -29,6 +30,8 @@ pub struct Projections {
     pool: PgPool,
     clock: Arc<dyn Clock>,
     views: &'static [&'static dyn Projection],
+    /// By name.
+    last_rebuilds: Arc<Mutex<HashMap<&'static str, LastRebuild>>>,
 }
 
 /// Why the database cannot be used.
@@ -72,7 +75,7 @@ impl From<CheckError> for PrepareError {
 impl Projections {
     /// All views of the product, in the database of `pool`, from `log`.
     pub fn new(log: Arc<dyn Log>, pool: PgPool, clock: Arc<dyn Clock>) -> Self {
-        Self { log, pool, clock, views: &views::ALL }
+        Self { log, pool, clock, views: &views::ALL, last_rebuilds: Arc::default() }
     }
 
     /// Only these views.
@@ -202,10 +205,38 @@ impl Projections {
     pub async fn rebuild(
         &self,
         name: &str,
+        progress: impl FnMut(Progress) + Send,
+    ) -> Result<(), RebuildError> {
+        self.rebuild_unless(&CancellationToken::new(), name, progress).await
+    }
+
+    /// [`Self::rebuild`], which takes away what it made if it is told to stop.
+    ///
+    /// # Errors
+    /// See [`RebuildError`].
+    pub async fn rebuild_unless(
+        &self,
+        stop: &CancellationToken,
+        name: &str,
         mut progress: impl FnMut(Progress) + Send,
     ) -> Result<(), RebuildError> {
-        let never = CancellationToken::new();
-        self.begin_rebuild(name).await?.finish(&mut progress, &never).await
+        let rebuild = self.begin_rebuild(name).await?;
+        self.finish_rebuild(rebuild, &mut progress, stop).await
+    }
+
+    /// Carries a rebuild out that was begun, and remembers how it ended.
+    pub(crate) async fn finish_rebuild(
+        &self,
+        rebuild: Rebuild,
+        progress: &mut (dyn FnMut(Progress) + Send),
+        stop: &CancellationToken,
+    ) -> Result<(), RebuildError> {
+        let name = rebuild.view_name();
+        let done = rebuild.finish(progress, stop).await;
+        let problem = done.as_ref().err().map(ToString::to_string);
+        let last = LastRebuild { ended_at: self.clock.now(), problem };
+        self.last_rebuilds.lock().unwrap_or_else(PoisonError::into_inner).insert(name, last);
+        done
     }
 
     /// Claims a view's rebuild, so that whoever asks is told at once if it cannot begin.
@@ -228,7 +259,12 @@ impl Projections {
     /// # Errors
     /// See [`StatusError`].
     pub async fn status(&self) -> Result<Vec<Status>, StatusError> {
-        status::status(self.views, &self.pool, &*self.log, &*self.clock).await
+        let mut all = status::status(self.views, &self.pool, &*self.log, &*self.clock).await?;
+        let last = self.last_rebuilds.lock().unwrap_or_else(PoisonError::into_inner);
+        for status in &mut all {
+            status.last_rebuild = last.get(status.name).cloned();
+        }
+        Ok(all)
     }
 
     /// Waits until every view has applied everything up to `position`. Somebody has to be running

@@ -92,6 +92,11 @@ impl Rebuild {
         Ok(this)
     }
 
+    /// Of which view.
+    pub(crate) fn view_name(&self) -> &'static str {
+        self.next.view.name()
+    }
+
     /// Where the log ended when it began.
     pub(crate) fn target(&self) -> Position {
         self.target

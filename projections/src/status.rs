@@ -39,6 +39,9 @@ pub struct Status {
     /// The rebuild that is under way.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rebuild: Option<RebuildStatus>,
+    /// The last rebuild that ended in the process that was asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_rebuild: Option<LastRebuild>,
 }
 
 /// A record that could not be applied.
@@ -70,6 +73,17 @@ pub struct RebuildStatus {
     /// When it began, RFC 3339.
     #[schema(value_type = String, format = DateTime)]
     pub started_at: Time,
+}
+
+/// How a rebuild ended.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct LastRebuild {
+    /// When, RFC 3339.
+    #[schema(value_type = String, format = DateTime)]
+    pub ended_at: Time,
+    /// Why the view is as it was before; absent if it was built again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
 }
 
 /// Why it cannot be said.
@@ -112,6 +126,7 @@ pub(crate) async fn status(
             parked: row.as_ref().map_or(0, |row| row.parked),
             first_parked: parked.remove(name),
             rebuild: row.and_then(|row| row.rebuild),
+            last_rebuild: None,
         });
     }
     Ok(all)

@@ -4,6 +4,7 @@
 mod audit;
 mod config;
 mod progress;
+mod projections;
 mod token;
 
 use std::error::Error;
@@ -24,6 +25,13 @@ Examples:
   evently demo                               watch a sale of 5000 seats to 20000 buyers
   evently audit verify                       prove that nothing was altered or oversold";
 
+const SERVE_EXAMPLES: &str = "\
+Examples:
+  evently serve
+  evently serve --data /srv/evently --listen 0.0.0.0:80
+  DATABASE_URL=postgres://evently@db/evently evently serve
+  evently serve --config /etc/evently.toml --log-format json";
+
 /// Sells tickets to events that sell out in minutes.
 #[derive(Debug, Parser)]
 #[command(name = "evently", version, about, after_help = EXAMPLES, after_long_help = EXAMPLES)]
@@ -41,12 +49,19 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Serve everything in one process (what `evently` alone does)
+    ///
+    /// Prints one line that says where to look, and serves until SIGTERM or SIGINT; then lets answers
+    /// under way finish. A second signal ends it at once.
+    #[command(after_help = SERVE_EXAMPLES)]
     Serve,
     /// Print a bearer token for the API
     Token(token::TokenArgs),
     /// Prove, print or follow the log
     #[command(subcommand)]
     Audit(audit::AuditCommand),
+    /// Look after the views
+    #[command(subcommand)]
+    Projections(projections::ProjectionsCommand),
     /// Look at the settings
     #[command(subcommand)]
     Config(config::ConfigCommand),
@@ -106,6 +121,7 @@ fn run(asked: &Invocation) -> Result<(), Failure> {
     match &asked.cli.command {
         None | Some(Command::Serve) => Ok(crate::serve::run(&settings)?),
         Some(Command::Token(args)) => token::run(args, &settings),
+        Some(Command::Projections(command)) => projections::run(command, &settings),
         Some(Command::Audit(command)) => audit::run(command, &settings),
         Some(Command::Config(_)) => Ok(()),
     }

@@ -56,7 +56,7 @@ pub struct Settings {
         global = true,
         value_name = "FILTER",
         env = "EVENTLY_LOG",
-        default_value = "info",
+        default_value = "info,sqlx=warn,pglite_oxide=warn",
         hide_short_help = true
     )]
     pub log: String,
@@ -136,7 +136,7 @@ impl Settings {
         let listen = address(&self.listen).map_err(|problem| wrong.push(problem)).ok();
         let database_url = self.database_url.clone().filter(|url| !url.is_empty());
         if let Some(url) = &database_url
-            && infra::postgres::connect(url.reveal(), 1).is_err()
+            && !is_database(url.reveal())
         {
             wrong.push(
                 "database_url (DATABASE_URL) is not an address like \
@@ -187,6 +187,12 @@ impl Settings {
         let shown = |key| Shown { key, value: value(key), origin: origin(key) };
         Self::KEYS.into_iter().map(shown).collect()
     }
+}
+
+fn is_database(url: &str) -> bool {
+    // Other databases' addresses are parsed without a complaint.
+    (url.starts_with("postgres://") || url.starts_with("postgresql://"))
+        && infra::postgres::connect(url, 1).is_ok()
 }
 
 fn address(text: &str) -> Result<SocketAddr, String> {

@@ -1,21 +1,174 @@
-//! The command line.
+//! The command line: what is asked wrongly, settings, tokens.
 
-use crate::server::evently;
+use std::path::Path;
 
-/// What the program said and how it ended: status, standard output, standard error.
-async fn run(args: &[&str]) -> (i32, String, String) {
-    let output = evently().args(args).output().await.unwrap();
+use infra::auth::Role;
+
+use crate::server::{Server, evently};
+
+/// How the program ended and what it said: status, standard output, standard error.
+pub(crate) async fn run(args: &[&str]) -> (i32, String, String) {
+    said(evently().args(args)).await
+}
+
+/// The same, on a data folder.
+pub(crate) async fn run_on(data: &Path, args: &[&str]) -> (i32, String, String) {
+    said(evently().args(args).arg("--data").arg(data)).await
+}
+
+/// The same, of any command.
+pub(crate) async fn said(command: &mut tokio::process::Command) -> (i32, String, String) {
+    let output = command.output().await.unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
 }
 
 #[tokio::test]
 async fn help_and_version_are_results() {
-    for args in [["--help"], ["-h"]] {
-        let (status, out, err) = run(&args).await;
-        assert_eq!((status, err.as_str()), (0, ""));
-        assert!(out.contains("Usage: evently") && out.contains("Examples:"), "{out}");
+    let commands: [&[&str]; 10] = [
+        &[],
+        &["serve"],
+        &["token"],
+        &["audit", "verify"],
+        &["audit", "export"],
+        &["audit", "tail"],
+        &["projections", "status"],
+        &["projections", "rebuild"],
+        &["projections", "retry"],
+        &["config", "check"],
+    ];
+    for command in commands {
+        for help in ["--help", "-h"] {
+            let (status, out, err) = run(&[command, &[help]].concat()).await;
+            assert_eq!((status, err.as_str()), (0, ""), "{command:?}");
+            assert!(out.contains("Usage: evently"), "{command:?}: {out}");
+            assert!(out.contains("Examples:\n  evently"), "{command:?}: {out}");
+        }
     }
     let (status, out, _) = run(&["--version"]).await;
     assert_eq!((status, out), (0, format!("evently {}\n", env!("CARGO_PKG_VERSION"))));
+}
+
+#[tokio::test]
+async fn who_asks_wrongly_is_told_with_status_2() {
+    let wrong: [(&[&str], &str); 9] = [
+        (&["sell"], "unrecognized subcommand"),
+        (&["--port", "80"], "unexpected argument"),
+        (&["token", "--user", "bob"], "expected an id like usr_"),
+        (&["token", "--role", "king"], "expected attendee"),
+        (&["token", "--ttl", "forever"], "expected a number"),
+        (&["audit"], "Usage"),
+        (&["projections", "rebuild", "dreams"], "catalog, availability, seats, bookings"),
+        (&["projections", "retry", "dreams"], "catalog, availability, seats, bookings"),
+        (&["serve", "--listen", "nowhere"], "not an address like 127.0.0.1:8080"),
+    ];
+    for (args, says) in wrong {
+        let (status, out, err) = run(args).await;
+        assert_eq!((status, out.as_str()), (2, ""), "{args:?}: {err}");
+        assert!(err.contains(says), "{args:?}: {err}");
+    }
+}
+
+#[tokio::test]
+async fn a_setting_comes_from_flag_environment_file_or_default() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("evently.toml");
+    std::fs::write(&file, "data = \"/from/file\"\nlisten = \"127.0.0.1:1\"\nlog = \"warn\"")
+        .unwrap();
+    let mut command = evently();
+    command.args(["config", "check", "--json", "--data", "/from/flag", "--config"]).arg(&file);
+    command.env("EVENTLY_DATA", "/from/environment").env("EVENTLY_LISTEN", "127.0.0.1:2");
+    command.env("DATABASE_URL", "postgres://me:s3cret@db/evently");
+    let (status, out, err) = said(&mut command).await;
+    assert_eq!((status, err.as_str()), (0, ""));
+    let out: serde_json::Value = serde_json::from_str(&out).unwrap();
+    let settings = out["settings"].as_array().unwrap().iter();
+    let found: Vec<_> = settings
+        .map(|s| format!("{} {} {}", s["key"], s["value"], s["origin"]).replace('"', ""))
+        .collect();
+    let expected = [
+        "data /from/flag flag",
+        "listen 127.0.0.1:2 environment",
+        "database_url postgres://***@db/evently environment",
+        "log_url null default",
+        "log warn file",
+        "log_format text default",
+    ];
+    assert_eq!(found, expected);
+}
+
+#[tokio::test]
+async fn everything_that_is_wrong_with_settings_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("evently.toml");
+    std::fs::write(&file, "port = 80\nlog_format = \"yaml\"").unwrap();
+    std::fs::write(folder.path().join("thesis.txt"), "years of work").unwrap();
+    let ask = |check: &[&str]| {
+        let mut command = evently();
+        command.args(check).arg("--config").arg(&file).arg("--data").arg(folder.path());
+        command.env("DATABASE_URL", "mysql://me:s3cret@db").env("EVENTLY_LOG", "infra=loudest");
+        command.env("EVENTLY_LOG_URL", "esdb://me:s3cret@log").env("EVENTLY_LISTEN", "nowhere");
+        command
+    };
+    for (args, expected) in [(&["config", "check"][..], 1), (&["serve"][..], 2)] {
+        let (status, out, err) = said(&mut ask(args)).await;
+        assert_eq!(status, expected, "{err}");
+        for says in [
+            "unknown key port",
+            "listen is \"nowhere\"",
+            "database_url (DATABASE_URL) is not an address",
+            "log_url (EVENTLY_LOG_URL) is set",
+            "the log filter is not like",
+            "log_format: expected text or json",
+        ] {
+            assert!(err.contains(says), "{args:?} does not say {says:?}:\n{err}");
+        }
+        assert!(!format!("{out}{err}").contains("s3cret"), "{out}{err}");
+    }
+    let (_, _, err) = said(&mut ask(&["config", "check"])).await;
+    assert!(err.contains("that are not Evently's"), "{err}");
+}
+
+#[tokio::test]
+async fn a_token_is_all_that_is_printed_and_is_accepted() {
+    let server = Server::start().await;
+    let data = server.data();
+    let (status, token, err) = run_on(&data, &["token", "--role", "auditor"]).await;
+    assert_eq!(status, 0);
+    assert!(err.starts_with("for usr_"), "{err}");
+    assert_eq!(token.lines().count(), 1);
+    let records = reqwest::Client::new().get(server.url("/api/v1/audit/records"));
+    let answer = records.bearer_auth(token.trim_end()).send().await.unwrap();
+    assert_eq!(answer.status(), 200);
+
+    let user = domain::UserId::from_u128(7).to_string();
+    let args = ["token", "--user", &user, "--role", "admin", "--role", "attendee", "--ttl", "5m"];
+    let (status, token, err) = run_on(&data, &args).await;
+    assert_eq!((status, err.as_str()), (0, ""));
+    let keys =
+        infra::auth::Keys::load_or_create(&data, std::sync::Arc::new(infra::clock::SystemClock));
+    let auth =
+        infra::auth::Auth::new(&keys.unwrap(), std::sync::Arc::new(infra::clock::SystemClock));
+    let caller = auth.verify(token.trim_end()).unwrap();
+    assert_eq!(caller.user.to_string(), user);
+    assert!(caller.roles.has(Role::Admin) && caller.roles.has(Role::Attendee));
+    assert!(!caller.roles.has(Role::Auditor));
+}
+
+#[tokio::test]
+async fn what_is_not_a_data_folder_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let missing = folder.path().join("data");
+    let (status, out, err) = run_on(&missing, &["token"]).await;
+    assert_eq!((status, out.as_str()), (1, ""));
+    assert!(err.contains("there is no data folder at") && !missing.exists(), "{err}");
+
+    std::fs::write(folder.path().join("thesis.txt"), "years of work").unwrap();
+    let commands: [&[&str]; 3] = [&["serve"], &["token"], &["audit", "verify"]];
+    for command in commands {
+        let (status, out, err) = run_on(folder.path(), command).await;
+        assert_eq!((status, out.as_str()), (1, ""));
+        assert!(err.contains("that are not Evently's"), "{err}");
+    }
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
 }

@@ -2,16 +2,22 @@
 
 // The attribute tells the linter that this is test code.
 #[cfg(test)]
+mod audit;
+#[cfg(test)]
 mod books;
 #[cfg(test)]
 mod cli;
 #[cfg(test)]
 mod people;
 #[cfg(test)]
+mod projections;
+#[cfg(test)]
 mod race;
 #[cfg(test)]
 mod server;
 #[cfg(test)]
 mod serving;
+#[cfg(test)]
+mod shop;
 #[cfg(test)]
 mod story;

@@ -40,16 +40,17 @@ pub(super) async fn rebuild(
     let rebuild = rebuild.map_err(|error| explain(&name, &error))?;
     let target = rebuild.target().0;
     let (projection, stop) = (name.clone(), state.stop.clone());
-    state.tasks.spawn(async move {
+    let finish = async move {
         tracing::info!(projection, target, by = %caller.user, "building the view again");
-        match rebuild.finish(&mut |_| {}, &stop).await {
+        match state.projections.finish_rebuild(rebuild, &mut |_| {}, &stop).await {
             Ok(()) => tracing::info!(projection, "the view was built again"),
             Err(error) => {
                 let error = chain(&error);
                 tracing::error!(projection, error, "the view could not be built again");
             }
         }
-    });
+    };
+    state.tasks.spawn_on(finish, &state.runtime);
     Ok((StatusCode::ACCEPTED, Json(Began { name, target })))
 }
 

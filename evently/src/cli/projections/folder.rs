@@ -1,0 +1,67 @@
+//! The projections of a data folder that no server runs on.
+
+use std::sync::Arc;
+
+use indicatif::ProgressBar;
+use infra::clock::SystemClock;
+use infra::data_folder::{DataFolder, Serving};
+use infra::log::embedded::EmbeddedLog;
+use projections::Projections;
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::cli::Failure;
+use crate::database::Database;
+use crate::settings::Checked;
+
+/// The folder, kept from servers meanwhile.
+pub(super) struct Folder {
+    projections: Projections,
+    log: Arc<EmbeddedLog>,
+    database: TaskTracker,
+    database_stop: CancellationToken,
+    _lock: Serving,
+}
+
+impl Folder {
+    pub(super) async fn open(settings: &Checked, folder: DataFolder) -> Result<Self, Failure> {
+        let lock = folder.serve()?;
+        let log = Arc::new(EmbeddedLog::open_read_only(folder.log())?);
+        let opened = Database::open(settings, &folder).await?;
+        let projections = Projections::new(log.clone(), opened.pool(), Arc::new(SystemClock));
+        opened.prepare(&projections).await?;
+        let (database, database_stop) = (TaskTracker::new(), CancellationToken::new());
+        database.spawn(opened.run(database_stop.clone()));
+        Ok(Self { projections, log, database, database_stop, _lock: lock })
+    }
+
+    pub(super) async fn status(&self) -> Result<Vec<Value>, Failure> {
+        let all = self.projections.status().await?;
+        Ok(all.iter().map(serde_json::to_value).collect::<Result<_, _>>()?)
+    }
+
+    pub(super) async fn rebuild(
+        &self,
+        name: &str,
+        bar: &ProgressBar,
+        stop: &CancellationToken,
+    ) -> Result<(), Failure> {
+        let rebuilt = self.projections.rebuild_unless(stop, name, |progress| {
+            bar.set_length(progress.target.0);
+            bar.set_position(progress.position.0);
+        });
+        Ok(rebuilt.await?)
+    }
+
+    pub(super) async fn retry(&self, name: &str) -> Result<Value, Failure> {
+        Ok(serde_json::to_value(self.projections.retry(name).await?)?)
+    }
+
+    pub(super) async fn close(self) {
+        self.database_stop.cancel();
+        self.database.close();
+        self.database.wait().await;
+        self.log.close().await;
+    }
+}

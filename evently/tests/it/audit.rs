@@ -1,0 +1,200 @@
+//! `evently audit`, on live and stopped servers' data, and on data somebody changed.
+
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use rusqlite::Connection;
+use serde_json::Value;
+use tokio::io::{AsyncBufReadExt, BufReader};
+
+use crate::cli::{run, run_on};
+use crate::server::{Server, evently};
+use crate::shop::Shop;
+
+/// A server with a few sales.
+async fn server_with_sales() -> Server {
+    let server = Server::start().await;
+    let shop = Shop::open(&server, 10).await;
+    for number in 1..=3 {
+        let booking = shop.reserve(number, 2).await;
+        if number < 3 {
+            shop.confirm(number, &booking).await;
+        }
+    }
+    server
+}
+
+async fn verified(data: &Path) -> Value {
+    let (status, out, err) = run_on(data, &["audit", "verify", "--json"]).await;
+    assert_eq!((status, err.as_str()), (0, ""));
+    serde_json::from_str(&out).unwrap()
+}
+
+/// Changes the log behind the program's back, so that its file looks sound.
+pub(crate) fn tamper(data: &Path, change: &str) {
+    let log = Connection::open(data.join("log.sqlite")).unwrap();
+    let mut triggers = log
+        .prepare("SELECT name, sql FROM sqlite_schema WHERE type = 'trigger'")
+        .unwrap()
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))
+        .unwrap()
+        .collect::<Result<Vec<(String, String)>, _>>()
+        .unwrap();
+    triggers
+        .iter()
+        .for_each(|(name, _)| log.execute_batch(&format!("DROP TRIGGER {name}")).unwrap());
+    assert!(log.execute(change, []).unwrap() > 0, "nothing was changed");
+    triggers.drain(..).for_each(|(_, sql)| log.execute_batch(&sql).unwrap());
+}
+
+#[tokio::test]
+async fn a_sound_log_is_proven_live_and_stopped() {
+    let mut server = server_with_sales().await;
+    let live = verified(&server.data()).await;
+    assert_eq!(live["intact"], true);
+    assert_eq!(live["proven"]["sold"], 4);
+    assert_eq!(live["proven"]["held"], 2);
+    assert_eq!(live["proven"]["capacity"], 10);
+    server.stop().await;
+    assert_eq!(verified(&server.data()).await, live);
+    let (status, out, _) = run_on(&server.data(), &["audit", "verify"]).await;
+    assert_eq!(status, 0);
+    assert!(out.contains("unaltered:") && out.contains("never oversold:"), "{out}");
+}
+
+#[tokio::test]
+async fn the_first_record_that_was_altered_is_named() {
+    let mut server = server_with_sales().await;
+    server.stop().await;
+    let data = server.data();
+    let position = verified(&data).await["proven"]["position"].as_u64().unwrap() - 2;
+    tamper(&data, &format!("UPDATE records SET at = at + 1 WHERE position >= {position}"));
+    let (status, out, err) = run_on(&data, &["audit", "verify"]).await;
+    assert_eq!((status, out.as_str()), (1, ""));
+    let named = format!("record at position {position} ");
+    assert!(err.contains(&named) && err.contains("not as written"), "{err}");
+    let (status, out, _) = run_on(&data, &["audit", "verify", "--json"]).await;
+    let out: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((status, &out["intact"]), (1, &false.into()));
+    assert_eq!(out["first_bad_record"]["position"], position);
+}
+
+#[tokio::test]
+async fn a_record_that_was_taken_out_is_missed() {
+    let mut server = server_with_sales().await;
+    server.stop().await;
+    // The venue's: the only one of its stream, whose chain proves nothing without it.
+    tamper(&server.data(), "DELETE FROM records WHERE position = 1");
+    let (status, _, err) = run_on(&server.data(), &["audit", "verify"]).await;
+    assert_eq!(status, 1);
+    assert!(err.contains("record at position 2 ") && err.contains("missing"), "{err}");
+}
+
+#[tokio::test]
+async fn an_export_proves_the_same_offline() {
+    let server = server_with_sales().await;
+    let proven = verified(&server.data()).await["proven"].clone();
+    let (status, export, err) = run_on(&server.data(), &["audit", "export"]).await;
+    assert_eq!((status, err.as_str()), (0, ""));
+    assert_eq!(export.lines().count() as u64, proven["records"].as_u64().unwrap());
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("log.ndjson");
+    std::fs::write(&file, &export).unwrap();
+    let verify = ["audit", "verify", "--json", "--export", file.to_str().unwrap()];
+    let (status, out, _) = run(&verify).await;
+    let out: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((status, &out["proven"]), (0, &proven));
+
+    std::fs::write(&file, export.replacen("\"quantity\":2", "\"quantity\":1", 1)).unwrap();
+    let (status, _, err) = run(&verify).await;
+    assert_eq!(status, 1);
+    assert!(err.contains("not as written"), "{err}");
+    std::fs::write(&file, "{\"position\": 1}\n").unwrap();
+    let (status, _, err) = run(&verify).await;
+    assert_eq!(status, 1);
+    assert!(err.contains("line 1 of the export is no record"), "{err}");
+}
+
+#[tokio::test]
+async fn records_are_printed_by_position_event_and_time() {
+    let server = server_with_sales().await;
+    let data = server.data();
+    let positions = async |args: &[&str]| -> Vec<u64> {
+        let (status, out, err) = run_on(&data, &[&["audit", "export"], args].concat()).await;
+        assert_eq!((status, err.as_str()), (0, ""), "{args:?}");
+        let records = out.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        records.map(|record| record["position"].as_u64().unwrap()).collect()
+    };
+    let all = positions(&[]).await;
+    assert_eq!(all, (1..=all.len() as u64).collect::<Vec<_>>());
+    assert_eq!(positions(&["--from", "2", "--to", "4"]).await, [2, 3, 4]);
+    assert_eq!(positions(&["--from", "99999"]).await, [0; 0]);
+    assert_eq!(positions(&["--since", "2100-01-01T00:00:00Z"]).await, [0; 0]);
+    assert_eq!(positions(&["--until", "2100-01-01T00:00:00Z"]).await, all);
+    let (_, out, _) = run_on(&data, &["audit", "export", "--from", "2", "--to", "2"]).await;
+    let drafted: Value = serde_json::from_str(&out).unwrap();
+    let event = drafted["stream"].as_str().unwrap().strip_prefix("event-").unwrap().to_owned();
+    assert_eq!(positions(&["--event", &event]).await, all[1..]);
+
+    let (status, csv, _) = run_on(&data, &["audit", "export", "--format", "csv"]).await;
+    assert_eq!(status, 0);
+    let header = "position,stream,revision,id,type,version,at,data,metadata,hash";
+    assert_eq!(csv.lines().next(), Some(header));
+    assert_eq!(csv.lines().count(), all.len() + 1);
+    assert!(csv.contains("\"{\"\"event\"\":"), "{csv}");
+}
+
+#[tokio::test]
+async fn the_log_is_followed_as_it_is_written() {
+    let server = Server::start().await;
+    let mut tail = evently()
+        .args(["audit", "tail", "--after", "0", "--count", "5", "--data"])
+        .arg(server.data())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(tail.stdout.take().unwrap()).lines();
+    let shop = Shop::open(&server, 10).await;
+    let mut kinds = vec![];
+    for sale in 1..=5 {
+        let line = tokio::time::timeout(Duration::from_secs(60), lines.next_line());
+        let line = line.await.expect("it is told in time").unwrap().expect("it goes on");
+        let record: Value = serde_json::from_str(&line).unwrap();
+        kinds.push(record["type"].as_str().unwrap().to_owned());
+        if sale == 4 {
+            shop.reserve(1, 1).await;
+        }
+    }
+    let expected =
+        ["VenueCreated", "EventDrafted", "EventPublished", "InventoryOpened", "Reserved"];
+    assert_eq!(kinds, expected);
+    assert!(tail.wait().await.unwrap().success());
+}
+
+#[tokio::test]
+async fn a_damaged_log_is_refused_with_what_to_do() {
+    let mut server = server_with_sales().await;
+    server.stop().await;
+    let log = server.data().join("log.sqlite");
+    let sound = std::fs::read(&log).unwrap();
+    let (mut torn, mut foreign) = (sound.clone(), sound.clone());
+    torn[100..4096].fill(0xff);
+    foreign[..16].copy_from_slice(b"not a database!!");
+    for (bytes, says) in
+        [(&torn, "restore log.sqlite from a backup"), (&foreign, "not an Evently log")]
+    {
+        std::fs::write(&log, bytes).unwrap();
+        for command in [&["serve"][..], &["audit", "verify"]] {
+            let (status, out, err) = run_on(&server.data(), command).await;
+            assert_eq!((status, out.as_str()), (1, ""), "{err}");
+            assert!(err.contains(says), "{err}");
+        }
+        assert_eq!(&std::fs::read(&log).unwrap(), bytes, "it was changed");
+    }
+    std::fs::write(&log, sound).unwrap();
+    Connection::open(&log).unwrap().execute_batch("DROP TRIGGER records_never_change").unwrap();
+    let (status, _, err) = run_on(&server.data(), &["serve"]).await;
+    assert_eq!(status, 1);
+    assert!(err.contains("records_never_change is missing or was changed"), "{err}");
+}

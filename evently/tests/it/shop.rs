@@ -1,0 +1,85 @@
+//! A sale to try things on: an event with a few places, and people who buy them.
+
+use domain::UserId;
+use infra::auth::Role;
+use reqwest::{Client, Method, RequestBuilder};
+use serde_json::{Value, json};
+
+use crate::server::Server;
+
+/// A server with one published event of a single tier.
+pub(crate) struct Shop<'a> {
+    server: &'a Server,
+    client: Client,
+    /// `evt_...`
+    pub(crate) event: String,
+    /// `tier_...`
+    pub(crate) tier: String,
+}
+
+pub(crate) fn user(number: u128) -> UserId {
+    UserId::from_u128(number)
+}
+
+impl<'a> Shop<'a> {
+    /// Publishes an event with `places` to stand.
+    pub(crate) async fn open(server: &'a Server, places: u32) -> Self {
+        let (event, tier) = (String::new(), String::new());
+        let mut shop = Self { server, client: Client::new(), event, tier };
+        let venue = json!({
+            "name": "Arena", "address": "Main Street 1", "city": "Berlin", "country": "DE",
+            "sections": [{"name": "Floor", "kind": "standing", "capacity": places}],
+        });
+        let organizer = [Role::Organizer];
+        let venue = shop.ask(Method::POST, "/venues", 1, &organizer).json(&venue);
+        let venue = answer(venue, 201).await;
+        let event = json!({
+            "name": "Night", "venue_id": venue["venue_id"], "event_type": "concert",
+            "starts_at": "2040-06-01T19:30:00Z", "ends_at": "2040-06-01T22:30:00Z",
+            "tiers": [{"name": "Floor", "price": 4500, "currency": "EUR", "section": "Floor"}],
+        });
+        let event = shop.ask(Method::POST, "/events", 1, &organizer).json(&event);
+        let event = answer(event, 201).await;
+        shop.event = event["event_id"].as_str().unwrap().to_owned();
+        shop.tier = event["tiers"][0]["tier_id"].as_str().unwrap().to_owned();
+        let publish = format!("/events/{}/publish", shop.event);
+        answer(shop.ask(Method::POST, &publish, 1, &organizer), 200).await;
+        shop
+    }
+
+    /// A request of someone with these roles to `path` below `/api/v1`.
+    pub(crate) fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        number: u128,
+        roles: &[Role],
+    ) -> RequestBuilder {
+        let token = self.server.token(user(number), roles);
+        let url = self.server.url(&format!("/api/v1{path}"));
+        self.client.request(method, url).bearer_auth(token)
+    }
+
+    /// Someone holds places; the booking's id.
+    pub(crate) async fn reserve(&self, number: u128, quantity: u32) -> String {
+        let body = json!({"event_id": self.event, "tier_id": self.tier, "quantity": quantity});
+        let ask = self.ask(Method::POST, "/bookings/reserve", number, &[Role::Attendee]);
+        let booking = answer(ask.json(&body), 201).await;
+        booking["booking_id"].as_str().unwrap().to_owned()
+    }
+
+    /// They pay.
+    pub(crate) async fn confirm(&self, number: u128, booking: &str) {
+        let body = json!({"booking_id": booking, "payment_token": "tok_success"});
+        let ask = self.ask(Method::POST, "/bookings/confirm", number, &[Role::Attendee]);
+        answer(ask.json(&body), 200).await;
+    }
+}
+
+/// The body of the answer, which has to have this status.
+pub(crate) async fn answer(request: RequestBuilder, status: u16) -> Value {
+    let response = request.send().await.unwrap();
+    let (found, body) = (response.status().as_u16(), response.text().await.unwrap());
+    assert_eq!(found, status, "{body}");
+    serde_json::from_str(&body).unwrap()
+}
