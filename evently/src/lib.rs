@@ -5,6 +5,7 @@ mod audit;
 pub mod cli;
 mod crash;
 mod database;
+mod demo;
 pub mod document;
 #[cfg(feature = "embedded-postgres")]
 pub mod embedded_postgres;

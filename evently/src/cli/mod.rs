@@ -3,6 +3,7 @@
 
 mod audit;
 mod config;
+mod demo;
 mod progress;
 mod projections;
 mod token;
@@ -56,6 +57,14 @@ enum Command {
     Serve,
     /// Print a bearer token for the API
     Token(token::TokenArgs),
+    /// Watch a sale with many more buyers than seats, and its audit
+    ///
+    /// Makes a venue, a seated and a standing event, and sells them over HTTP: some pay, some cancel,
+    /// some let their holds die, and those who come too late wait for what comes back. Then proves from
+    /// the log that nothing was oversold. Runs against the server on the data folder, or, when none
+    /// runs, against its own, whose log it leaves in a temporary folder to be looked at. The exit status
+    /// is 1 if anything was oversold or altered.
+    Demo(demo::DemoArgs),
     /// Prove, print or follow the log
     #[command(subcommand)]
     Audit(audit::AuditCommand),
@@ -122,6 +131,7 @@ fn run(asked: &Invocation) -> Result<(), Failure> {
         None | Some(Command::Serve) => Ok(crate::serve::run(&settings)?),
         Some(Command::Token(args)) => token::run(args, &settings),
         Some(Command::Projections(command)) => projections::run(command, &settings),
+        Some(Command::Demo(args)) => demo::run(args, &settings),
         Some(Command::Audit(command)) => audit::run(command, &settings),
         Some(Command::Config(_)) => Ok(()),
     }

@@ -25,10 +25,11 @@ pub(crate) async fn said(command: &mut tokio::process::Command) -> (i32, String,
 
 #[tokio::test]
 async fn help_and_version_are_results() {
-    let commands: [&[&str]; 10] = [
+    let commands: [&[&str]; 11] = [
         &[],
         &["serve"],
         &["token"],
+        &["demo"],
         &["audit", "verify"],
         &["audit", "export"],
         &["audit", "tail"],
@@ -51,13 +52,14 @@ async fn help_and_version_are_results() {
 
 #[tokio::test]
 async fn who_asks_wrongly_is_told_with_status_2() {
-    let wrong: [(&[&str], &str); 9] = [
+    let wrong: [(&[&str], &str); 10] = [
         (&["sell"], "unrecognized subcommand"),
         (&["--port", "80"], "unexpected argument"),
         (&["token", "--user", "bob"], "expected an id like usr_"),
         (&["token", "--role", "king"], "expected attendee"),
         (&["token", "--ttl", "forever"], "expected a number"),
         (&["audit"], "Usage"),
+        (&["demo", "--seats", "1"], "2..=500000"),
         (&["projections", "rebuild", "dreams"], "catalog, availability, seats, bookings"),
         (&["projections", "retry", "dreams"], "catalog, availability, seats, bookings"),
         (&["serve", "--listen", "nowhere"], "not an address like 127.0.0.1:8080"),

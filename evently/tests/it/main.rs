@@ -8,6 +8,8 @@ mod books;
 #[cfg(test)]
 mod cli;
 #[cfg(test)]
+mod demo;
+#[cfg(test)]
 mod people;
 #[cfg(test)]
 mod projections;

@@ -1,0 +1,113 @@
+//! The server the demo runs against: one that runs, or its own.
+
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use infra::auth::Keys;
+use infra::clock::SystemClock;
+use infra::data_folder::{DataFolder, Serving};
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::DemoError;
+use crate::app::App;
+use crate::reach;
+use crate::settings::Checked;
+
+/// Where to sell.
+pub(crate) struct Target {
+    url: String,
+    data: PathBuf,
+    keys: Arc<Keys>,
+    own: Option<OwnServer>,
+}
+
+/// A server in this process, on a folder made for it.
+struct OwnServer {
+    app: App,
+    stop: CancellationToken,
+    serving: JoinHandle<()>,
+    lock: Serving,
+    folder: TempDir,
+}
+
+impl Target {
+    /// The server at `url`, or else the one on the data folder, or else one of its own.
+    pub(crate) async fn find(settings: &Checked, url: Option<&str>) -> Result<Self, DemoError> {
+        let running = match DataFolder::open_existing(&settings.data) {
+            Ok(folder) => folder.running()?.and_then(|running| running.address),
+            Err(error) if url.is_some() => return Err(error.into()),
+            Err(_) => None,
+        };
+        match (url, running) {
+            (Some(url), _) => Self::running(url.trim_end_matches('/').to_owned(), &settings.data),
+            (None, Some(address)) => Self::running(reach::url(address), &settings.data),
+            (None, None) => Self::own(settings).await,
+        }
+    }
+
+    fn running(url: String, data: &Path) -> Result<Self, DemoError> {
+        let keys = Arc::new(Keys::load_or_create(data, Arc::new(SystemClock))?);
+        Ok(Self { url, data: data.to_owned(), keys, own: None })
+    }
+
+    async fn own(settings: &Checked) -> Result<Self, DemoError> {
+        let temporary = tempfile::Builder::new().prefix("evently-demo-").tempdir();
+        let temporary = temporary.map_err(DemoError::Own)?;
+        let data = temporary.path().to_owned();
+        let settings = Checked { data: data.clone(), database_url: None, ..settings.clone() };
+        let folder = DataFolder::open(&data)?;
+        let mut lock = folder.serve()?;
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await;
+        let listener = listener.map_err(DemoError::Own)?;
+        let address = listener.local_addr().map_err(DemoError::Own)?;
+        let app = App::start(&settings, &folder).await?;
+        lock.at(address)?;
+        let stop = CancellationToken::new();
+        let serving = tokio::spawn(infra::http::serve(listener, app.router(), stop.clone()));
+        let keys = Arc::new(Keys::load_or_create(&data, Arc::new(SystemClock))?);
+        let own = OwnServer { app, stop, serving, lock, folder: temporary };
+        Ok(Self { url: reach::url(address), data, keys, own: Some(own) })
+    }
+
+    /// The address without a path.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Its data folder.
+    pub(crate) fn data(&self) -> &Path {
+        &self.data
+    }
+
+    /// What signs its tokens.
+    pub(super) fn keys(&self) -> Arc<Keys> {
+        self.keys.clone()
+    }
+
+    /// Whether it was started for the demo.
+    pub(crate) fn is_own(&self) -> bool {
+        self.own.is_some()
+    }
+
+    /// Stops the server if it is the demo's own. Its data is gone then, unless it is to be kept:
+    /// the log, and all that cannot be had from it again.
+    pub(crate) async fn release(self, keep: bool) {
+        let Some(own) = self.own else { return };
+        own.stop.cancel();
+        own.app.end_streams();
+        // It ends when all connections are closed.
+        let _ = own.serving.await;
+        own.app.stop().await;
+        if keep {
+            let views = DataFolder::open_existing(own.folder.path()).map(|folder| folder.views());
+            // They are only larger than the rest; nothing is wrong with leaving them.
+            let _ = views.map(std::fs::remove_dir_all);
+            let _ = own.folder.keep();
+        }
+        drop(own.lock);
+    }
+}
