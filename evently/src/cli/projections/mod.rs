@@ -120,7 +120,8 @@ pub(super) fn run(command: &ProjectionsCommand, settings: &Checked) -> Result<()
     let runtime = tokio::runtime::Runtime::new()?;
     let outcome = runtime.block_on(async {
         let stop = CancellationToken::new();
-        let done = async {
+        // Large: it holds a whole database.
+        let done = Box::pin(async {
             let doer = Doer::find(settings).await?;
             let outcome = match &doer {
                 // What it has to bring to an end is the server's.
@@ -131,7 +132,7 @@ pub(super) fn run(command: &ProjectionsCommand, settings: &Checked) -> Result<()
                 .unwrap_or_else(|| Err("interrupted; what the server has begun goes on".into()));
             doer.close().await;
             outcome
-        };
+        });
         let done = Signals::listen()?.guard(&stop, done).await;
         done.unwrap_or_else(|| Err("given up at once, as a second signal ordered".into()))
     });
