@@ -2,10 +2,12 @@
 
 #![expect(unsafe_code, reason = "an allocator cannot be written without")]
 
-use std::alloc::{GlobalAlloc, Layout, System};
+use std::alloc::{GlobalAlloc, Layout};
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
-/// The system's allocator. It counts only while [`live`] runs: elsewhere the price is one load of
+use mimalloc::MiMalloc;
+
+/// The product's allocator. It counts only while [`live`] runs: elsewhere the price is one load of
 /// a flag that never changes, on the side of product and baseline alike.
 struct Counting;
 
@@ -20,31 +22,31 @@ fn count(bytes: usize, sign: i64) {
     }
 }
 
-// SAFETY: every call is handed on to the system's allocator as it came; counting allocates nothing.
+// SAFETY: every call is handed on to the product's allocator as it came; counting allocates nothing.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count(layout.size(), 1);
-        // SAFETY: the caller's promises are those of `System`.
-        unsafe { System.alloc(layout) }
+        // SAFETY: the caller's promises are those of `MiMalloc`.
+        unsafe { MiMalloc.alloc(layout) }
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         count(layout.size(), 1);
         // SAFETY: as above.
-        unsafe { System.alloc_zeroed(layout) }
+        unsafe { MiMalloc.alloc_zeroed(layout) }
     }
 
     unsafe fn realloc(&self, old: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         count(layout.size(), -1);
         count(size, 1);
         // SAFETY: as above.
-        unsafe { System.realloc(old, layout, size) }
+        unsafe { MiMalloc.realloc(old, layout, size) }
     }
 
     unsafe fn dealloc(&self, old: *mut u8, layout: Layout) {
         count(layout.size(), -1);
         // SAFETY: as above.
-        unsafe { System.dealloc(old, layout) }
+        unsafe { MiMalloc.dealloc(old, layout) }
     }
 }
 

@@ -79,15 +79,9 @@ impl FollowUp {
                 self.follow_event(event).await;
             }
         } else if category == domain::inventory::CATEGORY {
-            match self.inventories.seen(event) {
-                // Another process wrote it, and the writer here does not know.
-                Some(seen) if seen < record.position => self.inventories.touch(event),
-                Some(_) => {}
-                None => {
-                    if let Some(due) = due(record) {
-                        self.wake.at_latest(event, due);
-                    }
-                }
+            let is_looked_after = self.inventories.tell(event, record.position);
+            if !is_looked_after && let Some(due) = due(record) {
+                self.wake.at_latest(event, due);
             }
         }
     }

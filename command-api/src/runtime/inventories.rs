@@ -87,11 +87,14 @@ impl Inventories {
         }
     }
 
-    /// How far in the log the inventory was followed by its writer on this node, if it has one.
-    pub(crate) fn seen(&self, event: EventId) -> Option<Position> {
+    /// Tells the writer of the inventory on this node, if there is one, that there is a record of
+    /// its at `position`, whoever wrote it. Whether there is one who heard it.
+    pub(crate) fn tell(&self, event: EventId, position: Position) -> bool {
         let writers = self.writers.lock();
-        let writer = writers.by_event.get(&event).filter(|writer| !writer.is_gone())?;
-        Some(writer.attention.seen())
+        let Some(writer) = writers.by_event.get(&event) else { return false };
+        writer.attention.tell(position);
+        // One that was just going may not have heard it.
+        !writer.is_gone()
     }
 
     fn writer(self: &Arc<Self>, event: EventId) -> Option<Address> {

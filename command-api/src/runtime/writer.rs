@@ -1,7 +1,7 @@
 //! The writer of one inventory: the only task that decides for it on this node.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use domain::inventory::{self, Inventory};
@@ -44,7 +44,12 @@ pub(crate) struct Surroundings {
 #[derive(Default)]
 pub(crate) struct Attention {
     called: Notify,
+    /// Position of the last record of the inventory that the writer took in.
     seen: AtomicU64,
+    /// Position of the last record of the inventory that was seen in the log.
+    told: AtomicU64,
+    /// The writer is at work: what it appends is in the log before it is `seen`.
+    at_work: AtomicBool,
 }
 
 impl Attention {
@@ -53,9 +58,40 @@ impl Attention {
         self.called.notify_one();
     }
 
-    /// Position of the last record of the inventory that the writer took in.
-    pub(crate) fn seen(&self) -> Position {
-        Position(self.seen.load(Ordering::Relaxed))
+    /// Has the writer look at the log if it does not know the record at `position`, which is one
+    /// of its inventory: another process wrote it.
+    pub(crate) fn tell(&self, position: Position) {
+        self.told.fetch_max(position.0, Ordering::SeqCst);
+        // One that is at work may have written it, and finds out at the end.
+        if !self.at_work.load(Ordering::SeqCst) {
+            self.compare();
+        }
+    }
+
+    fn begin(&self) {
+        self.at_work.store(true, Ordering::SeqCst);
+    }
+
+    /// `seen` is absent when the log could not be read: then the writer tries again by itself.
+    fn end(&self, seen: Option<Position>) {
+        if let Some(seen) = seen {
+            self.seen.store(seen.0, Ordering::SeqCst);
+        }
+        self.at_work.store(false, Ordering::SeqCst);
+        if seen.is_some() {
+            // Whoever tells of a record from here on compares by itself.
+            self.compare();
+        }
+    }
+
+    fn compare(&self) {
+        if self.is_behind() {
+            self.call();
+        }
+    }
+
+    fn is_behind(&self) -> bool {
+        self.seen.load(Ordering::SeqCst) < self.told.load(Ordering::SeqCst)
     }
 }
 
@@ -103,6 +139,10 @@ impl Writer {
         while self.mailbox.recv_many(&mut rest, BATCH).await > 0 {
             self.serve(std::mem::take(&mut rest)).await;
         }
+        // Told of a record too late to look at it: the next writer will.
+        if self.attention.is_behind() {
+            self.around.wake.at_latest(self.event, self.around.clock.now());
+        }
     }
 
     async fn next(&mut self) -> Woken {
@@ -140,6 +180,7 @@ impl Writer {
         let (jobs, replies): (Vec<_>, Vec<_>) =
             letters.into_iter().map(|letter| (letter.job, letter.reply)).unzip();
         let (around, event) = (self.around.clone(), self.event);
+        self.attention.begin();
         let outcomes = self.unit.process(&jobs, |state: &Inventory| {
             // Before the append: a deadline must never be durable without somebody knowing of it.
             // What was due before stays until the append has brought it about.
@@ -148,7 +189,7 @@ impl Writer {
             }
         });
         let outcomes = outcomes.await;
-        self.attention.seen.store(self.unit.position().0, Ordering::Relaxed);
+        self.attention.end(self.unit.state().map(|_| self.unit.position()));
         if let Some(state) = self.unit.state() {
             around.wake.set(event, pending(state, around.clock.now()));
         }
@@ -173,4 +214,47 @@ fn next_due(state: &Inventory, now: Time) -> Option<Time> {
 /// payment worker has something to do, so that it is told again until it is done.
 fn pending(state: &Inventory, now: Time) -> Option<Time> {
     if state.payment_steps(now).is_empty() { next_due(state, now) } else { Some(now) }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt;
+
+    use super::*;
+
+    fn is_called(attention: &Attention) -> bool {
+        attention.called.notified().now_or_never().is_some()
+    }
+
+    #[test]
+    fn what_the_writer_wrote_itself_does_not_call_it() {
+        let attention = Attention::default();
+        attention.begin();
+        attention.tell(Position(7));
+        attention.end(Some(Position(7)));
+        attention.tell(Position(7));
+        assert!(!is_called(&attention));
+    }
+
+    #[test]
+    fn what_another_process_wrote_calls_it_also_if_it_is_at_work() {
+        let attention = Attention::default();
+        attention.tell(Position(3));
+        assert!(is_called(&attention));
+        attention.begin();
+        attention.tell(Position(8));
+        assert!(!is_called(&attention), "it may be its own");
+        attention.end(Some(Position(7)));
+        assert!(is_called(&attention));
+        assert!(attention.is_behind());
+    }
+
+    #[test]
+    fn a_log_that_is_away_is_not_asked_again_at_once() {
+        let attention = Attention::default();
+        attention.begin();
+        attention.tell(Position(8));
+        attention.end(None);
+        assert!(!is_called(&attention));
+    }
 }
