@@ -3,11 +3,13 @@
 pub mod args;
 pub mod baseline;
 pub mod cpu;
+pub mod desk;
 pub mod load;
 pub mod machine;
 pub mod measure;
 pub mod memory;
 pub mod postgres;
+pub mod product;
 pub mod report;
 pub mod sale;
 pub mod server;
@@ -20,6 +22,7 @@ use std::sync::Arc;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use infra::clock::{Clock, SystemClock};
+use infra::telemetry;
 
 use args::Args;
 use machine::Machine;
@@ -35,6 +38,9 @@ pub enum BenchError {
     /// Durability costs nothing there.
     #[error("{0} keeps no data on a disk: pass --data with a folder that is on one")]
     NoDisk(String),
+    /// What goes wrong could not be told.
+    #[error("logging cannot be set up")]
+    Telemetry(#[from] telemetry::TelemetryError),
     /// What every measure needs is not there.
     #[error("measuring cannot begin")]
     SetUp(#[from] SetUpError),
@@ -56,6 +62,8 @@ pub fn run(args: &Args) -> Result<ExitCode, BenchError> {
     if cfg!(debug_assertions) {
         return Err(BenchError::Debug);
     }
+    // As quiet as the product is by default about single requests, and at the same price.
+    telemetry::init("warn", telemetry::Format::Text)?;
     fs::create_dir_all(&args.data).map_err(io(format!("make {}", args.data.display())))?;
     let now = SystemClock.now();
     let machine = Machine::look(&args.data, now).map_err(io("write to the data folder"))?;

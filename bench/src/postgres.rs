@@ -99,6 +99,11 @@ impl Postgres {
         self.socket.path()
     }
 
+    /// The address of its one database.
+    pub fn url(&self) -> String {
+        format!("postgres://{USER}@localhost/postgres?host={}", self.host().display())
+    }
+
     /// Version as the server says, e.g. `postgres (PostgreSQL) 15.18`.
     ///
     /// # Errors

@@ -1,27 +1,32 @@
-//! The history of one large event, made by the domain itself from the commands of its buyers.
+//! The history of a large event's sale, made by the domain itself from the commands of its buyers.
 
 use domain::event::{Stock, Tier, default_refund_policy};
 use domain::inventory::{Command, Fact, Inventory, PaymentResult, Plan, Wanted};
 use domain::seating::{Row, Seats};
 use domain::{BookingId, Currency, EventId, PaymentId, Request, TierId, Time, UserId};
 
-/// Whose sale it is.
-pub const EVENT: EventId = EventId::from_u128(0x0193_4a5b_6c7d_7e8f_8123_4567_89ab_cdef);
-const FLOOR: TierId = TierId::from_u128(0x0193_4a5b_6c7d_7e8f_8123_4567_89ab_cd01);
+/// The event with this number.
+pub const fn event(number: u128) -> EventId {
+    EventId::from_u128(0x0193_4a5b_6c7d_7e8f_8123_4567_0000_0000 + number)
+}
+
+/// Its tier of places to stand.
+pub const FLOOR: TierId = TierId::from_u128(0x0193_4a5b_6c7d_7e8f_8123_4567_89ab_cd01);
 const STANDS: TierId = TierId::from_u128(0x0193_4a5b_6c7d_7e8f_8123_4567_89ab_cd02);
 /// When its sale begins, in milliseconds since 1970; a buyer comes every so many.
 const OPENS_MS: i64 = 1_800_000_000_000;
 const GAP_MS: u64 = 10;
 const HOLD_TTL_S: u32 = 300;
 
-/// The first `count` facts of the sale, with when each happened.
+/// The first `count` facts of the sale of an event, with when each happened.
 ///
 /// A buyer comes every 10 ms. One in eight wants two seats while there are seats, all others one to
 /// four places to stand. Of ten, six pay, two cancel, and two let the hold die. Commands have keys.
-pub fn history(count: usize) -> Vec<(Time, Fact)> {
-    let mut sale = Sale { state: Inventory::default(), facts: Vec::with_capacity(count + 16) };
+pub fn history(event: EventId, count: usize) -> Vec<(Time, Fact)> {
+    let mut sale =
+        Sale { event, state: Inventory::default(), facts: Vec::with_capacity(count + 16) };
     let opens = Time::from_ms(OPENS_MS);
-    sale.carry_out(opens, &Command::Follow { event: EVENT, event_version: 1, plan: Some(plan()) });
+    sale.carry_out(opens, &Command::Follow { event, event_version: 1, plan: Some(plan()) });
     let mut number = 0;
     while sale.facts.len() < count {
         sale.buyer(number, opens.plus_ms(number * GAP_MS));
@@ -65,6 +70,7 @@ fn plan() -> Plan {
 }
 
 struct Sale {
+    event: EventId,
     state: Inventory,
     facts: Vec<(Time, Fact)>,
 }
@@ -79,7 +85,7 @@ impl Sale {
     }
 
     fn buyer(&mut self, number: u64, now: Time) {
-        let booking = BookingId { event: EVENT, number: spread(number) };
+        let booking = BookingId { event: self.event, number: spread(number) };
         let user = UserId::from_u128(u128::from(spread(number % 200_000)) << 32);
         let reserve = |tier, quantity| Command::Reserve {
             booking,
@@ -94,7 +100,9 @@ impl Sale {
         }
         match number % 10 {
             0..6 => {
-                let payment = PaymentId::from_u128(u128::from(spread(!number)));
+                let payment = PaymentId::from_u128(
+                    (u128::from(spread(!number)) << 64) | self.event.as_u128(),
+                );
                 let request = request(number, "confirm");
                 self.carry_out(now, &Command::StartPayment { booking, user, payment, request });
                 let result = PaymentResult::Succeeded;
@@ -129,7 +137,7 @@ mod tests {
 
     #[test]
     fn the_sale_has_every_course_a_booking_can_take() {
-        let facts = history(100_000);
+        let facts = history(event(0), 100_000);
         assert_eq!(facts.len(), 100_000);
         let count = |kind| facts.iter().filter(|(_, fact)| fact.kind() == kind).count();
         let bookings = count("Reserved");

@@ -1,6 +1,5 @@
 //! Serves a router on a free port of the loopback, on the runtime shared by all that is compared.
 
-use std::future::IntoFuture;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -15,11 +14,11 @@ pub struct Server {
     /// Where.
     pub address: SocketAddr,
     stop: CancellationToken,
-    task: JoinHandle<io::Result<()>>,
+    task: JoinHandle<()>,
 }
 
 impl Server {
-    /// Starts serving.
+    /// Starts serving, the way the product is served.
     ///
     /// # Errors
     /// No port is free.
@@ -28,9 +27,8 @@ impl Server {
             let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
             let address = listener.local_addr()?;
             let stop = CancellationToken::new();
-            let stopped = stop.clone().cancelled_owned();
-            let serving = axum::serve(listener, router).with_graceful_shutdown(stopped);
-            Ok(Self { address, stop, task: tokio::spawn(serving.into_future()) })
+            let task = tokio::spawn(infra::http::serve(listener, router, stop.clone()));
+            Ok(Self { address, stop, task })
         })
     }
 
@@ -40,6 +38,6 @@ impl Server {
     /// Serving had failed.
     pub fn stop(self, runtime: &Runtime) -> io::Result<()> {
         self.stop.cancel();
-        runtime.block_on(self.task).map_err(io::Error::other)?
+        runtime.block_on(self.task).map_err(io::Error::other)
     }
 }

@@ -28,6 +28,7 @@ pub(super) struct Part {
 /// What one thread saw.
 pub(super) struct Measured {
     pub(super) latency_us: Histogram<u64>,
+    pub(super) total: u64,
     /// Processor time of the thread within the measured time.
     pub(super) cpu: Option<Duration>,
 }
@@ -95,8 +96,8 @@ impl Part {
             .await
             .unwrap_or(Err(LoadError::Behind(PATIENCE)))?;
         let cpu = watch.await.ok().flatten();
-        let latency_us = share.borrow().latency_us.clone();
-        Ok(Measured { latency_us, cpu })
+        let share = share.borrow();
+        Ok(Measured { latency_us: share.latency_us.clone(), total: share.total, cpu })
     }
 }
 
@@ -105,6 +106,8 @@ struct Share {
     /// What is measured.
     window: (Instant, Instant),
     latency_us: Histogram<u64>,
+    /// Answers in all.
+    total: u64,
     /// Number of the next request, and what to add: no two threads send the same number.
     next: u64,
     step: u64,
@@ -125,6 +128,7 @@ impl Share {
         Self {
             window: (begin, begin + part.load.duration),
             latency_us: histogram(),
+            total: 0,
             next: part.index as u64,
             step: part.threads as u64,
             due: start,
@@ -150,6 +154,7 @@ impl Share {
 
     /// Counts an answer that belongs to the measured time because of the moment `when`.
     fn record(&mut self, when: Instant, from: Instant, to: Instant) {
+        self.total += 1;
         if (self.window.0..self.window.1).contains(&when) {
             let us = to.duration_since(from).as_micros();
             self.latency_us.saturating_record(u64::try_from(us).unwrap_or(u64::MAX));

@@ -55,6 +55,8 @@ pub enum Pace {
 pub struct Outcome {
     /// Answers within the measured time (closed loop), or to requests due in it (open loop).
     pub answers: u64,
+    /// All answers, also those before and after the measured time.
+    pub total: u64,
     /// Answers a second.
     pub rate: f64,
     /// Latency in microseconds.
@@ -156,6 +158,7 @@ impl Load {
     fn sum(&self, parts: &[drive::Measured], used: Option<cpu::Used>) -> Outcome {
         let mut latency_us = drive::histogram();
         let mut generator = Some(Duration::ZERO);
+        let total = parts.iter().map(|part| part.total).sum();
         for part in parts {
             // Same bounds on both sides: adding cannot fail.
             let _ = latency_us.add(&part.latency_us);
@@ -169,6 +172,6 @@ impl Load {
             others: used.others,
         });
         let rate = answers as f64 / self.duration.as_secs_f64();
-        Outcome { answers, rate, latency_us, cpu }
+        Outcome { answers, total, rate, latency_us, cpu }
     }
 }

@@ -2,13 +2,17 @@
 
 mod bench;
 mod inventory;
+mod logs;
 mod round;
+mod views;
 
 use clap::ValueEnum;
 
 use crate::baseline::row_locks::RowLockError;
-use crate::load::LoadError;
+use crate::desk::DeskError;
+use crate::load::{LoadError, Outcome};
 use crate::postgres::PostgresError;
+use crate::product::ProductError;
 use crate::report::{Row, Sample, Target};
 use round::Round;
 
@@ -26,6 +30,26 @@ pub enum MeasureError {
     /// The baseline did not run through.
     #[error("the row-lock baseline failed")]
     RowLocks(#[from] RowLockError),
+    /// The product did not start.
+    #[error("the product does not start")]
+    Product(#[from] ProductError),
+    /// What is sold could not be set up, or what was bought could not be read.
+    #[error("the product did not do as asked")]
+    Desk(#[from] DeskError),
+    /// The log and the answers differ: the product would not be doing its job.
+    #[error("{answered} reservations were answered, the log has {stored}")]
+    Lost {
+        /// Answers.
+        answered: u64,
+        /// Reservations in the log.
+        stored: u64,
+    },
+    /// A server could not be started or stopped, or a folder not made.
+    #[error("a file or server failed")]
+    Io(#[from] std::io::Error),
+    /// The data folder.
+    #[error("the data folder cannot be used")]
+    Folder(#[from] infra::data_folder::DataFolderError),
     /// The log could not be opened.
     #[error("the log cannot be opened")]
     OpenLog(#[from] infra::log::embedded::OpenError),
@@ -35,67 +59,117 @@ pub enum MeasureError {
     /// The log could not be read.
     #[error("the log was not read")]
     Read(#[from] infra::log::ReadError),
-    /// The log does not hold what was written.
-    #[error("a record is not the fact that was written")]
-    Fact(#[from] domain::FactError),
-    /// A server could not be started or stopped.
-    #[error("the server failed")]
-    Server(#[from] std::io::Error),
+    /// The database's address.
+    #[error("the database cannot be addressed")]
+    Address(#[from] infra::postgres::AddressError),
+    /// The views could not be set up.
+    #[error("the views cannot be set up")]
+    Prepare(#[from] projections::PrepareError),
+    /// A view was not built again.
+    #[error("a view was not built again")]
+    Rebuild(#[from] projections::RebuildError),
+    /// The database inside the process.
+    #[error("the embedded database does not start")]
+    Embedded(#[from] evently::embedded_postgres::EmbeddedPostgresError),
+    /// Those who watch the view panicked, or the product never caught up.
+    #[error("{0}")]
+    Stuck(&'static str),
 }
 
 /// What `--only` can name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Measure {
-    /// restart: from opening the log to an inventory of 1,000,000 facts that can decide
+    /// durable reserve over HTTP on one event, against the echo
+    Hot,
+    /// the same, against PostgreSQL row locks
+    HotRowLocks,
+    /// reserve spread over 1,000 events, against the echo
+    Spread,
+    /// availability read, against a constant answer of the same size
+    Availability,
+    /// reserve on one event at half its maximum, open loop
+    HotP99,
+    /// the booking and availability views built again in native PostgreSQL
+    Rebuild,
+    /// the same in the PostgreSQL that runs inside the process
+    RebuildEmbedded,
+    /// from an acknowledged write to its sight in a view, at 2,000 writes/s
+    Visible,
+    /// from the start on an inventory of 1,000,000 facts to its first booking
     Load,
     /// bytes of an inventory of 1,000,000 facts, for each booking
     Memory,
-    /// axum parsing and echoing a reservation: the baseline of the reserve measures
-    Echo,
-    /// axum answering with constant bytes: the baseline of the availability measure
-    Constant,
+    /// reserve on one event with all roles in one process, against the echo
+    HotAllRoles,
     /// axum echo at half its maximum, open loop: what any reservation takes at least
     EchoP99,
-    /// PostgreSQL row locks: the other baseline of the hot event
-    RowLocks,
 }
 
 impl Measure {
     /// Name, title, unit and target of its row.
     fn describe(self) -> (&'static str, &'static str, &'static str, Target) {
+        use Target::{AtLeast, AtMost, RatioAtLeast, Shown};
         match self {
-            Self::Load => {
-                ("load", "load an inventory of 1,000,000 facts", "s", Target::AtMost(2.0))
+            Self::Hot => ("hot", "reserve on one event / axum echo", "req/s", RatioAtLeast(0.5)),
+            Self::HotRowLocks => {
+                ("hot-row-locks", "the same / PostgreSQL row locks", "req/s", RatioAtLeast(15.0))
             }
-            Self::Memory => {
-                ("memory", "memory of an inventory, per booking", "bytes", Target::AtMost(300.0))
+            Self::Spread => {
+                ("spread", "reserve over 1,000 events / axum echo", "req/s", RatioAtLeast(0.35))
             }
-            Self::Echo => ("echo", "axum echo of a reservation", "req/s", Target::Shown),
-            Self::Constant => ("constant", "axum constant answer", "req/s", Target::Shown),
-            Self::EchoP99 => ("echo-p99", "axum echo at half its maximum", "ms", Target::Shown),
-            Self::RowLocks => ("row-locks", "PostgreSQL row locks", "bookings/s", Target::Shown),
+            Self::Availability => {
+                ("availability", "availability / axum constant", "req/s", RatioAtLeast(0.7))
+            }
+            Self::HotP99 => ("hot-p99", "p99 of reserve at half its maximum", "ms", AtMost(20.0)),
+            Self::Rebuild => {
+                ("rebuild", "rebuild bookings + availability", "facts/s", AtLeast(60_000.0))
+            }
+            Self::RebuildEmbedded => {
+                ("rebuild-embedded", "the same, embedded database", "facts/s", AtLeast(25_000.0))
+            }
+            Self::Visible => ("visible", "p99 until a write is seen, 2,000/s", "ms", AtMost(100.0)),
+            Self::Load => ("load", "start with 1,000,000 facts and sell", "s", AtMost(2.0)),
+            Self::Memory => ("memory", "inventory, for each booking", "bytes", AtMost(300.0)),
+            Self::HotAllRoles => {
+                ("hot-all-roles", "reserve, all roles at work / axum echo", "req/s", Shown)
+            }
+            Self::EchoP99 => ("echo-p99", "p99 of axum echo at half its maximum", "ms", Shown),
         }
     }
 
     fn run(self, round: &Round<'_>) -> Result<Sample, MeasureError> {
         match self {
-            Self::Load => round.load(),
-            Self::Memory => Ok(inventory::memory(round.sale())),
-            Self::Echo => Ok(Sample::of(round.echo()?.rate).with("load", round.echo()?.seen())),
-            Self::Constant => {
-                let constant = round.constant()?;
-                Ok(Sample::of(constant.rate).with("load", constant.seen()))
+            Self::Hot => Ok(compared(&*round.hot()?, &*round.echo()?)),
+            Self::HotRowLocks => {
+                let (hot, row_locks) = (round.hot()?, round.row_locks()?);
+                let sample = Sample::against(hot.rate, row_locks.best());
+                Ok(sample.with("load", hot.seen()).with("row_locks", row_locks.seen()))
             }
-            Self::EchoP99 => {
-                let half = round.half_echo()?;
-                Ok(Sample::of(half.latency_ms(0.99)).with("load", half.seen()))
+            Self::Spread => Ok(compared(&round.spread()?, &*round.echo()?)),
+            Self::Availability => {
+                let (asked, constant) = round.availability()?;
+                Ok(compared(&asked, &constant))
             }
-            Self::RowLocks => {
-                let row_locks = round.row_locks()?;
-                Ok(Sample::of(row_locks.best()).with("forms", row_locks.seen()))
-            }
+            Self::HotP99 => Ok(p99(&round.half_hot()?)),
+            Self::Rebuild => round.rebuild(),
+            Self::RebuildEmbedded => round.rebuild_embedded(),
+            Self::Visible => round.visible(),
+            Self::Load => round.restart(),
+            Self::Memory => Ok(inventory::memory(round.bench.sale())),
+            Self::HotAllRoles => Ok(compared(&round.hot_with_views()?, &*round.echo()?)),
+            Self::EchoP99 => Ok(p99(&round.half_echo()?)),
         }
     }
+}
+
+fn compared(product: &Outcome, baseline: &Outcome) -> Sample {
+    Sample::against(product.rate, baseline.rate)
+        .with("load", product.seen())
+        .with("baseline_load", baseline.seen())
+}
+
+fn p99(outcome: &Outcome) -> Sample {
+    Sample::of(outcome.latency_ms(0.99)).with("load", outcome.seen())
 }
 
 /// Runs `measures` as often as the settings say, run by run, so that a slow moment of the machine
@@ -103,7 +177,7 @@ impl Measure {
 pub fn all(bench: &Bench, measures: &[Measure], progress: &impl Fn(u32, &str)) -> Vec<Row> {
     let mut samples = vec![Vec::new(); measures.len()];
     let mut missing = vec![None; measures.len()];
-    for run in 1..=bench.settings.runs {
+    for run in 1..=bench.settings().runs {
         let round = Round::new(bench);
         for (place, measure) in measures.iter().enumerate() {
             if missing[place].is_some() {

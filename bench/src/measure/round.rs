@@ -3,35 +3,40 @@
 use std::cell::OnceCell;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use axum::Router;
 use bytes::Bytes;
-use domain::Time;
-use domain::inventory::Fact;
+use infra::clock::{Clock, SystemClock};
 use serde_json::{Value, json};
 
-use super::{Bench, MeasureError, inventory};
+use super::{Bench, MeasureError, inventory, logs, views};
 use crate::baseline::http;
 use crate::baseline::row_locks::{self, Form};
+use crate::desk::{Desk, ForSale, publish};
 use crate::load::{Expected, Load, Outcome, Pace, Requests};
 use crate::postgres::Postgres;
+use crate::product::{Product, Roles};
 use crate::report::Sample;
-use crate::sale;
 use crate::server::Server;
 
 const RESERVE: &str = "/api/v1/bookings/reserve";
-const AVAILABILITY: &str = "/api/v1/events/evt_01jd2yc5f9e7kbg4v1rm0n8wq3/availability";
 /// Connections to PostgreSQL, as the issue of these figures sets them.
 const BUYERS: usize = 64;
 /// With fewer connections row locks are handed over faster; shown beside the comparison.
 const FEW_BUYERS: usize = 8;
+/// Connections of the product's pool to PostgreSQL.
+const POOL: u32 = 10;
+/// Writes a second while it is measured how soon they are seen.
+const WRITES_A_SECOND: u32 = 2_000;
 
 /// One run and what was already measured in it.
 pub(super) struct Round<'a> {
-    bench: &'a Bench,
+    pub(super) bench: &'a Bench,
+    /// Keys of idempotency differ from load to load.
     echo: OnceCell<Rc<Outcome>>,
-    constant: OnceCell<Rc<Outcome>>,
+    hot: OnceCell<Rc<Outcome>>,
     row_locks: OnceCell<Rc<RowLocks>>,
 }
 
@@ -43,8 +48,8 @@ pub(super) struct RowLocks {
 
 impl<'a> Round<'a> {
     pub(super) fn new(bench: &'a Bench) -> Self {
-        let (echo, constant, row_locks) = Default::default();
-        Self { bench, echo, constant, row_locks }
+        let (echo, hot, row_locks) = Default::default();
+        Self { bench, echo, hot, row_locks }
     }
 
     /// axum parsing and echoing the reservations that the product is given.
@@ -59,32 +64,65 @@ impl<'a> Round<'a> {
     }
 
     fn echo_at(&self, pace: Pace) -> Result<Outcome, MeasureError> {
-        let body = json!({
-            "event_id": "evt_01jd2yc5f9e7kbg4v1rm0n8wq3",
-            "tier_id": "tier_01jd2yc5f9e7kbg4v1rm0n8wq4",
-            "quantity": 1,
-        });
+        let sold = ForSale::sample();
         let expected = Expected { status: 200, begins: "{\"event_id\":\"evt_" };
         let requests =
-            Requests::post(RESERVE, &self.bench.tokens, &[body.to_string()], 0, expected);
-        self.put(http::echo(RESERVE), requests, pace)
+            Requests::post(RESERVE, &self.bench.tokens, &[sold.reservation()], 0, expected);
+        self.serve(http::echo(RESERVE), requests, pace)
     }
 
-    /// axum answering with as many bytes as an availability answer has.
-    pub(super) fn constant(&self) -> Result<Rc<Outcome>, MeasureError> {
-        once(&self.constant, || {
-            let body = Bytes::from(vec![b' '; 450]);
-            let expected = Expected { status: 200, begins: "  " };
-            let requests = Requests::get(AVAILABILITY, &self.bench.tokens, expected);
-            self.put(http::constant(AVAILABILITY, body), requests, Pace::Closed)
-        })
+    /// The product selling one event.
+    pub(super) fn hot(&self) -> Result<Rc<Outcome>, MeasureError> {
+        once(&self.hot, || self.sell(Roles::Commands, 1, Pace::Closed))
+    }
+
+    /// The same at half of what it can do.
+    pub(super) fn half_hot(&self) -> Result<Outcome, MeasureError> {
+        let rate = self.hot()?.rate / 2.0;
+        self.sell(Roles::Commands, 1, Pace::Open { rate })
+    }
+
+    /// The product selling one event while its views follow in a database beside it.
+    pub(super) fn hot_with_views(&self) -> Result<Outcome, MeasureError> {
+        let postgres = self.postgres()?;
+        let mut outcome = self.sell(Roles::All(postgres.url()), 1, Pace::Closed)?;
+        // The database is not another program.
+        outcome.cpu = None;
+        Ok(outcome)
+    }
+
+    /// The product selling a thousand events.
+    pub(super) fn spread(&self) -> Result<Outcome, MeasureError> {
+        self.sell(Roles::Commands, 1_000, Pace::Closed)
+    }
+
+    /// Availability as the product answers it, and the same bytes by a handler that has nothing
+    /// else to do.
+    pub(super) fn availability(&self) -> Result<(Outcome, Outcome), MeasureError> {
+        let runtime = &self.bench.runtime;
+        let folder = self.bench.folder()?;
+        let product = runtime.block_on(Product::start(folder.path(), Roles::CommandsAndLive))?;
+        let sold = self.publish(&product, 1)?[0];
+        let path = format!("/api/v1/events/{}/availability", sold.event);
+        let body = runtime.block_on(async {
+            let mut reader = Desk::open(product.address, &self.bench.tokens[0]).await?;
+            reader.get_bytes(&path).await
+        })?;
+        let expected = Expected { status: 200, begins: "{\"event_id\":\"evt_" };
+        let requests = Arc::new(Requests::get(&path, &self.bench.tokens, expected));
+        let asked = self.load_of(Pace::Closed).run(product.address, &requests);
+        runtime.block_on(product.stop());
+        let body = Bytes::from(body);
+        let server = Server::start(runtime, http::constant(&path, body))?;
+        let constant = self.load_of(Pace::Closed).run(server.address, &requests);
+        server.stop(runtime)?;
+        Ok((asked?, constant?))
     }
 
     /// PostgreSQL selling the same places with row locks.
     pub(super) fn row_locks(&self) -> Result<Rc<RowLocks>, MeasureError> {
         once(&self.row_locks, || {
-            let folder = self.bench.data.path();
-            let postgres = Postgres::start(folder, self.bench.postgres_bin.as_deref())?;
+            let postgres = self.postgres()?;
             let sell = |form, connections| {
                 let (warm_up, duration) = self.times();
                 row_locks::sell(postgres.host(), form, connections, warm_up, duration)
@@ -98,40 +136,110 @@ impl<'a> Round<'a> {
         })
     }
 
-    /// The facts of one large event.
-    pub(super) fn sale(&self) -> &[(Time, Fact)] {
-        self.bench.sale.get_or_init(|| sale::history(inventory::FACTS))
+    /// The booking and availability views built again from a log of many events.
+    pub(super) fn rebuild(&self) -> Result<Sample, MeasureError> {
+        let folder = self.bench.many_events()?;
+        let postgres = self.postgres()?;
+        let pool = infra::postgres::connect(&postgres.url(), POOL)?;
+        self.bench.runtime.block_on(views::rebuild(folder, pool))
     }
 
-    /// The same facts read from a log that was written before.
-    pub(super) fn load(&self) -> Result<Sample, MeasureError> {
+    /// The same in the PostgreSQL that runs inside the process.
+    pub(super) fn rebuild_embedded(&self) -> Result<Sample, MeasureError> {
+        let (log, views) = (self.bench.many_events()?, self.bench.folder()?);
+        self.bench.runtime.block_on(views::rebuild_embedded(log, views.path()))
+    }
+
+    /// The product started on a large inventory.
+    pub(super) fn restart(&self) -> Result<Sample, MeasureError> {
+        let (folder, token) = (self.bench.one_event()?, &self.bench.tokens[0]);
+        self.bench.runtime.block_on(inventory::load(folder, token))
+    }
+
+    /// How long until a write is seen in a view, while there are 2,000 writes a second.
+    pub(super) fn visible(&self) -> Result<Sample, MeasureError> {
         let runtime = &self.bench.runtime;
-        let path = self.bench.data.path().join("sale.db");
-        if self.bench.sale_log.get().is_none() {
-            runtime.block_on(inventory::write(&path, self.sale()))?;
+        let postgres = self.postgres()?;
+        let folder = self.bench.folder()?;
+        let roles = Roles::All(postgres.url());
+        let product = runtime.block_on(Product::start(folder.path(), roles))?;
+        let sold = self.publish(&product, 1)?[0];
+        let rate = f64::from(WRITES_A_SECOND - views::WATCHED_A_SECOND);
+        let requests = self.reservations(&[sold]);
+        let (tokens, address, times) = (&self.bench.tokens, product.address, self.times());
+        let (load, seen) = thread::scope(|scope| {
+            let watching = scope.spawn(|| {
+                let watcher = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+                watcher.block_on(views::watch(address, tokens, sold, times))
+            });
+            let load = self.load_of(Pace::Open { rate }).run(address, &requests);
+            (load, watching.join())
+        });
+        runtime.block_on(product.stop());
+        let (load, seen) =
+            (load?, seen.map_err(|_| MeasureError::Stuck("those who watch the view panicked"))??);
+        let ms = |quantile| seen.value_at_quantile(quantile) as f64 / 1e3;
+        let writes = (load.answers + seen.len()) as f64 / self.bench.settings.seconds;
+        Ok(Sample::of(ms(0.99))
+            .with("p50_ms", ms(0.5))
+            .with("max_ms", ms(1.0))
+            .with("watched", seen.len())
+            .with("writes_a_second", writes))
+    }
+
+    /// Starts the product on a fresh folder, sells so many events at this pace, and makes sure
+    /// that the log has every booking that was answered.
+    fn sell(&self, roles: Roles, events: usize, pace: Pace) -> Result<Outcome, MeasureError> {
+        let runtime = &self.bench.runtime;
+        let folder = self.bench.folder()?;
+        let product = runtime.block_on(Product::start(folder.path(), roles))?;
+        let sold = self.publish(&product, events)?;
+        let outcome = self.load_of(pace).run(product.address, &self.reservations(&sold));
+        runtime.block_on(product.stop());
+        let outcome = outcome?;
+        let stored = runtime.block_on(logs::reserved(folder.path(), &sold))?;
+        if stored != outcome.total {
+            return Err(MeasureError::Lost { answered: outcome.total, stored });
         }
-        let path = self.bench.sale_log.get_or_init(|| path);
-        runtime.block_on(inventory::load(path))
+        Ok(outcome)
+    }
+
+    fn publish(&self, product: &Product, count: usize) -> Result<Vec<ForSale>, MeasureError> {
+        let (token, now) = (&self.bench.organizer, SystemClock.now());
+        Ok(self.bench.runtime.block_on(publish(product.address, token, now, count))?)
+    }
+
+    fn reservations(&self, sold: &[ForSale]) -> Arc<Requests> {
+        let bodies: Vec<_> = sold.iter().map(ForSale::reservation).collect();
+        let expected = Expected { status: 201, begins: "{\"booking_id\":\"bkg_" };
+        Arc::new(Requests::post(RESERVE, &self.bench.tokens, &bodies, 0, expected))
+    }
+
+    pub(super) fn postgres(&self) -> Result<Postgres, MeasureError> {
+        let bin = self.bench.postgres_bin.as_deref();
+        Ok(Postgres::start(self.bench.data.path(), bin)?)
     }
 
     fn times(&self) -> (Duration, Duration) {
+        self.bench.times()
+    }
+
+    fn load_of(&self, pace: Pace) -> Load {
+        let (warm_up, duration) = self.times();
         let settings = &self.bench.settings;
-        (Duration::from_secs_f64(settings.warm_up_s), Duration::from_secs_f64(settings.seconds))
+        let (connections, threads) = (settings.connections, settings.generator_threads);
+        Load { connections, threads, warm_up, duration, pace }
     }
 
     /// Serves `router` while the load lasts.
-    fn put(&self, router: Router, requests: Requests, pace: Pace) -> Result<Outcome, MeasureError> {
-        let (warm_up, duration) = self.times();
-        let settings = &self.bench.settings;
-        let load = Load {
-            connections: settings.connections,
-            threads: settings.generator_threads,
-            warm_up,
-            duration,
-            pace,
-        };
+    fn serve(
+        &self,
+        router: Router,
+        requests: Requests,
+        pace: Pace,
+    ) -> Result<Outcome, MeasureError> {
         let server = Server::start(&self.bench.runtime, router)?;
-        let outcome = load.run(server.address, &Arc::new(requests));
+        let outcome = self.load_of(pace).run(server.address, &Arc::new(requests));
         server.stop(&self.bench.runtime)?;
         Ok(outcome?)
     }

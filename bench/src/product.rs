@@ -1,0 +1,170 @@
+//! The product in this process, on a fresh or a given data folder, served on the loopback.
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use command_api::{CommandApi, CommandSettings, Parts};
+use evently::app::{App, StartError};
+use evently::settings::Checked;
+use infra::auth::{Auth, KeyError, Keys};
+use infra::clock::{Clock, SystemClock};
+use infra::data_folder::{DataFolder, DataFolderError};
+use infra::http::{ServiceLimits, serve, service};
+use infra::log::embedded::{EmbeddedLog, EmbeddedOptions, OpenError};
+use infra::log::{Log, ReadError};
+use infra::payment::{MockProvider, OpenError as PaymentsError};
+use infra::postgres::AddressError;
+use infra::telemetry::Format;
+use query_api::{LiveLimits, QueryState, Sources};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// What runs beside the log.
+#[derive(Debug, Clone)]
+pub enum Roles {
+    /// Commands alone.
+    Commands,
+    /// Commands, and those queries that need no database.
+    CommandsAndLive,
+    /// Everything that `evently serve` runs, with the views in the database at this address.
+    All(String),
+}
+
+/// The running product.
+pub struct Product {
+    /// Where it answers.
+    pub address: SocketAddr,
+    running: Running,
+    stop: CancellationToken,
+    serving: JoinHandle<()>,
+}
+
+enum Running {
+    Some(SomeRoles),
+    All(App),
+}
+
+/// Why the product does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum ProductError {
+    /// The data folder.
+    #[error("the data folder cannot be used")]
+    Folder(#[from] DataFolderError),
+    /// The log.
+    #[error("the log cannot be opened")]
+    Log(#[from] OpenError),
+    /// The log, later.
+    #[error("the log cannot be read")]
+    Read(#[from] ReadError),
+    /// The key that tokens are checked with.
+    #[error("there is no key to check tokens with")]
+    Key(#[from] KeyError),
+    /// The payment provider's ledger.
+    #[error("the payment provider cannot be started")]
+    Payments(#[from] PaymentsError),
+    /// The database.
+    #[error("the database cannot be addressed")]
+    Database(#[from] AddressError),
+    /// All roles together.
+    #[error("the program does not start")]
+    App(#[from] StartError),
+    /// The port.
+    #[error("no port can be had")]
+    Port(#[from] io::Error),
+}
+
+impl Product {
+    /// Starts the roles on the data folder at `folder`; tokens are checked with the key in there.
+    ///
+    /// # Errors
+    /// See [`ProductError`].
+    pub async fn start(folder: &Path, roles: Roles) -> Result<Self, ProductError> {
+        let folder = DataFolder::open(folder)?;
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let address = listener.local_addr()?;
+        let (running, router) = match roles {
+            Roles::Commands => SomeRoles::start(&folder, false).await?,
+            Roles::CommandsAndLive => SomeRoles::start(&folder, true).await?,
+            Roles::All(database) => {
+                let settings = Checked {
+                    data: folder.path().to_owned(),
+                    listen: address,
+                    database_url: Some(database.into()),
+                    log: String::new(),
+                    log_format: Format::Text,
+                };
+                let app = App::start(&settings, &folder).await?;
+                let router = app.router();
+                (Running::All(app), router)
+            }
+        };
+        let stop = CancellationToken::new();
+        let serving = tokio::spawn(serve(listener, router, stop.clone()));
+        Ok(Self { address, running, stop, serving })
+    }
+
+    /// Stops as the binary does: connections first, the log last.
+    pub async fn stop(self) {
+        self.stop.cancel();
+        // A panic while serving was seen by the load.
+        let _ = self.serving.await;
+        match self.running {
+            Running::Some(roles) => roles.stop().await,
+            Running::All(app) => app.stop().await,
+        }
+    }
+}
+
+/// Some of the roles, put together as the binary does it.
+struct SomeRoles {
+    log: Arc<EmbeddedLog>,
+    commands: CommandApi,
+    queries: TaskTracker,
+    queries_stop: CancellationToken,
+}
+
+impl SomeRoles {
+    async fn start(folder: &DataFolder, live: bool) -> Result<(Running, Router), ProductError> {
+        let log = Arc::new(EmbeddedLog::open(folder.log(), EmbeddedOptions::default())?);
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let auth = Auth::new(&Keys::load_or_create(folder.path(), clock.clone())?, clock.clone());
+        let ledger = folder.mock_payments();
+        let provider = MockProvider::open(&ledger, clock.clone(), Duration::from_secs(2))?;
+        let commands = CommandApi::start(Parts {
+            log: log.clone() as Arc<dyn Log>,
+            clock: clock.clone(),
+            auth: auth.clone(),
+            provider: Arc::new(provider),
+            wake_file: folder.wake_list(),
+            settings: CommandSettings::default(),
+        })
+        .await?;
+        let mut router = command_api::router(commands.state());
+        let (queries, queries_stop) = (TaskTracker::new(), CancellationToken::new());
+        if live {
+            // A database that is never asked, hence never missed.
+            let pool = infra::postgres::connect("postgres://localhost:1", 1)?;
+            let log = log.clone() as Arc<dyn Log>;
+            let sources = Sources { log, pool, auth, clock: clock.clone() };
+            let state =
+                QueryState::start(sources, LiveLimits::default(), &queries, queries_stop.clone());
+            router = router.merge(query_api::router(state));
+        }
+        let router = service(router, ServiceLimits::default(), clock);
+        Ok((Running::Some(Self { log, commands, queries, queries_stop }), router))
+    }
+
+    async fn stop(self) {
+        self.commands.stop().await;
+        self.queries_stop.cancel();
+        self.queries.close();
+        self.queries.wait().await;
+        self.log.close().await;
+    }
+}
