@@ -14,7 +14,7 @@ Examples:
       everything, median of 5 runs, written to bench/results/latest.json
   cargo run --release -p bench -- --quick
       once, one second each: shows that everything works, figures are rough
-  cargo run --release -p bench -- --only echo --only row-locks --runs 3
+  cargo run --release -p bench -- --only hot --only spread --runs 3
       some measures only
   cargo run --release -p bench -- --data /mnt/ssd/bench --out ssd.json
       data on another disk, figures to another file";
@@ -102,7 +102,7 @@ mod tests {
         let out = |line: &[&str]| Args::parse_from([&["bench"], line].concat()).out();
         assert!(out(&[]).ends_with("results/latest.json"));
         assert!(out(&["--quick"]).ends_with("results/partial.json"));
-        assert!(out(&["--only", "echo"]).ends_with("results/partial.json"));
+        assert!(out(&["--only", "hot"]).ends_with("results/partial.json"));
         assert_eq!(out(&["--quick", "--out", "x.json"]), PathBuf::from("x.json"));
     }
 }
