@@ -139,9 +139,11 @@ impl Desk {
         let named = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let event = named(&published["event_id"]).parse();
         let tier = named(&published["tiers"][0]["tier_id"]).parse();
-        event.ok().zip(tier.ok()).map(|(event, tier)| ForSale { event, tier }).ok_or_else(|| {
-            refused("POST", &path, 200, published.to_string().as_bytes())
-        })
+        event
+            .ok()
+            .zip(tier.ok())
+            .map(|(event, tier)| ForSale { event, tier })
+            .ok_or_else(|| refused("POST", &path, 200, published.to_string().as_bytes()))
     }
 }
 

@@ -66,7 +66,7 @@ mod tests {
 
     #[test]
     fn what_is_freed_does_not_count() {
-        // Other tests allocate at the same time: only what is much larger than theirs is seen.
+        // Other tests allocate and free at the same time: only what is much larger than theirs is seen.
         const LARGE: i64 = 1 << 30;
         let (held, after) = live(|bytes| {
             let mut large = Vec::<u8>::with_capacity(1 << 29);
@@ -75,7 +75,7 @@ mod tests {
             drop(large);
             (held, bytes())
         });
-        assert!((LARGE..LARGE + LARGE / 4).contains(&held), "{held}");
-        assert!(after < LARGE / 4, "{after}");
+        assert!((held - LARGE).abs() < LARGE / 4, "{held}");
+        assert!(after.abs() < LARGE / 4, "{after}");
     }
 }
