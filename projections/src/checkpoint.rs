@@ -6,6 +6,7 @@
 use domain::Time;
 use infra::log::Position;
 use sqlx::PgConnection;
+use uuid::Uuid;
 
 use crate::columns::position;
 
@@ -68,7 +69,8 @@ pub(crate) async fn create(
 }
 
 /// Moves on from where `at` says; gives how many records are parked. `None`, and nothing happens,
-/// when the view is elsewhere: someone else moved it, or put another version in its place.
+/// when the view is elsewhere: someone else moved it, or put another version in its place. A copy
+/// is moved only by the `owner` of its rebuild.
 ///
 /// The transaction then need not wait for the disk: what a crash takes is taken together with the
 /// checkpoint, and is applied again.
@@ -77,17 +79,20 @@ pub(crate) async fn advance(
     name: &str,
     at: Checkpoint,
     to: Position,
+    owner: Option<Uuid>,
     now: Time,
 ) -> Result<Option<i32>, sqlx::Error> {
     let row = sqlx::query!(
         "UPDATE projection.checkpoint SET position = $4, updated_at = $5
          WHERE name = $1 AND version = $2 AND position = $3
+            AND ($6::uuid IS NULL OR EXISTS (SELECT FROM projection.rebuild WHERE owner = $6))
          RETURNING parked, set_config('synchronous_commit', 'off', true)",
         name,
         at.version,
         position(at.position),
         position(to),
         now.as_chrono(),
+        owner,
     )
     .fetch_optional(connection)
     .await?;

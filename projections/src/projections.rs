@@ -297,6 +297,6 @@ impl Projections {
 
     fn tables(&self, view: &'static dyn Projection) -> Tables {
         let (pool, clock) = (self.pool.clone(), Arc::clone(&self.clock));
-        Tables { view, name: view.name().to_owned(), pool, clock }
+        Tables { view, name: view.name().to_owned(), owner: None, pool, clock }
     }
 }

@@ -65,6 +65,8 @@ pub(crate) struct Rebuild {
     log: Arc<dyn Log>,
     owner: Uuid,
     target: Position,
+    /// Statements that make the indexes which are left for the end.
+    indexes: Vec<String>,
 }
 
 impl Rebuild {
@@ -78,18 +80,22 @@ impl Rebuild {
         let target = log.head().await?;
         let owner = Uuid::from_u128(infra::ids::random_u128());
         let (pool, clock) = (pool.clone(), Arc::clone(clock));
-        let next = Tables { view, name: format!("{}_next", view.name()), pool, clock };
-        let this = Self { next, log: Arc::clone(log), owner, target };
-        let now = this.next.clock.now();
-        let mut connection = this.next.pool.acquire().await?;
-        let mut transaction = connection.begin().await?;
+        let name = format!("{}_next", view.name());
+        let next = Tables { view, name, owner: Some(owner), pool, clock };
+        let now = next.clock.now();
+        let mut transaction = next.pool.begin().await?;
         if !claim(&mut transaction, view.name(), owner, target, now).await? {
             return Err(RebuildError::Running);
         }
         copy::create(&mut transaction, view.name()).await?;
-        checkpoint::create(&mut transaction, &this.next.name, view.version(), now).await?;
+        let indexes = if view.is_written_by_key() {
+            copy::drop_indexes(&mut transaction, &next.name).await?
+        } else {
+            Vec::new()
+        };
+        checkpoint::create(&mut transaction, &next.name, view.version(), now).await?;
         transaction.commit().await?;
-        Ok(this)
+        Ok(Self { next, log: Arc::clone(log), owner, target, indexes })
     }
 
     /// Of which view.
@@ -121,13 +127,8 @@ impl Rebuild {
     async fn run(&self, progress: &mut (dyn FnMut(Progress) + Send)) -> Result<(), RebuildError> {
         let (version, position) = (self.next.view.version(), Position(0));
         let mut at = Checkpoint { version, position, parked: 0 };
-        let indexes = if self.next.view.is_written_by_key() {
-            copy::drop_indexes(&self.next.pool, &self.next.name).await?
-        } else {
-            Vec::new()
-        };
         at = self.fill(at, progress).await?;
-        copy::create_indexes(&self.next.pool, &indexes).await?;
+        self.make_indexes(at.position).await?;
         loop {
             at = self.fill(at, progress).await?;
             if self.swap(at).await? {
@@ -174,22 +175,42 @@ impl Rebuild {
         while let Some(batch) = batches.next().await {
             at = self.next.apply(at, batch?).await?.ok_or(RebuildError::Superseded)?;
             let target = self.log.head().await?;
-            self.sign_of_life(at.position, target).await?;
+            let mut connection = self.next.pool.acquire().await?;
+            self.sign_of_life(&mut connection, at.position, target).await?;
+            drop(connection);
             progress(Progress { position: at.position, target });
         }
         Ok(at)
     }
 
-    async fn sign_of_life(&self, at: Position, target: Position) -> Result<(), RebuildError> {
+    /// Makes the indexes that were left for the end, in a transaction that holds the row of the
+    /// claim: there is no sign of life meanwhile, and nobody is to take that for death.
+    async fn make_indexes(&self, at: Position) -> Result<(), RebuildError> {
+        let mut transaction = self.next.pool.begin().await?;
+        let target = self.log.head().await?;
+        self.sign_of_life(&mut transaction, at, target).await?;
+        copy::create_indexes(&mut transaction, &self.indexes).await?;
+        self.sign_of_life(&mut transaction, at, target).await?;
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    async fn sign_of_life(
+        &self,
+        connection: &mut PgConnection,
+        at: Position,
+        target: Position,
+    ) -> Result<(), RebuildError> {
         let mine = sqlx::query!(
-            "UPDATE projection.rebuild SET position = $3, target = $4, updated_at = now()
+            "UPDATE projection.rebuild SET position = $3, target = $4,
+                updated_at = clock_timestamp()
              WHERE name = $1 AND owner = $2",
             self.next.view.name(),
             self.owner,
             position(at),
             position(target),
         );
-        let mine = mine.execute(&self.next.pool).await?.rows_affected() == 1;
+        let mine = mine.execute(connection).await?.rows_affected() == 1;
         if mine { Ok(()) } else { Err(RebuildError::Superseded) }
     }
 
@@ -206,8 +227,8 @@ impl Rebuild {
             return Ok(false);
         }
         let batch = Batch::new(self.next.view, records, until).await;
-        let (name, now) = (&self.next.name, self.next.clock.now());
-        let moved = checkpoint::advance(&mut transaction, name, at, until, now).await?;
+        let now = self.next.clock.now();
+        let moved = self.next.advance(&mut transaction, at, until, now).await?;
         let parked = moved.ok_or(RebuildError::Superseded)?;
         match self.next.write(&mut transaction, parked, &batch, now).await {
             Ok(()) => {}
@@ -229,7 +250,7 @@ impl Rebuild {
 }
 
 /// Makes the rebuild this process's; false if another is at it. One that showed no sign of life
-/// for a while is taken over.
+/// for a while is taken over, unless it holds its row.
 async fn claim(
     connection: &mut PgConnection,
     name: &str,
@@ -237,6 +258,17 @@ async fn claim(
     target: Position,
     now: Time,
 ) -> Result<bool, sqlx::Error> {
+    let held = sqlx::query_scalar!(
+        r#"WITH free AS (
+            SELECT name FROM projection.rebuild WHERE name = $1 FOR UPDATE SKIP LOCKED)
+           SELECT EXISTS (
+            SELECT FROM projection.rebuild WHERE name = $1 AND name NOT IN (SELECT name FROM free)
+           ) AS "held!""#,
+        name,
+    );
+    if held.fetch_one(&mut *connection).await? {
+        return Ok(false);
+    }
     let claimed = sqlx::query!(
         "INSERT INTO projection.rebuild AS old
             (name, owner, position, target, started_at, updated_at)
@@ -259,7 +291,9 @@ async fn claim(
 pub(crate) async fn clean_up(pool: &PgPool) -> Result<(), sqlx::Error> {
     let mut transaction = pool.begin().await?;
     let dead = sqlx::query_scalar!(
-        "DELETE FROM projection.rebuild WHERE updated_at < now() - interval '15 seconds'
+        "DELETE FROM projection.rebuild WHERE name IN (
+            SELECT name FROM projection.rebuild
+            WHERE updated_at < now() - interval '15 seconds' FOR UPDATE SKIP LOCKED)
          RETURNING name"
     )
     .fetch_all(&mut *transaction)

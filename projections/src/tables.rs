@@ -6,6 +6,7 @@ use domain::{FactError, Time};
 use infra::clock::Clock;
 use infra::log::{Position, Record};
 use sqlx::{AssertSqlSafe, PgConnection, PgPool, PgTransaction};
+use uuid::Uuid;
 
 use crate::checkpoint::{self, Checkpoint};
 use crate::error::{chain, is_poison};
@@ -20,6 +21,8 @@ pub(crate) struct Tables {
     pub(crate) view: &'static dyn Projection,
     /// The schema they are in, and the name of their checkpoint.
     pub(crate) name: String,
+    /// The rebuild that fills them; `None` for the live ones.
+    pub(crate) owner: Option<Uuid>,
     pub(crate) pool: PgPool,
     pub(crate) clock: Arc<dyn Clock>,
 }
@@ -146,15 +149,26 @@ impl Tables {
         let now = self.clock.now();
         if batch.records.is_empty() {
             let mut connection = self.pool.acquire().await?;
-            let parked = checkpoint::advance(&mut connection, &self.name, at, batch.to, now);
-            return Ok(parked.await?.is_some());
+            return Ok(self.advance(&mut connection, at, batch.to, now).await?.is_some());
         }
         let mut transaction = self.begin().await?;
-        let parked = checkpoint::advance(&mut transaction, &self.name, at, batch.to, now).await?;
+        let parked = self.advance(&mut transaction, at, batch.to, now).await?;
         let Some(parked) = parked else { return Ok(false) };
         self.write(&mut transaction, parked, batch, now).await?;
         transaction.commit().await?;
         Ok(true)
+    }
+
+    /// Moves the checkpoint in a transaction; gives how many records are parked. `None`: the view is
+    /// not `at` that checkpoint, or another process took the rebuild over.
+    pub(crate) async fn advance(
+        &self,
+        connection: &mut PgConnection,
+        at: Checkpoint,
+        to: Position,
+        now: Time,
+    ) -> Result<Option<i32>, sqlx::Error> {
+        checkpoint::advance(connection, &self.name, at, to, self.owner, now).await
     }
 
     /// Writes a batch in a transaction that has moved the checkpoint, which says how many records
@@ -188,7 +202,7 @@ impl Tables {
         let now = self.clock.now();
         let mut transaction = self.begin().await?;
         let name = &self.name;
-        if checkpoint::advance(&mut transaction, name, at, batch.to, now).await?.is_none() {
+        if self.advance(&mut transaction, at, batch.to, now).await?.is_none() {
             return Ok(false);
         }
         let records: Vec<&Record> = batch.records.iter().collect();

@@ -37,7 +37,10 @@ pub(super) async fn remove(connection: &mut PgConnection, name: &str) -> Result<
 
 /// Drops the indexes of `schema` that are no keys, and gives the statements that make them again:
 /// a sorted build at the end costs less than keeping them up to date.
-pub(super) async fn drop_indexes(pool: &PgPool, schema: &str) -> Result<Vec<String>, sqlx::Error> {
+pub(super) async fn drop_indexes(
+    connection: &mut PgConnection,
+    schema: &str,
+) -> Result<Vec<String>, sqlx::Error> {
     let indexes = sqlx::query!(
         r#"SELECT indexrelid::regclass::text AS "index!",
             pg_get_indexdef(indexrelid) AS "definition!"
@@ -47,23 +50,21 @@ pub(super) async fn drop_indexes(pool: &PgPool, schema: &str) -> Result<Vec<Stri
            WHERE nspname = $1 AND NOT indisunique"#,
         schema,
     )
-    .fetch_all(pool)
+    .fetch_all(&mut *connection)
     .await?;
-    let mut connection = pool.acquire().await?;
     for index in &indexes {
-        run(&mut connection, format!("DROP INDEX {}", index.index)).await?;
+        run(connection, format!("DROP INDEX {}", index.index)).await?;
     }
     Ok(indexes.into_iter().map(|index| index.definition).collect())
 }
 
 /// Makes indexes again.
 pub(super) async fn create_indexes(
-    pool: &PgPool,
+    connection: &mut PgConnection,
     definitions: &[String],
 ) -> Result<(), sqlx::Error> {
-    let mut connection = pool.acquire().await?;
     for definition in definitions {
-        run(&mut connection, definition.clone()).await?;
+        run(connection, definition.clone()).await?;
     }
     Ok(())
 }
