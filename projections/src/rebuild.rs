@@ -12,7 +12,8 @@ use std::sync::Arc;
 use domain::Time;
 use infra::clock::Clock;
 use infra::log::{Log, Position, ReadError};
-use sqlx::{Connection, PgConnection, PgPool};
+use infra::postgres::begin;
+use sqlx::{PgConnection, PgPool};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -83,7 +84,7 @@ impl Rebuild {
         let name = format!("{}_next", view.name());
         let next = Tables { view, name, owner: Some(owner), pool, clock };
         let now = next.clock.now();
-        let mut transaction = next.pool.begin().await?;
+        let mut transaction = begin(&next.pool, "BEGIN").await?;
         if !claim(&mut transaction, view.name(), owner, target, now).await? {
             return Err(RebuildError::Running);
         }
@@ -147,8 +148,7 @@ impl Rebuild {
     async fn abandon(self) {
         let name = self.next.view.name();
         let abandoned = async {
-            let mut connection = self.next.pool.acquire().await?;
-            let mut transaction = connection.begin().await?;
+            let mut transaction = begin(&self.next.pool, "BEGIN").await?;
             let mine = sqlx::query!(
                 "DELETE FROM projection.rebuild WHERE name = $1 AND owner = $2",
                 name,
@@ -186,7 +186,7 @@ impl Rebuild {
     /// Makes the indexes that were left for the end, in a transaction that holds the row of the
     /// claim: there is no sign of life meanwhile, and nobody is to take that for death.
     async fn make_indexes(&self, at: Position) -> Result<(), RebuildError> {
-        let mut transaction = self.next.pool.begin().await?;
+        let mut transaction = begin(&self.next.pool, "BEGIN").await?;
         let target = self.log.head().await?;
         self.sign_of_life(&mut transaction, at, target).await?;
         copy::create_indexes(&mut transaction, &self.indexes).await?;
@@ -289,7 +289,7 @@ async fn claim(
 
 /// Takes away what rebuilds left behind whose process died.
 pub(crate) async fn clean_up(pool: &PgPool) -> Result<(), sqlx::Error> {
-    let mut transaction = pool.begin().await?;
+    let mut transaction = begin(pool, "BEGIN").await?;
     let dead = sqlx::query_scalar!(
         "DELETE FROM projection.rebuild WHERE name IN (
             SELECT name FROM projection.rebuild
@@ -313,7 +313,7 @@ pub(crate) async fn drop_everything(
     pool: &PgPool,
     views: &[&'static dyn Projection],
 ) -> Result<(), sqlx::Error> {
-    let mut transaction = pool.begin().await?;
+    let mut transaction = begin(pool, "BEGIN").await?;
     for view in views {
         copy::drop_schemas(&mut transaction, view.name()).await?;
     }

@@ -111,7 +111,7 @@ impl Tables {
     pub(crate) async fn begin(&self) -> Result<PgTransaction<'static>, sqlx::Error> {
         // The name is that of a view, or that with a suffix of ours.
         let begin = format!("BEGIN; SET LOCAL search_path TO {}", self.name);
-        self.pool.begin_with(AssertSqlSafe(begin)).await
+        infra::postgres::begin(&self.pool, AssertSqlSafe(begin)).await
     }
 
     /// Applies a batch to the view as it is `at` a checkpoint, and says where the view is then.

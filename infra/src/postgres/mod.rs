@@ -4,6 +4,9 @@
 
 #[cfg(feature = "testing")]
 pub mod testing;
+mod transaction;
+
+pub use transaction::begin;
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -78,6 +81,9 @@ pub fn connect(url: &str, max_connections: u32) -> Result<PgPool, AddressError> 
 pub async fn migrate(pool: &PgPool) -> Result<(), MigrateError> {
     use sqlx::migrate::MigrateError as Cause;
     let mut connection = pool.acquire().await.map_err(MigrateError::Unreachable)?;
+    // However this ends, also by being dropped: nobody else gets a connection that may still hold
+    // the lock which keeps migrations apart.
+    connection.close_on_drop();
     // A schema of its own: who owns a database need not have rights in `public`.
     let mut migrator = Migrator { migrations: MIGRATIONS.migrations.clone(), ..Migrator::DEFAULT };
     migrator.create_schema("migrations");
@@ -85,8 +91,6 @@ pub async fn migrate(pool: &PgPool) -> Result<(), MigrateError> {
     let Err(error) = migrator.run_direct(None, &mut *connection, false).await else {
         return Ok(());
     };
-    // The connection still holds the lock that keeps migrations apart.
-    connection.close_on_drop();
     Err(match error {
         Cause::Execute(cause) | Cause::ExecuteMigration(cause, _) if is_outage(&cause) => {
             MigrateError::Unreachable(cause)

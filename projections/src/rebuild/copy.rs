@@ -2,6 +2,7 @@
 //!
 //! Names come from the views and from the catalog of the database, never from outside.
 
+use infra::postgres::begin;
 use sqlx::{AssertSqlSafe, PgConnection, PgPool};
 
 /// Makes `NAME_next` with the tables of `NAME`, empty.
@@ -93,7 +94,7 @@ pub(super) async fn rename(connection: &mut PgConnection, name: &str) -> Result<
 
 /// Drops the tables that were replaced; waits a little for those who still read them.
 pub(super) async fn drop_old(pool: &PgPool, name: &str) -> Result<(), sqlx::Error> {
-    let mut transaction = pool.begin().await?;
+    let mut transaction = begin(pool, "BEGIN").await?;
     run(
         &mut transaction,
         format!(
