@@ -3,6 +3,8 @@
 mod admin;
 mod checkpoint;
 mod columns;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod error;
 mod identity;
 mod parked;

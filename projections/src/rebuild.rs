@@ -26,7 +26,7 @@ use crate::{Projection, error::chain};
 const LAST_RECORDS: usize = 2_000;
 
 /// How far a rebuild is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Progress {
     /// Everything up to here is in the new copy.
     pub position: Position,
@@ -319,5 +319,19 @@ pub(crate) async fn drop_everything(
     }
     copy::drop_schemas(&mut transaction, "projection").await?;
     copy::drop_schemas(&mut transaction, "migrations").await?;
+    transaction.commit().await
+}
+
+/// An empty copy of a view's tables with a checkpoint of its own, for cases that fill one
+/// themselves.
+#[cfg(feature = "conformance")]
+pub(crate) async fn make_copy(
+    pool: &PgPool,
+    view: &'static dyn Projection,
+) -> Result<(), sqlx::Error> {
+    let mut transaction = begin(pool, "BEGIN").await?;
+    copy::create(&mut transaction, view.name()).await?;
+    let name = format!("{}_next", view.name());
+    checkpoint::create(&mut transaction, &name, view.version(), Time::default()).await?;
     transaction.commit().await
 }

@@ -23,3 +23,6 @@ mod serving;
 mod shop;
 #[cfg(test)]
 mod story;
+#[cfg(test)]
+#[cfg(feature = "embedded-postgres")]
+mod views;

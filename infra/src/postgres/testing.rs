@@ -3,7 +3,7 @@
 //! It lives in a temporary folder, is reached through a socket there, and is stopped and removed
 //! when the test binary ends, however it ends.
 
-use std::io;
+use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -30,6 +30,8 @@ wait $server
 rm -rf "$1"
 "#;
 const START_TIMEOUT: Duration = Duration::from_secs(60);
+/// Set where PostgreSQL has to be installed: nothing may be left out there.
+const REQUIRED: &str = "EVENTLY_TEST_POSTGRES";
 
 /// A running server.
 #[derive(Debug)]
@@ -41,14 +43,31 @@ pub struct Server {
     _keeper: ChildStdin,
 }
 
-/// The server of this test binary; `None` when PostgreSQL is not installed on this machine.
+/// The server of this test binary; `None` when PostgreSQL is not installed on this machine, which
+/// is said once.
 ///
 /// # Panics
-/// It is installed but does not start.
+/// It is installed but does not start, or it is not although `EVENTLY_TEST_POSTGRES` is set.
 pub fn server() -> Option<&'static Server> {
     static SERVER: OnceLock<Option<Server>> = OnceLock::new();
-    let start = || programs().map(|programs| Server::start(&programs).expect("PostgreSQL starts"));
+    let start = || match programs() {
+        Some(programs) => Some(Server::start(&programs).expect("PostgreSQL starts")),
+        None => {
+            let required = std::env::var_os(REQUIRED).is_some();
+            assert!(!required, "{REQUIRED} is set, but PostgreSQL is not installed");
+            say_what_is_left_out();
+            None
+        }
+    };
     SERVER.get_or_init(start).as_ref()
+}
+
+/// Not by a printing macro: what those write in a test that passes is not shown.
+fn say_what_is_left_out() {
+    const LEFT_OUT: &str = "LEFT OUT: what is tested on a PostgreSQL server. None is installed \
+        (looked for in /usr/lib/postgresql/*/bin and PATH).\n";
+    // Who closed standard error does not want to know.
+    let _ = io::stderr().write_all(LEFT_OUT.as_bytes());
 }
 
 /// The folder with PostgreSQL's own programs: the newest installed by the system's packages, or on

@@ -48,10 +48,7 @@ impl World {
 
     /// One with a database of its own; `None` where PostgreSQL is not installed.
     pub(crate) async fn with_database() -> Option<Self> {
-        let Some(server) = infra::postgres::testing::server() else {
-            println!("left out: PostgreSQL is not installed");
-            return None;
-        };
+        let server = infra::postgres::testing::server()?;
         Some(Self::new(server.pool(4).await, LiveLimits::default()).await)
     }
 

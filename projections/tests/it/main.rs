@@ -1,0 +1,7 @@
+//! Projections on a PostgreSQL server.
+
+// The attribute tells the linter that this is test code.
+#[cfg(test)]
+mod admin;
+#[cfg(test)]
+mod native;
