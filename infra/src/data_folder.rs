@@ -57,7 +57,7 @@ pub enum DataFolderError {
     },
     /// The operating system refuses.
     #[error(
-        "the data folder {} cannot be used: see that its owner runs this program, \
+        "the data folder {} cannot be used: see that you may write to it, \
          and that the disk has space",
         path.display()
     )]

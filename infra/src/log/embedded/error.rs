@@ -55,8 +55,8 @@ pub enum OpenError {
     },
     /// The file cannot be reached, or not in the way that was asked for.
     #[error(
-        "the log {} cannot be opened: see that the folder exists, that its owner runs this \
-         program, and that the disk has space",
+        "the log {} cannot be opened: see that the folder exists, that you may write to it, \
+         and that the disk has space",
         path.display()
     )]
     Unreachable {
