@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use rusqlite::{Connection, OptionalExtension, params_from_iter};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError};
+use tokio_util::task::AbortOnDropHandle;
 
 use super::error::StorageError;
 use super::file::LogFile;
@@ -36,17 +37,38 @@ impl Readers {
     }
 
     /// Runs `read` where it may block. Fails when the readers are closed.
+    ///
+    /// It gets on also while nobody looks at the future. Whoever reads to fill the views, and then
+    /// waits for the database before asking on, would else keep a connection that was given to it
+    /// meanwhile, and all that sells would wait for the database too.
     pub(super) async fn run<T: Send + 'static>(
         self: &Arc<Self>,
         read: impl FnOnce(Reader<'_>) -> Result<T, StorageError> + Send + 'static,
     ) -> Result<T, StorageError> {
-        let free = Arc::clone(&self.free).acquire_owned();
-        let connection = free.await.map_err(|_| StorageError::Closed)?;
-        let readers = Arc::clone(self);
+        match Arc::clone(&self.free).try_acquire_owned() {
+            Ok(connection) => Arc::clone(self).run_on(connection, read).await,
+            Err(TryAcquireError::Closed) => Err(StorageError::Closed),
+            Err(TryAcquireError::NoPermits) => {
+                let readers = Arc::clone(self);
+                let waiting = tokio::spawn(async move {
+                    let free = Arc::clone(&readers.free).acquire_owned();
+                    let connection = free.await.map_err(|_| StorageError::Closed)?;
+                    readers.run_on(connection, read).await
+                });
+                AbortOnDropHandle::new(waiting).await.map_err(|_| StorageError::Stopped)?
+            }
+        }
+    }
+
+    async fn run_on<T: Send + 'static>(
+        self: Arc<Self>,
+        connection: OwnedSemaphorePermit,
+        read: impl FnOnce(Reader<'_>) -> Result<T, StorageError> + Send + 'static,
+    ) -> Result<T, StorageError> {
         let read = move || {
             // Kept until the read has ended, also when nobody waits for it any more.
             let _connection = connection;
-            readers.read(read)
+            self.read(read)
         };
         tokio::task::spawn_blocking(read).await.map_err(|_| StorageError::Stopped)?
     }

@@ -5,6 +5,7 @@ mod closing;
 mod conformance;
 mod opening;
 mod processes;
+mod reading;
 
 use std::ops::Deref;
 use std::path::PathBuf;

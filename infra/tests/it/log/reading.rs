@@ -1,0 +1,34 @@
+//! Readers: few at a time, and none in the way of others.
+
+use std::time::Duration;
+
+use futures::{StreamExt, poll};
+use infra::log::embedded::{EmbeddedLog, EmbeddedOptions};
+use infra::log::{Expected, Log, Position};
+
+use super::record;
+
+/// Enough that a read takes longer than asking for it.
+const RECORDS: u64 = 2_000;
+
+/// A projection asks for more, and then is busy with its database.
+#[tokio::test]
+async fn who_asks_and_does_not_listen_is_in_nobodys_way() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("log.sqlite");
+    let log = EmbeddedLog::open(&path, EmbeddedOptions::default()).unwrap();
+    log.append("s", Expected::NoStream, (0..RECORDS).map(record).collect()).await.unwrap();
+    log.close().await;
+
+    // Nothing of it is in memory now.
+    let log = EmbeddedLog::open(&path, EmbeddedOptions { readers: 1 }).unwrap();
+    let mut busy: Vec<_> = (0..8).map(|_| log.subscribe_all(Position(0))).collect();
+    for subscription in &mut busy {
+        assert!(poll!(subscription.next()).is_pending());
+    }
+    let head = tokio::time::timeout(Duration::from_secs(60), log.head()).await;
+    assert_eq!(head.expect("others get to read").unwrap(), Position(RECORDS));
+    for subscription in &mut busy {
+        assert_eq!(subscription.next().await.unwrap().unwrap().len() as u64, RECORDS);
+    }
+}
