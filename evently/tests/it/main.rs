@@ -8,7 +8,13 @@ mod books;
 #[cfg(test)]
 mod cli;
 #[cfg(test)]
+mod crowd;
+#[cfg(test)]
 mod demo;
+#[cfg(test)]
+mod kill;
+#[cfg(test)]
+mod machine;
 #[cfg(test)]
 mod people;
 #[cfg(test)]
@@ -23,6 +29,8 @@ mod serving;
 mod shop;
 #[cfg(test)]
 mod story;
+#[cfg(test)]
+mod view_rows;
 #[cfg(test)]
 #[cfg(feature = "embedded-postgres")]
 mod views;

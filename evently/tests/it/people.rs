@@ -29,7 +29,9 @@ pub(crate) struct Gate {
 #[derive(Debug, Clone)]
 pub(crate) struct Told {
     pub(crate) user: UserId,
+    token: String,
     pub(crate) call: Call,
+    pub(crate) status: StatusCode,
     pub(crate) body: Value,
     /// `Evently-Position`.
     pub(crate) position: u64,
@@ -71,6 +73,10 @@ impl Call {
         Self { method, path: path.into(), key: None, body }
     }
 
+    pub(crate) fn get(path: impl Into<String>) -> Self {
+        Self::new(Method::GET, path, None)
+    }
+
     pub(crate) fn post(path: impl Into<String>, body: Value) -> Self {
         Self::new(Method::POST, path, Some(body))
     }
@@ -81,6 +87,10 @@ impl Call {
 
     pub(crate) fn path(&self) -> &str {
         &self.path
+    }
+
+    pub(crate) fn has_key(&self) -> bool {
+        self.key.is_some()
     }
 
     pub(crate) fn key(mut self, key: impl Into<String>) -> Self {
@@ -99,9 +109,19 @@ impl Gate {
         })
     }
 
+    /// The server is gone, or there again.
+    pub(crate) fn moved(&self, address: Option<SocketAddr>) {
+        self.address.send_replace(address);
+    }
+
     /// What was acknowledged after the first `known`.
     pub(crate) fn told_since(&self, known: usize) -> Vec<Told> {
         self.told.lock()[known..].to_vec()
+    }
+
+    /// Who was told this.
+    pub(crate) fn listener(self: &Arc<Self>, told: &Told) -> Person {
+        Person { user: told.user, token: told.token.clone(), gate: self.clone() }
     }
 
     pub(crate) fn person(self: &Arc<Self>, role: Role) -> Person {
@@ -136,11 +156,12 @@ impl Person {
         let body: Value = serde_json::from_slice(&response.bytes().await.ok()?).unwrap();
         let fault = status.is_server_error() && status != StatusCode::SERVICE_UNAVAILABLE;
         assert!(!fault, "{status} {body} for {call:?}");
-        if let (true, Some(position)) = (status.is_success(), position) {
+        let promises = status.is_success() && call.method != Method::GET;
+        if let (true, Some(position)) = (promises, position) {
             let position = position.to_str().unwrap().parse().unwrap();
+            let (user, token) = (self.user, self.token.clone());
             let (call, body) = (call.clone(), body.clone());
-            let told = Told { user: self.user, call, body, position };
-            self.gate.told.lock().push(told);
+            self.gate.told.lock().push(Told { user, token, call, status, body, position });
         }
         Some(Reply { status, body })
     }
@@ -221,6 +242,10 @@ impl Sale {
             body["tier_id"] = json!(tier);
         }
         Call::post("/waitlist/join", body)
+    }
+
+    pub(crate) fn place_in_line(&self) -> Call {
+        Call::get(format!("/waitlist/position?event_id={}", self.event))
     }
 
     pub(crate) fn leave(&self) -> Call {

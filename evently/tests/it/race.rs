@@ -157,12 +157,6 @@ async fn two_hundred_clients_race_for_the_last_fifty_places() {
     let verdict = evently().args(["audit", "verify", "--data"]).arg(server.data()).output().await;
     let verdict = verdict.unwrap();
     assert!(verdict.status.success(), "{}", String::from_utf8_lossy(&verdict.stderr));
-    println!(
-        "{} answers that promise something; {} reserved, {} confirmed, {} cancelled, {} offered",
-        told.len(),
-        story.count("Reserved"),
-        story.count("Confirmed"),
-        story.count("Cancelled"),
-        story.count("Offered"),
-    );
+    assert!(!server.log().contains("panicked"), "{}", server.log());
+    println!("{} promises kept; {story}", told.len());
 }

@@ -49,20 +49,31 @@ impl Server {
     /// Starts it again on the same data, after [`Self::kill`] or [`Self::stop`].
     pub(crate) async fn restart(&mut self) {
         assert!(self.running.is_none(), "it still runs");
-        let mut process = evently()
-            .args(["serve", "--listen", "127.0.0.1:0", "--data"])
-            .arg(self.data())
-            .args(&self.args)
-            .stdout(Stdio::piped())
-            .stderr(self.log_file())
-            .spawn()
-            .unwrap();
+        let mut process = self.spawn();
         let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
         let line = timeout(DEADLINE, lines.next_line()).await.expect("it starts in time").unwrap();
         let Some(line) = line else { panic!("it did not start:\n{}", self.log()) };
         let address = line.split("http://").nth(1).and_then(|rest| rest.split('/').next());
         let address = address.unwrap_or_else(|| panic!("no address in {line:?}")).parse().unwrap();
         self.running = Some(Running { process, address });
+    }
+
+    /// Starts it, and kills it so soon that it may not be ready yet.
+    pub(crate) async fn restart_in_vain(&self, life: Duration) {
+        let mut process = self.spawn();
+        let _still_runs = timeout(life, process.wait()).await;
+        process.kill().await.unwrap();
+    }
+
+    fn spawn(&self) -> Child {
+        evently()
+            .args(["serve", "--listen", "127.0.0.1:0", "--data"])
+            .arg(self.data())
+            .args(&self.args)
+            .stdout(Stdio::piped())
+            .stderr(self.log_file())
+            .spawn()
+            .unwrap()
     }
 
     /// Its data folder.

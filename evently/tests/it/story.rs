@@ -157,3 +157,11 @@ impl Story {
         assert!(paid_back.keys().all(|payment| charged.contains_key(payment)));
     }
 }
+
+impl std::fmt::Display for Story {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let kinds: Vec<_> =
+            self.kinds.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
+        write!(f, "{} records: {}", self.end, kinds.join(", "))
+    }
+}
