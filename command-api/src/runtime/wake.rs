@@ -4,7 +4,7 @@
 //! A cache of the log. It is written to a file every few seconds with the position it has followed
 //! to; after a restart it goes on from there, and without the file from the beginning.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -24,6 +24,8 @@ pub(crate) struct WakeList {
 #[derive(Default)]
 struct State {
     due: HashMap<EventId, Time>,
+    /// The same, earliest first.
+    by_time: BTreeSet<(Time, EventId)>,
     followed: Position,
     /// Changed since it was written to the file.
     unsaved: bool,
@@ -33,6 +35,23 @@ struct State {
 struct Stored {
     followed: Position,
     due: HashMap<EventId, Time>,
+}
+
+impl State {
+    /// Whether the inventory is due earlier than before.
+    fn set(&mut self, event: EventId, due: Option<Time>) -> bool {
+        let before = match due {
+            Some(due) => self.due.insert(event, due),
+            None => self.due.remove(&event),
+        };
+        if before == due {
+            return false;
+        }
+        self.unsaved = true;
+        before.map(|before| self.by_time.remove(&(before, event)));
+        due.map(|due| self.by_time.insert((due, event)));
+        due.is_some_and(|due| before.is_none_or(|before| due < before))
+    }
 }
 
 impl WakeList {
@@ -49,6 +68,7 @@ impl WakeList {
         // A list that is ahead of the log belongs to another log.
         let stored = stored.filter(|stored| stored.followed <= head);
         let state = stored.map_or_else(State::default, |stored| State {
+            by_time: stored.due.iter().map(|(event, due)| (*due, *event)).collect(),
             due: stored.due,
             followed: stored.followed,
             unsaved: false,
@@ -69,17 +89,8 @@ impl WakeList {
 
     /// The inventory is due then, and not before; or not at all.
     pub(crate) fn set(&self, event: EventId, due: Option<Time>) {
-        let mut state = self.state.lock();
-        state.unsaved = true;
-        match due {
-            Some(due) => {
-                if state.due.insert(event, due).is_none_or(|before| due < before) {
-                    self.changed.notify_one();
-                }
-            }
-            None => {
-                state.due.remove(&event);
-            }
+        if self.state.lock().set(event, due) {
+            self.changed.notify_one();
         }
     }
 
@@ -87,9 +98,7 @@ impl WakeList {
     pub(crate) fn at_latest(&self, event: EventId, due: Time) {
         let mut state = self.state.lock();
         let before = state.due.get(&event).copied();
-        if before.is_none_or(|before| due < before) {
-            state.due.insert(event, due);
-            state.unsaved = true;
+        if before.is_none_or(|before| due < before) && state.set(event, Some(due)) {
             self.changed.notify_one();
         }
     }
@@ -98,9 +107,15 @@ impl WakeList {
     /// writers say what is due next.
     pub(crate) fn due(&self, now: Time) -> (Vec<EventId>, Option<Time>) {
         let state = self.state.lock();
-        let is_due = |(event, due): (&EventId, &Time)| (*due <= now).then_some(*event);
-        let events = state.due.iter().filter_map(is_due).collect();
-        (events, state.due.values().filter(|due| **due > now).min().copied())
+        let mut by_time = state.by_time.iter();
+        let mut events = vec![];
+        for (due, event) in by_time.by_ref() {
+            if *due > now {
+                return (events, Some(*due));
+            }
+            events.push(*event);
+        }
+        (events, None)
     }
 
     /// Waits until something may be due earlier than was said.
@@ -164,7 +179,13 @@ mod tests {
         list.at_latest(EVENT, at(5));
         list.set(EVENT, Some(at(9)));
         assert_eq!(list.due(at(6)), (vec![], Some(at(9))));
+        let other = EventId::from_u128(8);
+        list.at_latest(other, at(7));
+        assert_eq!(list.due(at(6)), (vec![], Some(at(7))));
+        assert_eq!(list.due(at(7)), (vec![other], Some(at(9))));
+        assert_eq!(list.due(at(9)), (vec![other, EVENT], None));
         list.set(EVENT, None);
+        list.set(other, None);
         assert_eq!(list.due(at(99)), (vec![], None));
     }
 }
