@@ -1,6 +1,6 @@
 //! Many clients at once for the last places, by every path there is.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use axum::http::StatusCode;
@@ -142,22 +142,36 @@ pub(crate) fn last_fifty() -> Terms {
     Terms { places: 25, seats: 25, ..Terms::default() }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn two_hundred_clients_race_for_the_last_fifty_places() {
+/// One race and what it must leave behind; which kinds of facts came of it.
+async fn race_for_the_last_fifty() -> BTreeSet<&'static str> {
     let world = World::new();
     let mut node = world.start().await;
     let sale = world.sale(&node, last_fifty()).await;
     race(&world, &[&node], sale).await;
     let story = world.verify(&node).await;
     story.agrees_with(&world.provider).await;
-    for kind in ["Reserved", "Confirmed", "Cancelled", "WaitlistJoined", "Offered", "Refunded"] {
-        assert!(story.kind(kind) > 0, "no {kind}: {:?}", story.kinds());
-    }
     // Another process takes over and knows all of it.
     node.stop().await;
     node = world.start().await;
     world.verify(&node).await;
     node.stop().await;
+    KINDS.into_iter().filter(|kind| story.kind(kind) > 0).collect()
+}
+
+const KINDS: [&str; 6] =
+    ["Reserved", "Confirmed", "Cancelled", "WaitlistJoined", "Offered", "Refunded"];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn two_hundred_clients_race_for_the_last_fifty_places() {
+    let mut seen = BTreeSet::new();
+    // Who wins is chance, and with it what becomes of the places: all of it has to come up.
+    for _ in 0..20 {
+        seen.extend(race_for_the_last_fifty().await);
+        if seen.len() == KINDS.len() {
+            return;
+        }
+    }
+    panic!("nothing but {seen:?} in 20 races");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
