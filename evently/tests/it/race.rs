@@ -1,6 +1,6 @@
 //! 200 clients race for the last 50 places by every path, over HTTP, against the real program.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -119,8 +119,24 @@ async fn all(mut racing: JoinSet<()>, log: &Path) -> Story {
     story
 }
 
+const KINDS: [&str; 6] =
+    ["Reserved", "Confirmed", "Cancelled", "WaitlistJoined", "Offered", "Refunded"];
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn two_hundred_clients_race_for_the_last_fifty_places() {
+    let mut seen = BTreeSet::new();
+    // Who wins is chance, and with it what becomes of the places: all of it has to come up.
+    for _ in 0..10 {
+        seen.extend(race().await);
+        if seen.len() == KINDS.len() {
+            return;
+        }
+    }
+    panic!("nothing but {seen:?} in 10 races");
+}
+
+/// One race and what it must leave behind; which kinds of facts came of it.
+async fn race() -> BTreeSet<&'static str> {
     let server = Server::start().await;
     let (gate, log) = (Gate::new(&server), server.data().join("log.sqlite"));
     let sale = Sale::open(&gate, PLACES, PLACES, 600).await;
@@ -148,9 +164,6 @@ async fn two_hundred_clients_race_for_the_last_fifty_places() {
     let told = gate.told_since(0);
     story.bears_out(&told);
     story.has_served_all_it_can();
-    for kind in ["Reserved", "Confirmed", "Cancelled", "WaitlistJoined", "Offered", "Refunded"] {
-        assert!(story.count(kind) > 0, "no {kind}");
-    }
     let ledger = server.data().join("mock-payments.sqlite");
     let provider = MockProvider::open(&ledger, Arc::new(SystemClock), Duration::ZERO).unwrap();
     story.agrees_with(&provider.ledger().await.unwrap());
@@ -159,4 +172,5 @@ async fn two_hundred_clients_race_for_the_last_fifty_places() {
     assert!(verdict.status.success(), "{}", String::from_utf8_lossy(&verdict.stderr));
     assert!(!server.log().contains("panicked"), "{}", server.log());
     println!("{} promises kept; {story}", told.len());
+    KINDS.into_iter().filter(|kind| story.count(kind) > 0).collect()
 }
