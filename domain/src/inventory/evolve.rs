@@ -120,20 +120,24 @@ impl Inventory {
             return;
         }
         for booking in self.bookings.iter().filter(|booking| booking.is_live()) {
-            *self.per_user.entry(booking.user).or_default() += booking.places.tickets();
+            let has = self.per_user.entry(booking.user).or_default();
+            match booking.status {
+                BookingStatus::Confirmed => has.bought += booking.places.tickets(),
+                _ => has.held += booking.places.tickets(),
+            }
         }
     }
 
-    fn count_for(&mut self, user: UserId, tickets: u32) {
+    fn count_held(&mut self, user: UserId, tickets: u32) {
         if self.user_limit().is_some() {
-            *self.per_user.entry(user).or_default() += tickets;
+            self.per_user.entry(user).or_default().held += tickets;
         }
     }
 
     fn hold(&mut self, hold: &Hold<'_>) -> u32 {
         let places = self.stock.places(hold.lines);
         self.stock.hold(&places);
-        self.count_for(hold.user, places.tickets());
+        self.count_held(hold.user, places.tickets());
         let index = self.bookings.add(Booking {
             user: hold.user,
             number: hold.booking.number,
@@ -183,6 +187,11 @@ impl Inventory {
         let Some(booking) = self.bookings.get_mut(index) else { return };
         booking.status = BookingStatus::Confirmed;
         self.stock.sell(&booking.places);
+        if let Some(has) = self.per_user.get_mut(&booking.user) {
+            let tickets = booking.places.tickets();
+            has.held = has.held.saturating_sub(tickets);
+            has.bought += tickets;
+        }
         if booking.waitlist != NONE {
             self.waitlist.end(booking.waitlist, EntryStatus::Served);
         }
@@ -192,7 +201,7 @@ impl Inventory {
     fn reinstated(&mut self, index: u32, fact: &Reinstated) {
         let places = self.stock.places(&fact.lines);
         self.stock.hold(&places);
-        self.count_for(fact.user, places.tickets());
+        self.count_held(fact.user, places.tickets());
         if let Some(booking) = self.bookings.get_mut(index) {
             booking.places = places;
             booking.status = BookingStatus::Held;
@@ -208,18 +217,24 @@ impl Inventory {
 
     fn end_booking(&mut self, index: u32, status: BookingStatus) {
         let Some(booking) = self.bookings.get_mut(index) else { return };
+        let (user, given_back) = (booking.user, booking.places.tickets());
+        let mut has = self.per_user.get(&user).copied().unwrap_or_default();
         match booking.status {
-            BookingStatus::Held => self.stock.release_held(&booking.places),
-            BookingStatus::Confirmed => self.stock.release_sold(&booking.places),
+            BookingStatus::Held => {
+                self.stock.release_held(&booking.places);
+                has.held = has.held.saturating_sub(given_back);
+            }
+            BookingStatus::Confirmed => {
+                self.stock.release_sold(&booking.places);
+                has.bought = has.bought.saturating_sub(given_back);
+            }
             BookingStatus::Cancelled | BookingStatus::Expired => return,
         }
         booking.status = status;
-        let (user, given_back) = (booking.user, booking.places.tickets());
-        if let Some(count) = self.per_user.get_mut(&user) {
-            *count = count.saturating_sub(given_back);
-            if *count == 0 {
-                self.per_user.remove(&user);
-            }
+        if has.held == 0 && has.bought == 0 {
+            self.per_user.remove(&user);
+        } else if let Some(had) = self.per_user.get_mut(&user) {
+            *had = has;
         }
         let entry = std::mem::replace(&mut booking.waitlist, NONE);
         if entry != NONE {

@@ -64,8 +64,15 @@ pub struct Inventory {
     /// Of holds; the first is of a live one.
     deadlines: BinaryHeap<Reverse<(Time, u32)>>,
     waitlist: Waitlist,
-    /// Tickets held or owned, by person; kept only while there is a limit.
-    per_user: HashMap<UserId, u32>,
+    /// What each person has; kept only while there is a limit.
+    per_user: HashMap<UserId, Tickets>,
+}
+
+/// How many tickets somebody has.
+#[derive(Debug, Default, Clone, Copy)]
+struct Tickets {
+    held: u32,
+    bought: u32,
 }
 
 /// What came of a command: facts in the order they happened.
@@ -164,7 +171,14 @@ impl Inventory {
 
     /// Tickets that a person holds or owns; 0 while there is no limit.
     fn owned(&self, user: UserId) -> u32 {
-        self.per_user.get(&user).copied().unwrap_or(0)
+        self.per_user.get(&user).map_or(0, |has| has.held.saturating_add(has.bought))
+    }
+
+    /// Whether the person bought so much that so many tickets more are out of the question, however
+    /// their holds end.
+    fn bought_too_many(&self, user: UserId, more: u32) -> bool {
+        let bought = self.per_user.get(&user).map_or(0, |has| has.bought);
+        self.user_limit().is_some_and(|limit| bought.saturating_add(more) > limit)
     }
 
     /// Whether so many tickets more would be more than the person may have (BK-7).

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 
 use super::bookings::{Booking, BookingStatus, PaymentStage};
 use super::stock::TierState;
-use super::waitlist::EntryStatus;
+use super::waitlist::{Entry, EntryStatus};
 use super::{Cancelled, CancelledBy, Expired, Fact, Inventory, Line, Offered, Plan, WaitlistLeft};
 use crate::request::Fingerprint;
 use crate::{BookingId, EventId, Request, Time, WaitlistId};
@@ -129,8 +129,8 @@ impl Inventory {
         while let Some((tier, entry)) = self.next_offer(now) {
             let Some(entry) = self.waitlist.entry(entry) else { return };
             let event = self.event.unwrap_or(EventId::from_u128(0));
-            if self.over_limit(entry.user, u32::from(entry.quantity)) {
-                // Bought elsewhere in the meantime: an offer would break BK-7.
+            if self.bought_too_many(entry.user, u32::from(entry.quantity)) {
+                // Bought elsewhere in the meantime: an offer would break BK-7 for good.
                 let (waitlist, user) = (entry.id, entry.user);
                 let fact = Fact::from(WaitlistLeft { waitlist, event, user, request: None });
                 self.evolve(now, &fact);
@@ -162,13 +162,18 @@ impl Inventory {
     }
 
     /// Each tier that has enough for somebody who waits, with the first of those. Nobody is offered
-    /// more than one booking can have (BK-7).
+    /// more than one booking can have (BK-7); who would have too many only because of a hold is
+    /// passed over and keeps their place, for the hold may die.
     fn servable(&self, plan: &Plan) -> impl Iterator<Item = (&TierState, u16, u32)> {
         let most = plan.max_per_booking;
         let tiers = self.stock.tiers.iter().zip(0u16..);
         tiers.filter(|(tier, _)| tier.available() > 0).filter_map(move |(tier, index)| {
             let limit = tier.terms.max_per_booking.unwrap_or(most).min(most);
-            let entry = self.waitlist.next(index, tier.available().min(limit))?;
+            let ready = |entry: &Entry| {
+                let quantity = u32::from(entry.quantity);
+                !self.over_limit(entry.user, quantity) || self.bought_too_many(entry.user, quantity)
+            };
+            let entry = self.waitlist.next(index, tier.available().min(limit), ready)?;
             Some((tier, index, entry))
         })
     }

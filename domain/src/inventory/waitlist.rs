@@ -93,15 +93,21 @@ impl Waitlist {
         }
     }
 
-    /// The first who can be served when `tier` has `available` places.
-    pub(super) fn next(&self, tier: u16, available: u32) -> Option<u32> {
+    /// The first of those who are `ready` who can be served when `tier` has `available` places.
+    pub(super) fn next(
+        &self,
+        tier: u16,
+        available: u32,
+        ready: impl Fn(&Entry) -> bool,
+    ) -> Option<u32> {
+        let is_ready = |index: &u32| self.entry(*index).is_some_and(&ready);
         let served = |(wanted, quantity): &Class| {
             wanted.is_none_or(|wanted| wanted == tier) && u32::from(*quantity) <= available
         };
         self.waiting
             .iter()
             .filter(|(class, _)| served(class))
-            .filter_map(|(_, indexes)| indexes.first().copied())
+            .filter_map(|(_, indexes)| indexes.iter().copied().find(is_ready))
             .min()
     }
 

@@ -204,18 +204,52 @@ fn an_offer_of_seats_names_them() {
         .then(&[]);
 }
 
-#[test]
-fn an_offer_never_breaks_a_limit() {
-    // Bought elsewhere while waiting: the place in line is given up.
-    let limited = opened_with(Plan { max_per_user: Some(2), ..plan(&[floor(2), lawn(2)]) });
-    let facts = [
-        limited,
+/// Two to a person. Ann and after her Bob wait for two of the floor, which Cy holds; Ann holds some
+/// of the lawn, too.
+fn waits_and_holds(quantity: u32) -> Vec<Then> {
+    vec![
+        opened_with(Plan { max_per_user: Some(2), ..plan(&[floor(2), lawn(2)]) }),
         reserved(0, 1, CY, places(FLOOR, 2)),
         joined(1, 7, ANN, Some(FLOOR), 2),
         nth(2, joined(1, 8, BOB, Some(FLOOR), 2)),
-        reserved(2, 2, ANN, places(LAWN, 2)),
-        released(3, 1, CY, places(FLOOR, 2)),
-    ];
+        reserved(2, 2, ANN, places(LAWN, quantity)),
+    ]
+}
+
+#[test]
+fn a_hold_passes_a_person_over_but_leaves_them_their_place() {
+    let (two, one) = (|| places(FLOOR, 2), || places(LAWN, 1));
+    let facts = and(waits_and_holds(1), &[released(3, 1, CY, two())]);
+    // Bob is not kept waiting by it.
+    let passed = given(&facts).when(3, Command::Settle).settles(&[offered(3, 8, BOB, two())]);
+    let passed = passed.then(&[]);
+    assert_eq!(passed.inventory.waiting(), 1);
+    // Alone in line, Ann is served at once when her hold is given back, or when it dies.
+    let alone = and(facts, &[left(3, 8, BOB)]);
+    let waits = || given(&alone).when(3, Command::Settle).then(&[]);
+    assert_eq!(waits().inventory.next_due(), Some(at(2 + HOLD_S)));
+    let released = waits().and().when(4, cancel(2, ANN)).then(&[released(4, 2, ANN, one())]);
+    released.and().when(4, Command::Settle).settles(&[offered(4, 7, ANN, two())]).then(&[]);
+    let dead = 2 + HOLD_S;
+    waits()
+        .and()
+        .when(dead, Command::Settle)
+        .settles(&[expired(dead, 2, ANN, one()), offered(dead, 7, ANN, two())])
+        .then(&[]);
+}
+
+#[test]
+fn an_offer_never_breaks_a_limit() {
+    // Bought elsewhere while waiting: the place in line is given up.
+    let facts = [
+        &waits_and_holds(1)[..],
+        &[
+            started(2, 2, 5, 1_000),
+            confirmed(2, 2, ANN, 5, places(LAWN, 1)),
+            released(3, 1, CY, places(FLOOR, 2)),
+        ],
+    ]
+    .concat();
     given(&facts)
         .when(3, Command::Settle)
         .settles(&[left(3, 7, ANN), offered(3, 8, BOB, places(FLOOR, 2))])

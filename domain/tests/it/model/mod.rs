@@ -44,6 +44,7 @@ impl Side {
         let before = self.live.facts();
         let Executed { settled, decided } = self.live.execute(command, now);
         for fact in &settled {
+            self.shop.check_dropped(fact);
             self.take_in(fact, now);
         }
         // Nothing that time brings about is left when a decision is made.

@@ -121,6 +121,20 @@ impl Shop {
         })
     }
 
+    /// Whether what the person bought, whatever becomes of their holds, leaves no room for more.
+    fn bought_too_many(&self, user: UserId, more: u32) -> bool {
+        let sold = self.bookings.iter().filter(|it| it.user == user && it.state == State::Sold);
+        let bought: u32 = sold.map(|it| tickets(&it.lines)).sum();
+        self.plan().max_per_user.is_some_and(|limit| bought + more > limit)
+    }
+
+    /// Who lost their place in line without asking could never have been served.
+    pub(super) fn check_dropped(&self, fact: &Fact) {
+        let Fact::WaitlistLeft(fact) = fact else { return };
+        let entry = self.line.iter().find(|entry| entry.id == fact.waitlist).expect("waits");
+        assert!(self.bought_too_many(entry.user, entry.quantity), "dropped while a hold may die");
+    }
+
     fn has(&self, user: UserId) -> u32 {
         self.live().filter(|it| it.user == user).map(|it| tickets(&it.lines)).sum()
     }
@@ -164,7 +178,8 @@ impl Shop {
         })
     }
 
-    /// The first in line who can be served by some tier, and the first such tier.
+    /// The first in line who can be served by some tier, and the first such tier. Whose own holds
+    /// are in the way is passed over.
     pub(super) fn first_served(&self, now: Time) -> Option<(usize, TierId)> {
         if !self.on_sale(now) {
             return None;
@@ -177,7 +192,12 @@ impl Shop {
                     && entry.quantity <= self.free(tier)
             })
         };
-        self.line.iter().enumerate().find_map(|(at, entry)| Some((at, tier(entry)?.tier)))
+        let ready = |entry: &Waiting| {
+            let (user, quantity) = (entry.user, entry.quantity);
+            self.user_may_have(user, quantity) || self.bought_too_many(user, quantity)
+        };
+        let mut line = self.line.iter().enumerate().filter(|(_, entry)| ready(entry));
+        line.find_map(|(at, entry)| Some((at, tier(entry)?.tier)))
     }
 
     /// An offer that somebody can still take.
