@@ -44,7 +44,10 @@ pub enum RebuildError {
         known: String,
     },
     /// Another rebuild of the same view is under way, here or in another process.
-    #[error("the view is being rebuilt already")]
+    #[error(
+        "the view is being rebuilt already; if what rebuilt it died, its claim ends by itself \
+         after 15 seconds: try again then"
+    )]
     Running,
     /// It stood still for so long that another process took it for dead and began anew.
     #[error("another process began to rebuild the same view")]

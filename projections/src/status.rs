@@ -29,6 +29,8 @@ pub struct Status {
     pub head: u64,
     /// Records of the log that are not in the view yet; counted up to 10000.
     pub lag_records: u64,
+    /// Whether there are more of them than were counted.
+    pub lag_exceeded: bool,
     /// Seconds since the first of them was decided.
     pub lag_seconds: f64,
     /// Records that could not be applied, and those behind them.
@@ -113,7 +115,7 @@ pub(crate) async fn status(
         let (name, known_version) = (view.name(), view.version());
         let row = rows.remove(name);
         let position = row.as_ref().map_or(Position(0), |row| row.position);
-        let (lag_records, lag_seconds) =
+        let (counted, lag_seconds) =
             if position < head { lag(log, position, clock.now()).await? } else { (0, 0.0) };
         all.push(Status {
             name,
@@ -121,7 +123,8 @@ pub(crate) async fn status(
             known_version,
             position: position.0,
             head: head.0,
-            lag_records,
+            lag_records: counted.min(MOST_LAG) as u64,
+            lag_exceeded: counted > MOST_LAG,
             lag_seconds,
             parked: row.as_ref().map_or(0, |row| row.parked),
             first_parked: parked.remove(name),
@@ -133,10 +136,11 @@ pub(crate) async fn status(
 }
 
 /// Positions are not a count: what is missing is counted, and timed by its first record.
-async fn lag(log: &dyn Log, after: Position, now: Time) -> Result<(u64, f64), ReadError> {
-    let missing = log.read_all(after, MOST_LAG).await?;
+/// One more than [`MOST_LAG`] stands for more.
+async fn lag(log: &dyn Log, after: Position, now: Time) -> Result<(usize, f64), ReadError> {
+    let missing = log.read_all(after, MOST_LAG + 1).await?;
     let since_ms = missing.first().map_or(0, |first| now.ms_since(first.at));
-    Ok((missing.len() as u64, std::time::Duration::from_millis(since_ms).as_secs_f64()))
+    Ok((missing.len(), std::time::Duration::from_millis(since_ms).as_secs_f64()))
 }
 
 struct Row {

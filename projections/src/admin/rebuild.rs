@@ -58,7 +58,8 @@ fn explain(name: &str, error: &RebuildError) -> Problem {
     match error {
         RebuildError::Unknown { known } => not_found(name, known),
         RebuildError::Running | RebuildError::Superseded => {
-            const DETAIL: &str = "The view is being rebuilt already; see the list of projections.";
+            const DETAIL: &str = "The view is being rebuilt already; see the list of projections. \
+                If what rebuilt it died, its claim ends by itself after 15 seconds.";
             Problem::new(StatusCode::CONFLICT, RUNNING, DETAIL)
         }
         RebuildError::Stopped | RebuildError::Database(_) | RebuildError::Log(_) => {

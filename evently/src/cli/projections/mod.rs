@@ -193,7 +193,7 @@ fn table(items: &[Value]) -> String {
             text("name"),
             text("version"),
             text("position"),
-            text("lag_records"),
+            behind(item),
             text("parked"),
             rebuild(item),
         ));
@@ -207,6 +207,12 @@ fn table(items: &[Value]) -> String {
         }
     }
     lines.join("\n")
+}
+
+/// What was not counted to the end has a plus.
+fn behind(item: &Value) -> String {
+    let more = if item["lag_exceeded"] == true { "+" } else { "" };
+    format!("{}{more}", item["lag_records"])
 }
 
 fn rebuild(item: &Value) -> String {
@@ -233,6 +239,8 @@ mod tests {
         items[1]["first_parked"] =
             json!({"position": 3, "kind": "Reserved", "stream": "inventory-evt_1"});
         items[1]["rebuild"] = json!({"position": 5, "target": 9});
+        items[2]["lag_records"] = json!(10_000);
+        items[2]["lag_exceeded"] = json!(true);
         items[2]["last_rebuild"] = json!({"ended_at": "2027-06-01T19:30:00.000Z", "problem": "no"});
         let table = table(&items);
         let lines: Vec<&str> = table.lines().collect();
@@ -241,5 +249,6 @@ mod tests {
         assert!(lines[2].ends_with("at 5 of 9"), "{table}");
         assert_eq!(lines[3], "  parked from position 3 on (Reserved of inventory-evt_1)");
         assert!(lines[4].ends_with("failed: no"), "{table}");
+        assert!(lines[1].contains(" 2 ") && lines[4].contains(" 10000+ "), "{table}");
     }
 }
