@@ -3,7 +3,7 @@
 //! What is logged names people by their ids only; never an address, a name, a token or a body.
 
 use std::fmt;
-use std::io::IsTerminal;
+use std::io::{self, IsTerminal, Write};
 use std::panic::PanicHookInfo;
 use std::str::FromStr;
 
@@ -70,8 +70,10 @@ pub fn init(filter: &str, format: Format) -> Result<(), TelemetryError> {
     let filter = parse(filter)?;
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal());
+        .with_writer(|| Forgiving(io::stderr()))
+        // They would be told on standard error, with a panic if that cannot be written.
+        .log_internal_errors(false)
+        .with_ansi(io::stderr().is_terminal());
     match format {
         Format::Text => lines.finish().try_init(),
         Format::Json => lines.json().flatten_event(true).finish().try_init(),
@@ -93,6 +95,23 @@ fn parse(filter: &str) -> Result<EnvFilter, TelemetryError> {
     EnvFilter::builder().parse(filter).map_err(TelemetryError::Filter)
 }
 
+/// Drops what cannot be written, because nobody reads it or the disk is full: losing log lines is
+/// no reason to stop selling, and an error here would have nowhere to be told.
+struct Forgiving<W>(W);
+
+impl<W: Write> Write for Forgiving<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let _ = self.0.write_all(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let _ = self.0.flush();
+        Ok(())
+    }
+}
+
+/// Must not panic: that would abort the process.
 fn log_panic(panic: &PanicHookInfo<'_>) {
     let message = panic.payload_as_str().unwrap_or("no message");
     let place = panic.location().map(ToString::to_string).unwrap_or_default();
@@ -104,7 +123,6 @@ fn log_panic(panic: &PanicHookInfo<'_>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io::{self, Write};
     use std::sync::Arc;
 
     use axum::Router;
