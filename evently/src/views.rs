@@ -21,6 +21,9 @@ use crate::settings::Checked;
 /// How long a start waits for a database that does not answer before it goes on without.
 const PATIENCE: Duration = Duration::from_secs(3);
 
+/// How long their end waits for a database that does not answer.
+const STOP: Duration = Duration::from_secs(10);
+
 /// Why the views cannot be kept.
 #[derive(Debug, thiserror::Error)]
 pub enum ViewsError {
@@ -86,12 +89,22 @@ impl Views {
         AdminState { projections: self.projections.clone(), auth, tasks, runtime, stop }
     }
 
-    /// Ends the projections after what they are at, and then the database.
+    /// Ends the projections after what they are at, and then the database. What takes longer than
+    /// [`STOP`] is left: the views can be brought up to date, or built again, from the log.
     pub(crate) async fn stop(self) {
-        for (tasks, stop) in [self.projecting, self.database] {
-            stop.cancel();
-            tasks.close();
-            tasks.wait().await;
+        let ended = tokio::time::timeout(STOP, async {
+            for (tasks, stop) in [&self.projecting, &self.database] {
+                stop.cancel();
+                tasks.close();
+                tasks.wait().await;
+            }
+        });
+        if ended.await.is_err() {
+            tracing::warn!(
+                waited_s = STOP.as_secs(),
+                "the views' database does not answer and is left as it is; \
+                 the views go on from there after the next start"
+            );
         }
     }
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use infra::http::Problem;
 use infra::log::Position;
-use infra::postgres::is_outage;
+use infra::postgres::{is_not_set_up, is_outage};
 use sqlx::PgPool;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
@@ -23,6 +23,9 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Between two looks at the checkpoints.
 const PAUSE: Duration = Duration::from_millis(10);
+
+/// The same while the database is down: each look may be a connection.
+const PAUSE_WHILE_DOWN: Duration = Duration::from_millis(100);
 
 /// The views that are read here; each has a schema and a checkpoint of its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,7 +97,7 @@ impl Views {
 
     /// What a read says when its query failed.
     pub(crate) fn failure(&self, error: sqlx::Error) -> Problem {
-        if !is_outage(&error) {
+        if !is_outage(&error) && !is_not_set_up(&error) {
             return Problem::internal(&error);
         }
         self.refuse_reads(&error);
@@ -104,7 +107,10 @@ impl Views {
     fn refuse_reads(&self, error: &sqlx::Error) {
         if !self.0.down.swap(true, Ordering::Relaxed) {
             let error: &dyn std::error::Error = error;
-            tracing::warn!(error, "the database does not answer; reads of views are refused");
+            tracing::warn!(
+                error,
+                "the database does not answer as it should; reads of views are refused"
+            );
             self.0.look.notify_one();
         }
     }
@@ -116,7 +122,7 @@ impl Views {
                 self.0.look.notified().await;
                 while self.0.is_watched() {
                     self.look().await;
-                    tokio::time::sleep(PAUSE).await;
+                    tokio::time::sleep(self.0.pause()).await;
                 }
             }
         })
@@ -151,6 +157,10 @@ impl Views {
 impl Inner {
     fn is_watched(&self) -> bool {
         self.waiting.load(Ordering::SeqCst) > 0 || self.down.load(Ordering::Relaxed)
+    }
+
+    fn pause(&self) -> Duration {
+        if self.down.load(Ordering::Relaxed) { PAUSE_WHILE_DOWN } else { PAUSE }
     }
 }
 

@@ -100,6 +100,16 @@ pub async fn migrate(pool: &PgPool) -> Result<(), MigrateError> {
     })
 }
 
+/// Whether the database lacks what a read needs, which the background work sets up as soon as it
+/// can: there are no such tables (yet), for instance because `DATABASE_URL` names another database.
+pub fn is_not_set_up(error: &sqlx::Error) -> bool {
+    // Undefined table, undefined schema.
+    error
+        .as_database_error()
+        .and_then(|error| error.code())
+        .is_some_and(|code| ["42P01", "3F000"].contains(&&*code))
+}
+
 /// Whether the database, not the statement, is at fault: the same may succeed later.
 pub fn is_outage(error: &sqlx::Error) -> bool {
     match error {
@@ -110,10 +120,11 @@ pub fn is_outage(error: &sqlx::Error) -> bool {
         | sqlx::Error::PoolClosed
         | sqlx::Error::WorkerCrashed => true,
         sqlx::Error::Database(error) => error.code().is_some_and(|code| {
-            // Connection lost, transaction rolled back by the server, out of resources, operator
-            // intervention, system error (PostgreSQL, appendix A). Not ours to judge: 57014, a
-            // statement cancelled by a time limit, says the same.
-            ["08", "40", "53", "57", "58"].contains(&code.get(..2).unwrap_or_default())
+            // Connection lost, role or password refused, no such database, transaction rolled back
+            // by the server, out of resources, operator intervention, system error (PostgreSQL,
+            // appendix A). Not ours to judge: 57014, a statement cancelled by a time limit, says
+            // the same.
+            ["08", "28", "3D", "40", "53", "57", "58"].contains(&code.get(..2).unwrap_or_default())
                 // A lock that could not be had in time.
                 || code == "55P03"
         }),

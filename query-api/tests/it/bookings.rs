@@ -144,6 +144,18 @@ async fn a_read_waits_for_the_view_to_get_there() {
 }
 
 #[tokio::test]
+async fn without_the_tables_it_is_unavailable_for_now() {
+    for schemas in ["bookings", "projection, bookings"] {
+        let Some(world) = World::with_database().await else { return };
+        let token = world.token(me(), &[Role::Attendee]);
+        let drop = sqlx::AssertSqlSafe(format!("DROP SCHEMA {schemas} CASCADE"));
+        sqlx::raw_sql(drop).execute(&world.pool).await.unwrap();
+        let answer = world.get_as(MINE, &token).await;
+        assert_eq!(answer.problem(), (503, "DATABASE_UNAVAILABLE".into()));
+    }
+}
+
+#[tokio::test]
 async fn without_the_database_it_is_unavailable_for_now() {
     let world = World::without_database().await;
     let token = world.token(me(), &[Role::Attendee]);
