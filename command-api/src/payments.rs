@@ -232,7 +232,7 @@ impl Ticket {
         loop {
             let job = Job { command: command.clone(), origin: origin.clone() };
             match self.saga.inventories.execute(booking.event, job).await {
-                Err(Failure::Overloaded | Failure::Unavailable) => {
+                Err(Failure::Overloaded | Failure::Unavailable | Failure::Unwritable(_)) => {
                     if !self.pause(&mut pause).await {
                         return None;
                     }

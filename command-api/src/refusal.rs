@@ -64,12 +64,17 @@ fn failure<R>(failure: Failure<R>, refused: impl FnOnce(R) -> Problem) -> Proble
             let detail = "Too many commands wait for this event. Nothing was done; try again.";
             problem("TOO_MANY_WAITING", detail).retry_after_s(1)
         }
-        Failure::Unavailable => {
-            let detail = "The log cannot be reached. Try again with the same Idempotency-Key; \
-                          nothing will be done twice.";
-            problem("LOG_UNAVAILABLE", detail).retry_after_s(2)
+        Failure::Unavailable => log_unavailable("The log cannot be reached"),
+        Failure::Unwritable(reason) => {
+            log_unavailable(&format!("The log cannot be written: {reason}"))
         }
     }
+}
+
+fn log_unavailable(what: &str) -> Problem {
+    let detail =
+        format!("{what}. Try again with the same Idempotency-Key; nothing will be done twice.");
+    problem("LOG_UNAVAILABLE", detail).retry_after_s(2)
 }
 
 fn invalid(Invalid { field, problem }: &Invalid) -> Problem {

@@ -53,13 +53,16 @@ pub(crate) struct Dependency {
     needed: bool,
     /// What it is for.
     purpose: &'static str,
+    /// What is wrong with it, if that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
 }
 
 /// Whether a dependency answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum DependencyState {
-    /// It answers.
+    /// It answers, and can do what it is for.
     Up,
     /// It does not answer in time, or with an error.
     Down,
@@ -71,24 +74,43 @@ impl Health {
     }
 
     async fn report(&self) -> HealthReport {
-        let log = timeout(PATIENCE, self.log.head());
         let database = timeout(PATIENCE, sqlx::query("SELECT 1").execute(&self.pool));
-        let (log, database) = tokio::join!(log, database);
-        let log = state(matches!(log, Ok(Ok(_))));
+        let (log, database) = tokio::join!(self.log(), database);
         let database = state(matches!(database, Ok(Ok(_))));
-        let dependency = |name, state, needed, purpose| Dependency { name, state, needed, purpose };
         HealthReport {
-            status: match (log, database) {
+            status: match (log.state, database) {
                 (DependencyState::Down, _) => Readiness::Down,
                 (_, DependencyState::Down) => Readiness::Degraded,
                 _ => Readiness::Ready,
             },
             version: env!("CARGO_PKG_VERSION"),
             dependencies: vec![
-                dependency("log", log, true, "selling, availability"),
-                dependency("database", database, false, "all other reads"),
+                log,
+                Dependency {
+                    name: "database",
+                    state: database,
+                    needed: false,
+                    purpose: "all other reads",
+                    reason: None,
+                },
             ],
         }
+    }
+
+    /// The log is up when it can be read and written. Asking whether it can be written is also
+    /// what finds out, without any client, that it can be again.
+    async fn log(&self) -> Dependency {
+        let asked = timeout(PATIENCE, async {
+            self.log.head().await.map_err(|error| error.to_string())?;
+            let writable = self.log.check_writable().await;
+            writable.map_err(|error| error.reason().unwrap_or_else(|| error.to_string()))
+        });
+        let reason = match asked.await {
+            Ok(answer) => answer.err(),
+            Err(_elapsed) => Some("it does not answer in time".to_owned()),
+        };
+        let state = state(reason.is_none());
+        Dependency { name: "log", state, needed: true, purpose: "selling, availability", reason }
     }
 }
 

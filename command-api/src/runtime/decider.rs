@@ -172,6 +172,8 @@ pub(crate) enum Failure<R> {
     /// The log cannot be read or written. Nothing was acknowledged; asking again is safe with the
     /// same `Idempotency-Key`.
     Unavailable,
+    /// As before: the log cannot be written, for this reason, in words that are safe to tell.
+    Unwritable(String),
 }
 
 pub(crate) type Outcome<D> =

@@ -32,6 +32,8 @@ pub(crate) struct Unit<D> {
     position: Position,
     /// Time of the stream's last record. Decisions never go back behind it, whatever the clock does.
     at: Time,
+    /// It could not be read when that was last tried, which was reported.
+    is_unreadable: bool,
 }
 
 /// Records of this program's own commands found when the state was read again.
@@ -63,7 +65,7 @@ enum Pending<D: Decider> {
 impl<D: Decider> Unit<D> {
     pub(crate) fn new(log: Arc<dyn Log>, clock: Arc<dyn Clock>, stream: String) -> Self {
         let (records, position, at) = (0, Position::default(), Time::default());
-        Self { log, clock, stream, state: None, records, position, at }
+        Self { log, clock, stream, state: None, records, position, at, is_unreadable: false }
     }
 
     /// The state, if it is loaded.
@@ -99,6 +101,8 @@ impl<D: Decider> Unit<D> {
         let mut looked_for: Vec<Uuid> = vec![];
         // Whether the log was read since the jobs came.
         let mut is_fresh = self.state.is_none();
+        // Why the log could not be written.
+        let mut reason = None;
         for _ in 0..MOST_CONFLICTS {
             let Ok(now) = self.load(&looked_for, &mut found).await else {
                 return self.give_up(jobs);
@@ -134,10 +138,17 @@ impl<D: Decider> Unit<D> {
                     tracing::debug!(stream = self.stream, ?actual, "another writer was first");
                 }
                 Err(AppendError::OutcomeUnknown(source)) => {
+                    // As below: the log has told of it.
                     let error: &dyn std::error::Error = &*source;
-                    tracing::warn!(stream = self.stream, error, "outcome of an append is unknown");
+                    tracing::debug!(stream = self.stream, error, "outcome of an append is unknown");
+                    reason = Some(source.to_string());
                 }
                 Err(error @ (AppendError::Unavailable(_) | AppendError::Unfit(_))) => {
+                    // The log tells operators of its failure, once. What is unfit is our fault.
+                    if let Some(reason) = error.reason() {
+                        tracing::debug!(stream = self.stream, reason, "an append was refused");
+                        return self.give_up_for(jobs, || Failure::Unwritable(reason.clone()));
+                    }
                     let error: &dyn std::error::Error = &error;
                     tracing::error!(stream = self.stream, error, "the log cannot be written");
                     return self.give_up(jobs);
@@ -147,13 +158,24 @@ impl<D: Decider> Unit<D> {
             is_fresh = true;
             looked_for = jobs.iter().map(|job| job.origin.id).collect();
         }
-        self.give_up(jobs)
+        match reason {
+            Some(reason) => self.give_up_for(jobs, || Failure::Unwritable(reason.clone())),
+            None => self.give_up(jobs),
+        }
     }
 
     /// Forgets the state, which may be ahead of the log, and tells everybody to come again.
     fn give_up(&mut self, jobs: &[Job<D::Command>]) -> Vec<Outcome<D>> {
+        self.give_up_for(jobs, || Failure::Unavailable)
+    }
+
+    fn give_up_for(
+        &mut self,
+        jobs: &[Job<D::Command>],
+        why: impl Fn() -> Failure<D::Refusal>,
+    ) -> Vec<Outcome<D>> {
         self.state = None;
-        jobs.iter().map(|_| Err(Failure::Unavailable)).collect()
+        jobs.iter().map(|_| Err(why())).collect()
     }
 
     /// Reads the stream unless the state is there, and looks for records of these commands in it.
@@ -176,9 +198,13 @@ impl<D: Decider> Unit<D> {
     }
 
     async fn read(&mut self, looked_for: &[Uuid], found: &mut Found<D::Fact>) -> Result<(), ()> {
-        self.fold_rest(looked_for, found).await.map_err(|error| {
+        let read = self.fold_rest(looked_for, found).await;
+        let was_unreadable = std::mem::replace(&mut self.is_unreadable, read.is_err());
+        read.map_err(|error| {
             let error: &dyn std::error::Error = &*error;
-            tracing::error!(stream = self.stream, error, "an aggregate cannot be loaded");
+            if !was_unreadable {
+                tracing::error!(stream = self.stream, error, "an aggregate cannot be loaded");
+            }
         })
     }
 

@@ -22,8 +22,10 @@ const BATCH: usize = 1_024;
 /// How long a writer stays for an event that does not exist.
 const IDLE_WITHOUT_EVENT: Duration = Duration::from_secs(1);
 
-/// How long to wait before an inventory is read again when the log was away, in milliseconds.
+/// How long to wait before an inventory is read again when the log was away, in milliseconds: at
+/// first, and when it still is after many tries. Who asks for something has it read at once.
 const LOG_AWAY_MS: u64 = 500;
+const LOG_AWAY_LONG_MS: u64 = 2_000;
 
 /// A command and where its answer goes.
 pub(crate) struct Letter {
@@ -101,6 +103,8 @@ pub(crate) struct Writer {
     mailbox: mpsc::Receiver<Letter>,
     attention: Arc<Attention>,
     around: Arc<Surroundings>,
+    /// How long to wait if the inventory cannot be read or written.
+    away_ms: u64,
 }
 
 enum Woken {
@@ -119,7 +123,7 @@ impl Writer {
         attention: Arc<Attention>,
         around: Arc<Surroundings>,
     ) -> Self {
-        Self { event, unit, mailbox, attention, around }
+        Self { event, unit, mailbox, attention, around, away_ms: LOG_AWAY_MS }
     }
 
     /// Serves the mailbox until nothing comes for a while or the mailbox is closed, then answers
@@ -156,7 +160,8 @@ impl Writer {
             count = self.mailbox.recv_many(&mut letters, BATCH) => {
                 if count == 0 { Woken::Done } else { Woken::Letters(letters) }
             }
-            () = self.attention.called.notified() => Woken::Due,
+            // While the log is away, calls wait for the next try.
+            () = self.attention.called.notified(), if self.unit.state().is_some() => Woken::Due,
             () = tokio::time::sleep_until(due.min(idle)) => {
                 if due <= idle && self.due().is_some() { Woken::Due } else { Woken::Done }
             }
@@ -168,7 +173,7 @@ impl Writer {
         let now = self.around.clock.now();
         match self.unit.state() {
             Some(state) => next_due(state, now),
-            None => Some(now.plus_ms(LOG_AWAY_MS)),
+            None => Some(now.plus_ms(self.away_ms)),
         }
     }
 
@@ -189,6 +194,10 @@ impl Writer {
             }
         });
         let outcomes = outcomes.await;
+        self.away_ms = match self.unit.state() {
+            Some(_) => LOG_AWAY_MS,
+            None => (self.away_ms * 2).min(LOG_AWAY_LONG_MS),
+        };
         self.attention.end(self.unit.state().map(|_| self.unit.position()));
         if let Some(state) = self.unit.state() {
             around.wake.set(event, pending(state, around.clock.now()));

@@ -16,6 +16,8 @@ mod kill;
 #[cfg(test)]
 mod machine;
 #[cfg(test)]
+mod outages;
+#[cfg(test)]
 mod people;
 #[cfg(test)]
 mod projections;

@@ -23,7 +23,19 @@ const DEADLINE: Duration = Duration::from_secs(60);
 pub(crate) struct Server {
     folder: TempDir,
     args: Vec<String>,
+    circumstances: Circumstances,
     running: Option<Running>,
+}
+
+/// What the program finds around itself.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Circumstances {
+    Usual,
+    /// Standard error is a pipe that nobody reads.
+    Unheard,
+    /// Writing beyond a limit of the size of files is an error, and not a signal that kills. The
+    /// limit is for the test to set.
+    SmallFiles,
 }
 
 struct Running {
@@ -39,9 +51,14 @@ impl Server {
 
     /// The same, with more arguments. They are kept for later starts.
     pub(crate) async fn start_with(args: &[&str]) -> Self {
+        Self::start_in(Circumstances::Usual, args).await
+    }
+
+    /// The same, in circumstances that are kept too.
+    pub(crate) async fn start_in(circumstances: Circumstances, args: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let args = args.iter().map(ToString::to_string).collect();
-        let mut server = Self { folder, args, running: None };
+        let mut server = Self { folder, args, circumstances, running: None };
         server.restart().await;
         server
     }
@@ -66,12 +83,24 @@ impl Server {
     }
 
     fn spawn(&self) -> Child {
-        evently()
+        let mut command = match self.circumstances {
+            Circumstances::SmallFiles => {
+                let mut shell = without_settings("sh");
+                shell.args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\"", PROGRAM]);
+                shell
+            }
+            _ => evently(),
+        };
+        let standard_error = match self.circumstances {
+            Circumstances::Unheard => std::io::pipe().unwrap().1.into(),
+            _ => self.log_file(),
+        };
+        command
             .args(["serve", "--listen", "127.0.0.1:0", "--data"])
             .arg(self.data())
             .args(&self.args)
             .stdout(Stdio::piped())
-            .stderr(self.log_file())
+            .stderr(standard_error)
             .spawn()
             .unwrap()
     }
@@ -140,7 +169,13 @@ impl Server {
 
 /// The program, without settings from the environment of the test; killed when dropped.
 pub(crate) fn evently() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_evently"));
+    without_settings(PROGRAM)
+}
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_evently");
+
+fn without_settings(program: &str) -> Command {
+    let mut command = Command::new(program);
     for name in ["EVENTLY_DATA", "EVENTLY_LISTEN", "DATABASE_URL", "EVENTLY_LOG_URL", "EVENTLY_LOG"]
     {
         command.env_remove(name);

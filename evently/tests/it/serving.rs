@@ -8,6 +8,7 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio_util::sync::CancellationToken;
 
 use crate::cli::run_on;
 use crate::server::Server;
@@ -24,7 +25,7 @@ pub(crate) async fn until(what: &str, mut condition: impl AsyncFnMut() -> bool) 
     waited.unwrap_or_else(|_| panic!("it never came true that {what}"));
 }
 
-async fn get(server: &Server, path: &str) -> Value {
+pub(crate) async fn get(server: &Server, path: &str) -> Value {
     Client::new().get(server.url(path)).send().await.unwrap().json().await.unwrap()
 }
 
@@ -138,8 +139,7 @@ async fn a_second_order_to_stop_is_followed_at_once() {
 
 #[tokio::test]
 async fn without_its_database_it_sells_and_shows_what_is_left() {
-    // A port that nobody listens at for now.
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = free_port();
     let Some(postgres) = infra::postgres::testing::server() else { return };
     let socket = postgres.empty_database().await;
     let url = format!("postgres://postgres@127.0.0.1:{port}/{}", name_of(&socket));
@@ -158,7 +158,7 @@ async fn without_its_database_it_sells_and_shows_what_is_left() {
     let problem = answer(mine.try_clone().unwrap(), 503).await;
     assert!(!problem.to_string().to_lowercase().contains("select"), "{problem}");
 
-    let _forwarding = forward(port, socket_of(&socket)).await;
+    let _forwarding = forward(port, socket_of(&socket), CancellationToken::new()).await;
     until("the views have caught up", async || {
         let answer = mine.try_clone().unwrap().send().await.unwrap();
         answer.status() == 200
@@ -170,26 +170,40 @@ async fn without_its_database_it_sells_and_shows_what_is_left() {
     assert!(server.stop().await.success());
 }
 
+/// A port that nobody listens at for now.
+pub(crate) fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
 /// The database's name in an address with a socket.
-fn name_of(url: &str) -> &str {
+pub(crate) fn name_of(url: &str) -> &str {
     url.split('?').next().and_then(|url| url.rsplit('/').next()).unwrap()
 }
 
 /// The socket in an address.
-fn socket_of(url: &str) -> String {
+pub(crate) fn socket_of(url: &str) -> String {
     format!("{}/.s.PGSQL.5432", url.split("host=").nth(1).unwrap())
 }
 
-/// Lets a port lead to a socket, until dropped.
-async fn forward(port: u16, socket: String) -> tokio::task::JoinSet<()> {
+/// Lets a port lead to a socket, until dropped. Once `frozen`, nothing gets through any more in
+/// either direction, but connections stay.
+pub(crate) async fn forward(
+    port: u16,
+    socket: String,
+    frozen: CancellationToken,
+) -> tokio::task::JoinSet<()> {
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await.unwrap();
     let mut tasks = tokio::task::JoinSet::new();
     tasks.spawn(async move {
         let mut connections = tokio::task::JoinSet::new();
         while let Ok((mut client, _)) = listener.accept().await {
             let mut server = tokio::net::UnixStream::connect(&socket).await.unwrap();
+            let frozen = frozen.clone();
             connections.spawn(async move {
-                let _ = tokio::io::copy_bidirectional(&mut client, &mut server).await;
+                let copy = tokio::io::copy_bidirectional(&mut client, &mut server);
+                if frozen.run_until_cancelled(copy).await.is_none() {
+                    std::future::pending::<()>().await;
+                }
             });
         }
     });

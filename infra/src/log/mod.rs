@@ -132,12 +132,24 @@ pub enum AppendError {
     /// No log takes such an append, however often it is tried. Nothing was written.
     #[error("the append is not fit to be stored")]
     Unfit(#[source] Unfit),
-    /// Nothing was written, and nothing will be until the cause is removed.
+    /// Nothing was written, and nothing will be until the cause is removed. What the source says
+    /// of itself is told to clients; what it has below it is not.
     #[error("the log cannot be written")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// It may or may not have been written: look for the records' ids.
+    /// It may or may not have been written: look for the records' ids. The source as above.
     #[error("whether the log was written is unknown")]
     OutcomeUnknown(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl AppendError {
+    /// What is wrong with the log, in words that are safe to tell anyone: for instance that the
+    /// disk is full. Nothing if the log is not at fault.
+    pub fn reason(&self) -> Option<String> {
+        match self {
+            Self::WrongRevision { .. } | Self::Unfit(_) => None,
+            Self::Unavailable(source) | Self::OutcomeUnknown(source) => Some(source.to_string()),
+        }
+    }
 }
 
 /// What makes an append unfit to be stored, whatever is in the log.
@@ -240,6 +252,13 @@ pub trait Log: Send + Sync + 'static {
     /// # Errors
     /// The log cannot be read.
     async fn head(&self) -> Result<Position, ReadError>;
+
+    /// Whether appends succeed. After one that failed a log tries to write something that is no
+    /// record, so that whoever asks learns when it can be written again.
+    ///
+    /// # Errors
+    /// [`AppendError::Unavailable`]; its [`AppendError::reason`] says what is wrong.
+    async fn check_writable(&self) -> Result<(), AppendError>;
 
     /// All records after `after`, in order, in batches, for ever: what is there at once, what
     /// comes as soon as it is durable. An error ends the stream; the reader subscribes again from

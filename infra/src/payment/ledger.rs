@@ -188,10 +188,17 @@ fn connect(path: &Path) -> rusqlite::Result<Option<Connection>> {
 
 fn keep(mut connection: Connection, mut waiting: mpsc::Receiver<Job>) {
     let mut jobs = Vec::new();
+    let mut failing = false;
     while waiting.blocking_recv_many(&mut jobs, WAITING) > 0 {
         // Without the commit the replies are dropped, which tells those who ask.
-        if let Err(error) = carry_out(&mut connection, jobs.drain(..)) {
-            tracing::error!(%error, "the mock payment provider cannot write its ledger");
+        let done = carry_out(&mut connection, jobs.drain(..));
+        // The same failure is not reported again and again.
+        match (&done, std::mem::replace(&mut failing, done.is_err())) {
+            (Err(error), false) => {
+                tracing::error!(%error, "the mock payment provider cannot write its ledger");
+            }
+            (Ok(()), true) => tracing::info!("the mock payment provider's ledger works again"),
+            _ => {}
         }
     }
 }

@@ -171,6 +171,13 @@ impl Log for FaultyLog {
         self.inner.head().await
     }
 
+    async fn check_writable(&self) -> Result<(), AppendError> {
+        if self.away.load(Ordering::SeqCst) {
+            return Err(AppendError::Unavailable(Box::new(Ordered)));
+        }
+        self.inner.check_writable().await
+    }
+
     fn subscribe_all(&self, after: Position) -> BoxStream<'static, Result<Vec<Record>, ReadError>> {
         self.inner.subscribe_all(after)
     }

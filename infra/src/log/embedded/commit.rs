@@ -1,6 +1,10 @@
 //! One transaction for all appends that wait: decided, written, made durable together.
 
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode};
@@ -9,6 +13,10 @@ use super::error::StorageError;
 use super::file::LogFile;
 use super::known::{Known, Transaction};
 use crate::log::{AppendError, Appended, Expected, NewRecord, Record};
+
+/// Bytes that have to be free before a log that could not be written is taken for mended. A tiny
+/// transaction alone may find its place in what failed ones left behind.
+const ROOM: usize = 1 << 20;
 
 /// One call of `append`, on its way to the file.
 #[derive(Debug)]
@@ -30,8 +38,10 @@ impl Append {
 pub(super) struct Committer {
     connection: Connection,
     known: Known,
+    /// Where it is tried whether there is room.
+    room: PathBuf,
     /// Whether the last transaction failed: the same failure is not reported again and again.
-    failing: bool,
+    failing: Arc<AtomicBool>,
 }
 
 pub(super) type Outcome = Result<Appended, AppendError>;
@@ -71,7 +81,30 @@ impl Committer {
         connection.execute_batch("PRAGMA cache_size = -32768;")?;
         // The guards are against others: this writer only ever inserts, and looks where itself.
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false)?;
-        Ok(Self { connection, known: Known::default(), failing: false })
+        let room = file.beside("-room");
+        Ok(Self { connection, known: Known::default(), room, failing: Arc::default() })
+    }
+
+    /// Whether the last transaction failed; for others to look at.
+    pub(super) fn failing(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.failing)
+    }
+
+    /// After a failure, tries whether it is over.
+    pub(super) fn check(&mut self) -> Result<(), AppendError> {
+        if !self.failing.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        make_room(&self.room)?;
+        self.connection.execute(SETTLE, []).map_err(StorageError::from)?;
+        self.succeeded();
+        Ok(())
+    }
+
+    fn succeeded(&self) {
+        if self.failing.swap(false, Ordering::Relaxed) {
+            tracing::info!("the log can be written again");
+        }
     }
 
     /// For checkpoints by the writer itself.
@@ -84,7 +117,7 @@ impl Committer {
     pub(super) fn commit(&mut self, appends: &[Append]) -> Committed {
         match self.transact(appends) {
             Ok(committed) => {
-                self.failing = false;
+                self.succeeded();
                 committed
             }
             Err(failure) => {
@@ -129,7 +162,7 @@ impl Committer {
             Failure::Before(error) => (error, true),
             Failure::Committing(error) => (error, self.settle()),
         };
-        if !std::mem::replace(&mut self.failing, true) {
+        if !self.failing.swap(true, Ordering::Relaxed) {
             let error = &error as &dyn std::error::Error;
             tracing::error!(error, surely_not_written, "the log cannot be written");
         }
@@ -157,8 +190,24 @@ impl Committer {
     /// taken for committed after a crash. A transaction written in their place makes it certain
     /// that they are not. Tells whether it is certain.
     fn settle(&mut self) -> bool {
-        self.connection.execute("UPDATE log SET settled = settled + 1", []).is_ok()
+        self.connection.execute(SETTLE, []).is_ok()
     }
+}
+
+/// Writes something that is no record.
+const SETTLE: &str = "UPDATE log SET settled = settled + 1";
+
+/// Fills a file beside the log as appends would fill the log, and takes it away again.
+fn make_room(path: &Path) -> Result<(), StorageError> {
+    let filled = File::create(path).and_then(|mut file| {
+        file.write_all(&vec![b' '; ROOM])?;
+        file.sync_all()
+    });
+    let removed = fs::remove_file(path);
+    filled.and(removed).map_err(|error| match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => StorageError::NoRoom,
+        _ => StorageError::Folder(Arc::new(error)),
+    })
 }
 
 /// A full disk is found before the last page is written, and without that page there is nothing to
@@ -281,6 +330,36 @@ mod tests {
             .unwrap();
         assert_eq!(settled, 1);
         assert!(committer.commit(&[append(1, 10)]).outcomes[0].is_ok());
+    }
+
+    #[test]
+    fn a_check_tells_what_is_wrong_until_it_is_mended() {
+        let (mut committer, folder) = committer();
+        let failing = committer.failing();
+        fail_commits(&committer, 2);
+        committer.check().unwrap();
+        committer.commit(&[append(1, 10)]);
+        assert!(failing.load(Ordering::Relaxed));
+        // The second failure was the settling's: the check is refused by the folder alone.
+        fs::create_dir(&committer.room).unwrap();
+        let error = committer.check().unwrap_err();
+        assert_eq!(error.reason().as_deref(), Some("the log's folder cannot be written"));
+        fs::remove_dir(&committer.room).unwrap();
+        #[cfg(target_os = "linux")]
+        {
+            std::os::unix::fs::symlink("/dev/full", &committer.room).unwrap();
+            let error = committer.check().unwrap_err();
+            assert_eq!(error.reason().as_deref(), Some("the disk is full"));
+        }
+        fail_commits(&committer, 1);
+        let error = committer.check().unwrap_err();
+        assert_eq!(error.reason().as_deref(), Some("the log's file failed"));
+        assert!(failing.load(Ordering::Relaxed));
+        committer.check().unwrap();
+        assert!(!failing.load(Ordering::Relaxed));
+        assert!(stored(&committer).is_empty());
+        let names = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name());
+        assert!(names.into_iter().all(|name| !name.to_string_lossy().contains("room")));
     }
 
     #[test]

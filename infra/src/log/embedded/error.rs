@@ -1,5 +1,6 @@
 //! What can go wrong with the file under the log.
 
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -74,6 +75,12 @@ pub enum StorageError {
     /// There is no space for it.
     #[error("the disk is full")]
     Full(#[source] Arc<rusqlite::Error>),
+    /// Nor for what was tried after that.
+    #[error("the disk is full")]
+    NoRoom,
+    /// Nothing can be written beside the log.
+    #[error("the log's folder cannot be written")]
+    Folder(#[source] Arc<io::Error>),
     /// Another process kept the log locked for too long.
     #[error("another process keeps the log locked")]
     Locked(#[source] Arc<rusqlite::Error>),

@@ -82,9 +82,14 @@ impl LogFile {
     }
 
     fn has_wal(&self) -> bool {
-        let mut wal = self.path.clone().into_os_string();
-        wal.push("-wal");
-        std::fs::metadata(wal).is_ok_and(|wal| wal.len() > 0)
+        std::fs::metadata(self.beside("-wal")).is_ok_and(|wal| wal.len() > 0)
+    }
+
+    /// The path of a file beside it: its own with `end` after it.
+    pub(super) fn beside(&self, end: &str) -> PathBuf {
+        let mut path = self.path.clone().into_os_string();
+        path.push(end);
+        path.into()
     }
 
     /// Made with the log, at random.

@@ -19,6 +19,7 @@ mod writer;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
 use async_trait::async_trait;
@@ -57,6 +58,8 @@ pub struct EmbeddedLog {
     watch: Arc<Watch>,
     /// Absent when opened for reading only.
     writer: Option<mpsc::UnboundedSender<Message>>,
+    /// Whether the writer's last transaction failed.
+    failing: Arc<AtomicBool>,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -96,10 +99,12 @@ impl EmbeddedLog {
             readers: Arc::new(Readers::new(file.clone(), options.readers)),
             watch: Arc::clone(&watch),
             writer: None,
+            failing: Arc::default(),
             threads: Mutex::new(vec![watch.start(file)?]),
         };
         if writes {
             let committer = Committer::open(file)?;
+            log.failing = committer.failing();
             let (sender, receiver) = mpsc::unbounded_channel();
             let (checkpoints, thread) = checkpoint::start(file)?;
             log.threads.get_mut().push(thread);
@@ -185,6 +190,20 @@ impl Log for EmbeddedLog {
 
     async fn head(&self) -> Result<Position, ReadError> {
         Ok(self.readers.run(|reader| reader.head()).await?)
+    }
+
+    async fn check_writable(&self) -> Result<(), AppendError> {
+        let writer = self.writer.as_ref().ok_or(StorageError::ReadOnly)?;
+        if writer.is_closed() {
+            return Err(StorageError::Closed.into());
+        }
+        // Appends come first: only after a failure is there something to try.
+        if !self.failing.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let (answer, answered) = oneshot::channel();
+        writer.send(Message::Check(answer)).map_err(|_| StorageError::Closed)?;
+        answered.await.unwrap_or_else(|_| Err(StorageError::Stopped.into()))
     }
 
     fn subscribe_all(&self, after: Position) -> BoxStream<'static, Result<Vec<Record>, ReadError>> {

@@ -21,6 +21,8 @@ type Answer = oneshot::Sender<Result<Appended, AppendError>>;
 /// What the writer is told.
 pub(super) enum Message {
     Append(Append, Answer),
+    /// Try whether a failure is over.
+    Check(oneshot::Sender<Result<(), AppendError>>),
     /// Carry out what was sent before, and end.
     Close,
 }
@@ -78,6 +80,10 @@ impl Writer {
                     bytes += append.bytes();
                     appends.push(append);
                     answers.push(answer);
+                }
+                Message::Check(answer) => {
+                    // Who no longer waits asks again.
+                    let _ = answer.send(self.committer.check());
                 }
                 Message::Close => self.receiver.close(),
             }

@@ -57,6 +57,10 @@ mod opened_twice {
             self.next().head().await
         }
 
+        async fn check_writable(&self) -> Result<(), AppendError> {
+            self.next().check_writable().await
+        }
+
         fn subscribe_all(
             &self,
             after: Position,

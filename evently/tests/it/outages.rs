@@ -1,0 +1,112 @@
+//! What the server depends on fails: its disk, its database, whoever reads its log lines.
+
+use infra::auth::Role;
+use reqwest::{Client, Method};
+use rustix::process::{Pid, Resource, Rlimit, prlimit};
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+
+use crate::server::{Circumstances, Server};
+use crate::serving::{forward, free_port, get, name_of, socket_of, until};
+use crate::shop::{Shop, answer};
+
+#[tokio::test]
+async fn it_goes_on_when_nobody_reads_what_it_logs() {
+    let mut server = Server::start_in(Circumstances::Unheard, &["--log", "debug"]).await;
+    let shop = Shop::open(&server, 10).await;
+    let booking = shop.reserve(1, 2).await;
+    shop.confirm(1, &booking).await;
+    drop(shop);
+    assert!(server.stop().await.success());
+}
+
+/// From now on no file of the server can grow beyond so many bytes.
+fn limit_files(server: &Server, bytes: Option<u64>) {
+    let pid = i32::try_from(server.pid()).ok().and_then(Pid::from_raw);
+    prlimit(pid, Resource::Fsize, Rlimit { current: bytes, maximum: None }).unwrap();
+}
+
+async fn log_state(server: &Server) -> (u16, Value) {
+    let answer = Client::new().get(server.url("/health/ready")).send().await.unwrap();
+    let (status, body) = (answer.status().as_u16(), answer.json::<Value>().await.unwrap());
+    (status, body["dependencies"][0].clone())
+}
+
+#[tokio::test]
+async fn a_log_that_cannot_be_written_is_down_until_it_can_and_told_of_once() {
+    // The database inside would not survive the limit.
+    let nowhere = format!("postgres://postgres@127.0.0.1:{}/none", free_port());
+    let args = ["--database-url", &nowhere];
+    let mut server = Server::start_in(Circumstances::SmallFiles, &args).await;
+    let shop = Shop::open(&server, 10).await;
+    shop.reserve(1, 1).await;
+    assert_eq!(log_state(&server).await.0, 200);
+
+    let wal = std::fs::metadata(server.data().join("log.sqlite-wal")).unwrap().len();
+    limit_files(&server, Some(wal));
+    let body = json!({"event_id": shop.event, "tier_id": shop.tier, "quantity": 1});
+    for number in 2..6 {
+        let ask = shop.ask(Method::POST, "/bookings/reserve", number, &[Role::Attendee]);
+        let problem = answer(ask.json(&body), 503).await;
+        assert_eq!(problem["code"], "LOG_UNAVAILABLE");
+        let detail = problem["detail"].as_str().unwrap();
+        assert!(detail.contains("cannot be written: the log's file failed"), "{detail}");
+    }
+    let (status, log) = log_state(&server).await;
+    assert_eq!((status, &log["state"]), (503, &json!("down")), "{log}");
+    assert_eq!(log["reason"], "the log's folder cannot be written");
+
+    limit_files(&server, None);
+    until("it is ready again, though nobody buys", async || log_state(&server).await.0 == 200)
+        .await;
+    shop.reserve(2, 1).await;
+    drop(shop);
+    assert!(server.stop().await.success());
+    let lines = server.log();
+    let told = |what: &str| lines.lines().filter(|line| line.contains(what)).count();
+    assert_eq!(told("the log cannot be written"), 1, "{lines}");
+    assert_eq!(told("the log can be written again"), 1, "{lines}");
+    assert_eq!(told(" ERROR "), 1, "{lines}");
+    assert_eq!(told("unknown"), 0, "{lines}");
+}
+
+#[tokio::test]
+async fn a_database_that_is_not_there_is_no_fault_of_each_request() {
+    let Some(postgres) = infra::postgres::testing::server() else { return };
+    let nobody = postgres.url("postgres").replace("//postgres@", "//nobody_known@");
+    for url in [postgres.url("no_such_database"), nobody] {
+        let mut server = Server::start_with(&["--database-url", &url]).await;
+        for _ in 0..3 {
+            let shown = Client::new().get(server.url("/api/v1/events")).send().await.unwrap();
+            assert_eq!(shown.status(), 503);
+            assert_eq!(shown.json::<Value>().await.unwrap()["code"], "DATABASE_UNAVAILABLE");
+        }
+        assert_eq!(get(&server, "/health/ready").await["status"], "degraded");
+        assert!(server.stop().await.success());
+        let lines = server.log();
+        let told = |what: &str| lines.lines().filter(|line| line.contains(what)).count();
+        assert_eq!(told(" ERROR "), 0, "{lines}");
+        assert_eq!(told("reads of views are refused"), 1, "{lines}");
+    }
+}
+
+#[tokio::test]
+async fn a_stop_does_not_wait_for_a_database_that_stands_still() {
+    let Some(postgres) = infra::postgres::testing::server() else { return };
+    let socket = postgres.empty_database().await;
+    let (port, frozen) = (free_port(), CancellationToken::new());
+    let _forwarding = forward(port, socket_of(&socket), frozen.clone()).await;
+    let url = format!("postgres://postgres@127.0.0.1:{port}/{}", name_of(&socket));
+    let mut server = Server::start_with(&["--database-url", &url]).await;
+    let shop = Shop::open(&server, 10).await;
+    until("the event is shown", async || {
+        let shown = Client::new().get(server.url(&format!("/api/v1/events/{}", shop.event)));
+        shown.send().await.unwrap().status() == 200
+    })
+    .await;
+    frozen.cancel();
+    shop.reserve(1, 1).await;
+    drop(shop);
+    assert!(server.stop().await.success());
+    assert!(server.log().contains("does not answer and is left as it is"), "{}", server.log());
+}
