@@ -19,12 +19,11 @@ use crate::runtime::{Failure, Inventories, Job, Origin, Unit, WakeList};
 
 /// How often the wake list is written to its file.
 const SAVE_EVERY: Duration = Duration::from_secs(2);
+/// How long to wait before inventories are asked to follow again that could not.
+const FOLLOW_AGAIN: Duration = Duration::from_secs(1);
 /// How often the list is looked at even if nobody signalled: a dead hold is to be seen within a
 /// second (BK-4), also when timers slept with the machine.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
-
-/// Between two tries while the log is away for long.
-const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 pub(crate) struct FollowUp {
     pub(crate) log: Arc<dyn Log>,
@@ -52,9 +51,7 @@ impl FollowUp {
                 };
                 match batch {
                     Some(Ok(batch)) => {
-                        for record in &batch {
-                            self.note(record).await;
-                        }
+                        batch.iter().for_each(|record| self.note(record));
                         if let Some(last) = batch.last() {
                             self.wake.follow_to(last.position);
                         }
@@ -74,12 +71,12 @@ impl FollowUp {
         }
     }
 
-    async fn note(&self, record: &Record) {
+    fn note(&self, record: &Record) {
         let Some((category, id)) = record.stream.split_once('-') else { return };
         let Ok(event) = id.parse::<EventId>() else { return };
         if category == Event::CATEGORY {
             if &*record.kind != "EventDrafted" {
-                self.follow_event(event).await;
+                self.wake.follow(event, record.position);
             }
         } else if category == domain::inventory::CATEGORY {
             let is_looked_after = self.inventories.tell(event, record.position);
@@ -89,19 +86,27 @@ impl FollowUp {
         }
     }
 
-    /// The inventory takes over what its event says now; tried until the log lets it.
-    async fn follow_event(&self, event: EventId) {
-        let mut pause = LOOK_EVERY;
+    /// Has inventories take over what their events say, until the log lets them. An event that
+    /// cannot be read keeps no other from it.
+    pub(crate) async fn follow_events(self: Arc<Self>) {
         loop {
-            match follow(&self.log, &self.clock, &self.inventories, event, Origin::system()).await {
-                Ok(_) | Err(Failure::Refused(_)) => return,
-                Err(Failure::Overloaded | Failure::Unavailable | Failure::Unwritable(_)) => {}
+            let mut is_done = true;
+            for (event, position) in self.wake.to_follow() {
+                let (log, clock, inventories) = (&self.log, &self.clock, &self.inventories);
+                let following = follow(log, clock, inventories, event, Origin::system());
+                let Some(followed) = self.stop.run_until_cancelled(following).await else { return };
+                match followed {
+                    Ok(_) | Err(Failure::Refused(_)) => self.wake.has_followed(event, position),
+                    Err(Failure::Overloaded | Failure::Unavailable | Failure::Unwritable(_)) => {
+                        is_done = false;
+                    }
+                }
             }
             tokio::select! {
                 () = self.stop.cancelled() => return,
-                () = tokio::time::sleep(pause) => {}
+                () = self.wake.has_to_follow() => {}
+                () = tokio::time::sleep(FOLLOW_AGAIN), if !is_done => {}
             }
-            pause = (pause * 2).min(LONGEST_PAUSE);
         }
     }
 

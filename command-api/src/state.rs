@@ -124,6 +124,7 @@ impl CommandApi {
             stop: stop.clone(),
         });
         background.spawn(follow_up.clone().follow_log());
+        background.spawn(follow_up.clone().follow_events());
         background.spawn(follow_up.clone().wake_up());
         background.spawn(follow_up.save());
         let shared = Shared { log, clock, auth, inventories, saga };

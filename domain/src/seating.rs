@@ -146,13 +146,17 @@ fn check_label(label: &str, field: impl FnOnce() -> String) -> Result<(), Invali
         && label.len() <= MAX_LABEL
         && !label.chars().any(|c| c == '-' || c.is_control() || c.is_whitespace() && c != ' ')
         && label.trim() == label;
-    Invalid::unless(printable, field, "a label has 1 to 40 bytes and no dash, e.g. \"A\" or \"12\"")
+    Invalid::unless(
+        printable,
+        field,
+        "a label of 1 to 40 bytes without a dash, e.g. \"A\" or \"12\"",
+    )
 }
 
 fn check_row(row: &Row, at: &str) -> Result<(), Invalid> {
     check_label(&row.label, || format!("{at}.label"))?;
     let some = (1..=10_000).contains(&row.seats.len());
-    Invalid::unless(some, || format!("{at}.seats"), "a row has 1 to 10000 seats")?;
+    Invalid::unless(some, || format!("{at}.seats"), "1 to 10000 seats")?;
     if let Seats::Labels(labels) = &row.seats {
         let mut seen = HashSet::new();
         for (index, label) in labels.iter().enumerate() {
@@ -199,7 +203,7 @@ pub fn check_sections(sections: &[Section]) -> Result<(), Invalid> {
             }
             SectionKind::Standing { capacity } | SectionKind::Box { capacity } => {
                 let sane = (1..=MAX_CAPACITY).contains(capacity);
-                let problem = "a capacity is a number from 1 to 10000000";
+                let problem = "a number from 1 to 10000000";
                 Invalid::unless(sane, || format!("{at}.capacity"), problem)?;
             }
         }

@@ -49,6 +49,19 @@ pub enum EmbeddedPostgresError {
         #[source]
         source: std::io::Error,
     },
+    /// It does not start, and neither would another.
+    #[error(
+        "the database of the views cannot start in {}: see that the disk has space, and that the \
+         process may open files; the views are as they were",
+        folder.display()
+    )]
+    Shortage {
+        /// Its folder.
+        folder: PathBuf,
+        /// What is short.
+        #[source]
+        source: std::io::Error,
+    },
     /// It does not start, though it starts afresh.
     #[error(
         "the database of the views does not start in {}; name one with DATABASE_URL instead",
@@ -164,6 +177,11 @@ async fn serve(folder: &ViewsFolder) -> Result<PgliteServer, EmbeddedPostgresErr
     folder.mark_in_use().map_err(unusable)?;
     match start_or_explain(folder).await {
         Err(error) if folder.has_database() => {
+            // Nothing is wrong with the database where nothing could start.
+            if let Err(source) = folder.try_resources() {
+                let folder = folder.path().to_owned();
+                return Err(EmbeddedPostgresError::Shortage { folder, source });
+            }
             tracing::warn!(error = &error as &dyn Error, "the database of the views is damaged");
             folder.set_aside("it does not start").map_err(unusable)?;
             start_or_explain(folder).await

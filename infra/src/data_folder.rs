@@ -69,7 +69,7 @@ pub enum DataFolderError {
         source: io::Error,
     },
     /// Only one server at a time.
-    #[error("{running} already serves the data folder {}: stop it, or name another with --data",
+    #[error("{running} already has the data folder {}: let it end or stop it, or name another with --data",
         path.display())]
     Served {
         /// The folder.
@@ -92,7 +92,7 @@ impl std::fmt::Display for Running {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.address {
             Some(address) => write!(f, "a server (process {}, at {address})", self.pid),
-            None => write!(f, "a server that starts (process {})", self.pid),
+            None => write!(f, "a server or command (process {})", self.pid),
         }
     }
 }

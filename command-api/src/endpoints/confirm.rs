@@ -61,7 +61,17 @@ pub(crate) async fn confirm(
         return Err(Problem::invalid("payment_token", "must have 1 to 500 bytes"));
     }
     let asked = Asked::new(caller, key, "confirm", &body)?;
-    let id = body.booking_id;
+    // A task of its own: whoever started a payment and went away finds it carried to its end.
+    let paying = pay(state.clone(), body.booking_id, body.payment_token, asked);
+    state.0.saga.tasks.spawn(paying).await.unwrap_or_else(|_| Err(unexpected()))
+}
+
+async fn pay(
+    state: CommandState,
+    id: BookingId,
+    token: String,
+    asked: Asked,
+) -> Result<Answer, Problem> {
     let payment = PaymentId::from_u128(infra::ids::time_ordered(state.0.clock.now()));
     let (user, request) = (asked.user(), asked.request.clone());
     let command = Command::StartPayment { booking: id, user, payment, request };
@@ -69,7 +79,7 @@ pub(crate) async fn confirm(
     let snapshot = done.seen.booking.ok_or_else(unexpected)?;
     match (done.facts.first(), done.seen.done_at) {
         (Some(Fact::PaymentStarted(started)), _) => {
-            charge(&state, started, body.payment_token, asked.origin).await
+            charge(&state, started, token, asked.origin).await
         }
         (Some(Fact::Confirmed(_)), _) => outcome(&state, &snapshot, None).await,
         (_, Some(revision)) => again(&state, &snapshot, revision).await,

@@ -19,6 +19,7 @@ pub(crate) struct WakeList {
     file: PathBuf,
     state: Mutex<State>,
     changed: Notify,
+    has_to_follow: Notify,
 }
 
 #[derive(Default)]
@@ -26,6 +27,8 @@ struct State {
     due: HashMap<EventId, Time>,
     /// The same, earliest first.
     by_time: BTreeSet<(Time, EventId)>,
+    /// Events whose inventories have to follow them, and their last facts.
+    to_follow: HashMap<EventId, Position>,
     followed: Position,
     /// Changed since it was written to the file.
     unsaved: bool,
@@ -35,6 +38,8 @@ struct State {
 struct Stored {
     followed: Position,
     due: HashMap<EventId, Time>,
+    #[serde(default)]
+    to_follow: HashMap<EventId, Position>,
 }
 
 impl State {
@@ -70,10 +75,12 @@ impl WakeList {
         let state = stored.map_or_else(State::default, |stored| State {
             by_time: stored.due.iter().map(|(event, due)| (*due, *event)).collect(),
             due: stored.due,
+            to_follow: stored.to_follow,
             followed: stored.followed,
             unsaved: false,
         });
-        Self { file: file.to_owned(), state: Mutex::new(state), changed: Notify::new() }
+        let (changed, has_to_follow) = Default::default();
+        Self { file: file.to_owned(), state: Mutex::new(state), changed, has_to_follow }
     }
 
     /// How far the log has been followed.
@@ -85,6 +92,33 @@ impl WakeList {
         let mut state = self.state.lock();
         state.followed = position;
         state.unsaved = true;
+    }
+
+    /// The event has a fact at `position` that its inventory has to follow.
+    pub(crate) fn follow(&self, event: EventId, position: Position) {
+        let mut state = self.state.lock();
+        state.to_follow.insert(event, position);
+        state.unsaved = true;
+        self.has_to_follow.notify_one();
+    }
+
+    /// The events whose inventories have to follow them, and where the last of their facts is.
+    pub(crate) fn to_follow(&self) -> Vec<(EventId, Position)> {
+        self.state.lock().to_follow.iter().map(|(event, at)| (*event, *at)).collect()
+    }
+
+    /// The event's inventory has followed it up to `position`.
+    pub(crate) fn has_followed(&self, event: EventId, position: Position) {
+        let mut state = self.state.lock();
+        if state.to_follow.get(&event) == Some(&position) {
+            state.to_follow.remove(&event);
+            state.unsaved = true;
+        }
+    }
+
+    /// Waits until an inventory has to follow its event.
+    pub(crate) async fn has_to_follow(&self) {
+        self.has_to_follow.notified().await;
     }
 
     /// The inventory is due then, and not before; or not at all.
@@ -133,7 +167,8 @@ impl WakeList {
             if !std::mem::take(&mut state.unsaved) {
                 return Ok(());
             }
-            Stored { followed: state.followed, due: state.due.clone() }
+            let (due, to_follow) = (state.due.clone(), state.to_follow.clone());
+            Stored { followed: state.followed, due, to_follow }
         };
         let written = self.write(&stored);
         if written.is_err() {
@@ -192,6 +227,24 @@ mod tests {
         std::fs::remove_dir(file.with_extension("new")).unwrap();
         list.save().unwrap();
         assert_eq!(WakeList::load(&file, Position(0)).due(at(5)), (vec![EVENT], None));
+    }
+
+    #[test]
+    fn what_has_to_be_followed_survives_a_restart_until_all_of_it_was() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("wake.json");
+        let list = WakeList::load(&file, Position(0));
+        list.follow(EVENT, Position(1));
+        list.follow(EVENT, Position(2));
+        list.has_followed(EVENT, Position(1));
+        list.follow_to(Position(2));
+        list.save().unwrap();
+        let again = WakeList::load(&file, Position(2));
+        assert_eq!(again.to_follow(), [(EVENT, Position(2))]);
+        again.has_followed(EVENT, Position(2));
+        assert_eq!(again.to_follow(), []);
+        std::fs::write(&file, r#"{"followed":2,"due":{}}"#).unwrap();
+        assert_eq!(WakeList::load(&file, Position(2)).to_follow(), []);
     }
 
     #[test]

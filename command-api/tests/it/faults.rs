@@ -2,8 +2,13 @@
 
 use std::sync::Arc;
 
+use domain::event::Event;
+use domain::{Aggregate, EventId, UserId};
+use infra::clock::Clock;
+use infra::log::{Expected, Log, NewRecord};
 use serde_json::json;
 use tokio::task::JoinSet;
+use uuid::Uuid;
 
 use crate::support::{
     Call, Client, Fault, FaultyLog, Node, Sale, Terms, World, cancel, confirm, eventually,
@@ -263,4 +268,41 @@ async fn an_answer_lost_together_with_the_log_is_found_again() {
     buyer.send(&cancel).await.expect(200);
     stage.world.until_kind("Refunded", 1).await;
     stage.end().await;
+}
+
+/// As left behind by a process that ended between an event's fact and its inventory's, or by one
+/// that knows more.
+async fn leave(world: &World, event: EventId, kind: &'static str, data: serde_json::Value) {
+    let record = NewRecord {
+        id: Uuid::from_u128(event.as_u128() + 1),
+        kind,
+        version: 1,
+        at: world.clock.now(),
+        metadata: "{}".into(),
+        data: data.to_string().into(),
+    };
+    world.log.append(&Event::stream(event), Expected::Any, vec![record]).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_event_that_cannot_be_read_keeps_no_other_from_being_followed() {
+    let world = World::new();
+    let node = world.start().await;
+    let strange = world.sale(&node, Terms::default()).await;
+    let sale = world.sale(&node, Terms::default()).await;
+    world.buyer(&node).hold(&sale.reserve(1)).await;
+    leave(&world, strange.event, "EventMovedToTheMoon", json!({})).await;
+    let by = UserId::from_u128(1);
+    leave(&world, sale.event, "EventCancelled", json!({"event": sale.event, "by": by})).await;
+    world.until_kind("InventoryClosed", 1).await;
+    world.until_kind("Cancelled", 1).await;
+    node.stop().await;
+    // What could not be followed is not forgotten, and still in nobody's way.
+    let wake = std::fs::read_to_string(world.folder.path().join("wake.json")).unwrap();
+    assert!(wake.contains(&strange.event.to_string()), "{wake}");
+    let node = world.start().await;
+    let third = world.sale(&node, Terms::default()).await;
+    leave(&world, third.event, "EventCancelled", json!({"event": third.event, "by": by})).await;
+    world.until_kind("InventoryClosed", 2).await;
+    node.stop().await;
 }

@@ -6,7 +6,7 @@ use domain::inventory::{BookingStatus, PaymentStage};
 use infra::payment::{LedgerRefund, PaymentStatus};
 
 use crate::support::{
-    Client, FarProvider, Line, Node, Sale, Story, Terms, World, confirm, eventually,
+    Client, FarProvider, FaultyLog, Line, Node, Sale, Story, Terms, World, confirm, eventually,
 };
 
 /// Longer than the provider is given to report on a charge.
@@ -148,6 +148,27 @@ async fn money_after_the_hold_died_is_paid_back_once_if_they_are_not() {
     let node = world.start().await;
     end(&world, node).await;
     assert_eq!(refunds(&world).await, paid_back);
+}
+
+#[tokio::test]
+async fn who_goes_away_while_paying_has_paid_all_the_same() {
+    let world = World::new();
+    let log = FaultyLog::new(world.log.clone());
+    let node = world.start_on(log.clone(), "wake.json").await;
+    let sale = world.sale(&node, LONG).await;
+    let buyer = world.buyer(&node);
+    let booking = buyer.hold(&sale.reserve(1)).await;
+    log.block(domain::inventory::stream(sale.event));
+    let before = log.appends();
+    let paying = tokio::spawn(async move {
+        buyer.send(&confirm(&booking, "tok_success")).await;
+    });
+    eventually(async || log.appends() > before).await;
+    paying.abort();
+    assert!(paying.await.unwrap_err().is_cancelled());
+    log.unblock();
+    world.until_kind("Confirmed", 1).await;
+    end(&world, node).await;
 }
 
 /// A process that ends between the start of a payment and its end: the next one finishes it.

@@ -130,7 +130,7 @@ impl Terms {
 
     fn check_tiers(&self, sections: &[Section]) -> Result<(), Invalid> {
         let some = (1..=MAX_TIERS).contains(&self.tiers.len());
-        Invalid::unless(some, || "tiers".into(), "an event has 1 to 200 tiers")?;
+        Invalid::unless(some, || "tiers".into(), "1 to 200 tiers")?;
         let mut seats: u32 = 0;
         for (index, tier) in self.tiers.iter().enumerate() {
             self.check_tier(index, tier)?;

@@ -21,20 +21,27 @@ Examples:
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct DemoArgs {
-    /// People who want tickets
+    /// People who want tickets, 1 to 1,000,000
     #[arg(long, value_name = "NUMBER", default_value = "20000")]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     buyers: u32,
-    /// Places, half of them seats, half of them to stand
+    /// Places, half of them seats, half of them to stand: 2 to 500,000
     #[arg(long, value_name = "NUMBER", default_value = "5000")]
     #[arg(value_parser = clap::value_parser!(u32).range(2..=500_000))]
     seats: u32,
     /// Address of the server on the data folder, if it is not the one it is known to listen at
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", value_parser = address)]
     url: Option<String>,
     /// Print JSON
     #[arg(long)]
     json: bool,
+}
+
+/// The address of a server.
+fn address(text: &str) -> Result<String, String> {
+    let url = reqwest::Url::parse(text).ok().filter(|url| url.has_host());
+    let url = url.filter(|url| ["http", "https"].contains(&url.scheme()));
+    url.map(|_| text.to_owned()).ok_or_else(|| "expected e.g. http://127.0.0.1:8080".to_owned())
 }
 
 /// Runs an on-sale and prints what came of it.

@@ -49,7 +49,9 @@ pub(crate) enum DemoError {
     Keys(#[from] infra::auth::KeyError),
     #[error("no tokens could be made for the buyers")]
     Token(#[from] IssueError),
-    #[error("the server at {url} cannot be asked; is it the one on this data folder?")]
+    #[error(
+        "the server at {url} cannot be asked; see that it runs, and that it is the one on this data folder"
+    )]
     Unreachable {
         url: String,
         #[source]

@@ -165,25 +165,25 @@ impl fmt::Display for Report {
         )?;
         writeln!(f, "the last hold came to its end after {all:.1} s")?;
         writeln!(f)?;
-        writeln!(f, "  sold        {sold:>8}   held {held}, free {available}")?;
-        writeln!(f, "  oversold    {oversold:>8}")?;
+        writeln!(f, "  places")?;
+        writeln!(f, "    sold      {sold:>8}   held {held}, free {available}")?;
+        writeln!(f, "    oversold  {oversold:>8}")?;
         let Bookings { held, confirmed, cancelled, let_die, sent_twice } = &self.bookings;
-        writeln!(
-            f,
-            "  reserved    {held:>8}   confirmed {confirmed}, cancelled {cancelled}, \
-             left to die {let_die}, sent twice {sent_twice}"
-        )?;
         let Waitlist { joined, offered, served, still_waiting } = &self.waitlist;
         writeln!(
             f,
-            "  waitlisted  {joined:>8}   offered {offered}, served {served}, \
-             still waiting {still_waiting}"
+            "  bookings\n    reserved  {held:>8}   {sent_twice} of them sent twice at once\n    \
+             offered   {offered:>8}   from the waitlist\n    \
+             confirmed {confirmed:>8}   {served} of them offers\n    \
+             cancelled {cancelled:>8}   before or after they were paid\n    \
+             left      {let_die:>8}   to die"
         )?;
-        writeln!(f, "  refused     {:>8}", self.refused.values().sum::<u64>())?;
+        writeln!(f, "  people\n    waitlisted{joined:>8}   still waiting {still_waiting}")?;
+        writeln!(f, "  requests\n    refused   {:>8}", self.refused.values().sum::<u64>())?;
         for (code, times) in &self.refused {
-            writeln!(f, "    {code:<28} {times:>8}")?;
+            writeln!(f, "      {times:>8}   {code}")?;
         }
-        writeln!(f, "  failed      {:>8}", self.failed)?;
+        writeln!(f, "    failed    {:>8}", self.failed)?;
         writeln!(f)?;
         writeln!(f, "  {:<18} {:>8} {:>8} {:>8} {:>8}", "ms", "requests", "p50", "p95", "p99")?;
         for (command, Latency { count, p50, p95, p99, .. }) in &self.latency_ms {

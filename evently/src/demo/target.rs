@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use infra::auth::Keys;
 use infra::clock::SystemClock;
-use infra::data_folder::{DataFolder, Serving};
+use infra::data_folder::{DataFolder, DataFolderError, Serving};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -39,8 +39,8 @@ impl Target {
     pub(crate) async fn find(settings: &Checked, url: Option<&str>) -> Result<Self, DemoError> {
         let running = match DataFolder::open_existing(&settings.data) {
             Ok(folder) => folder.running()?.and_then(|running| running.address),
-            Err(error) if url.is_some() => return Err(error.into()),
-            Err(_) => None,
+            Err(DataFolderError::Missing(_)) if url.is_none() => None,
+            Err(error) => return Err(error.into()),
         };
         match (url, running) {
             (Some(url), _) => Self::running(url.trim_end_matches('/').to_owned(), &settings.data),

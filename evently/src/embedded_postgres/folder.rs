@@ -11,6 +11,9 @@ const DATABASE: &str = "database";
 const IN_USE: &str = "in-use";
 /// Named so by PostgreSQL's clients.
 const SOCKET: &str = ".s.PGSQL.5432";
+/// What a start may take of the disk, and how many files it opens, about.
+const TRIED_BYTES: usize = 32 << 20;
+const TRIED_FILES: usize = 64;
 /// A socket's path has at most so many bytes on every system.
 const MAX_SOCKET_PATH: usize = 100;
 
@@ -79,6 +82,21 @@ impl ViewsFolder {
     /// Whether there is a database, damaged or not.
     pub(super) fn has_database(&self) -> bool {
         self.database().exists()
+    }
+
+    /// Tries to have what a database needs to start: space, and files.
+    pub(super) fn try_resources(&self) -> io::Result<()> {
+        let path = self.path.join("try");
+        let tried = (|| {
+            let files: Vec<File> =
+                (0..TRIED_FILES).map(|_| File::create(&path)).collect::<Result<_, _>>()?;
+            fs::write(&path, vec![1; TRIED_BYTES])?;
+            files.first().map_or(Ok(()), File::sync_all)
+        })();
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => tried.and(Err(error)),
+            _ => tried,
+        }
     }
 
     /// Brings everything to the disk; the files are good whatever happens next.
@@ -150,6 +168,16 @@ mod tests {
         assert!(views.distrust().is_some());
         views.mark_clean().unwrap();
         assert_eq!(views.distrust(), None);
+    }
+
+    #[test]
+    fn what_a_start_needs_is_tried_and_leaves_nothing() {
+        let (_folder, views) = folder();
+        views.try_resources().unwrap();
+        assert!(!views.path().join("try").exists());
+        let gone = views.path().to_owned();
+        fs::remove_dir_all(&gone).unwrap();
+        assert_eq!(views.try_resources().unwrap_err().kind(), io::ErrorKind::NotFound);
     }
 
     #[test]

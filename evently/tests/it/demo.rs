@@ -66,7 +66,7 @@ async fn a_server_that_runs_is_used_and_goes_on() {
     let (status, out, err) = run_on(&server.data(), &SALE[..5]).await;
     assert_eq!(status, 0, "{err}");
     assert!(err.contains(&server.url("")), "{err}");
-    for says in ["oversold           0", "are unaltered", "evently audit verify --data"] {
+    for says in ["oversold         0", "are unaltered", "evently audit verify --data"] {
         assert!(out.contains(says), "{says}: {out}");
     }
     let url = server.url("/");
@@ -128,4 +128,7 @@ async fn a_server_that_is_not_there_or_another_s_is_named() {
         assert_eq!((status, out.as_str()), (1, ""));
         assert!(err.contains(&format!("at {url}")) && err.contains(&says), "{err}");
     }
+    let (status, out, err) = run(&["demo", "--url", "127.0.0.1:1"]).await;
+    assert_eq!((status, out.as_str()), (2, ""));
+    assert!(err.contains("expected e.g. http://"), "{err}");
 }

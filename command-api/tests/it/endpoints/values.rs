@@ -121,7 +121,10 @@ async fn absurd_quantities_are_refused_with_the_right_code() {
     ] {
         for call in [sale.reserve(77), sale.join(77)] {
             let body = String::from_utf8(call.body.clone().unwrap().to_vec()).unwrap();
-            let call = call.raw(body.replace("77", quantity));
+            // Ids have digits too.
+            let absurd = body.replace(":77", &format!(":{quantity}"));
+            assert_ne!(absurd, body);
+            let call = call.raw(absurd);
             buyer.send(&call).await.refused(status, code);
         }
     }
