@@ -14,8 +14,8 @@ use infra::auth::{Auth, KeyError, Keys};
 use infra::clock::{Clock, SystemClock};
 use infra::data_folder::{DataFolder, DataFolderError};
 use infra::http::{ServiceLimits, serve, service};
+use infra::log::Log;
 use infra::log::embedded::{EmbeddedLog, EmbeddedOptions, OpenError};
-use infra::log::{Log, ReadError};
 use infra::payment::{MockProvider, OpenError as PaymentsError};
 use infra::postgres::AddressError;
 use infra::telemetry::Format;
@@ -59,9 +59,9 @@ pub enum ProductError {
     /// The log.
     #[error("the log cannot be opened")]
     Log(#[from] OpenError),
-    /// The log, later.
-    #[error("the log cannot be read")]
-    Read(#[from] ReadError),
+    /// The command side.
+    #[error("the command side does not start")]
+    Commands(#[from] command_api::StartError),
     /// The key that tokens are checked with.
     #[error("there is no key to check tokens with")]
     Key(#[from] KeyError),

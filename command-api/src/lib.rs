@@ -9,7 +9,8 @@ mod runtime;
 mod state;
 
 pub use refusal::CODES;
-pub use state::{CommandApi, CommandSettings, CommandState, Parts};
+pub use runtime::{LostEnd, followed_to};
+pub use state::{CommandApi, CommandSettings, CommandState, Parts, StartError};
 
 use axum::Router;
 use axum::routing::{delete, post, put};

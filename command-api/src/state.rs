@@ -20,7 +20,9 @@ use uuid::Uuid;
 
 use crate::followup::FollowUp;
 use crate::payments::{Payments, Saga};
-use crate::runtime::{Decider, Done, Inventories, Job, Origin, Surroundings, Unit, WakeList};
+use crate::runtime::{
+    Decider, Done, Inventories, Job, LostEnd, Origin, Surroundings, Unit, WakeList,
+};
 
 /// Settings of the command side.
 #[derive(Debug, Clone)]
@@ -59,6 +61,17 @@ pub struct Parts {
     pub settings: CommandSettings,
 }
 
+/// Why the command side cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The log cannot be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// Records are missing at the end of the log.
+    #[error(transparent)]
+    LostEnd(#[from] LostEnd),
+}
+
 /// The command side, running.
 pub struct CommandApi {
     state: CommandState,
@@ -92,12 +105,12 @@ impl CommandApi {
     /// worker. Writers start when their inventory is asked for.
     ///
     /// # Errors
-    /// The log cannot be read.
-    pub async fn start(parts: Parts) -> Result<Self, ReadError> {
+    /// The log cannot be read, or lost its end.
+    pub async fn start(parts: Parts) -> Result<Self, StartError> {
         let Parts { log, clock, auth, provider, wake_file, settings } = parts;
         let (work, background) = (TaskTracker::new(), TaskTracker::new());
         let stop = CancellationToken::new();
-        let wake = Arc::new(WakeList::load(&wake_file, log.head().await?));
+        let wake = Arc::new(WakeList::load(&wake_file, log.head().await?)?);
         let (payments, steps) = Payments::new();
         let around = Arc::new(Surroundings {
             clock: clock.clone(),

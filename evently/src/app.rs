@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use command_api::{CommandApi, CommandSettings, Parts};
+use command_api::{CommandApi, CommandSettings, Parts, StartError as CommandsError};
 use infra::auth::{Auth, KeyError, Keys};
 use infra::clock::{Clock, SystemClock};
-use infra::data_folder::DataFolder;
+use infra::data_folder::{DataFolder, LogError};
 use infra::http::ServiceLimits;
-use infra::log::embedded::{EmbeddedLog, EmbeddedOptions, OpenError};
-use infra::log::{Log, ReadError};
+use infra::log::Log;
+use infra::log::embedded::{EmbeddedLog, EmbeddedOptions};
 use infra::payment::{self, MockProvider};
 use query_api::{LiveLimits, QueryState, Sources};
 use tokio_util::sync::CancellationToken;
@@ -29,10 +29,10 @@ const MOCK_ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 pub enum StartError {
     /// The log cannot be opened.
     #[error(transparent)]
-    Log(#[from] OpenError),
-    /// The log cannot be read.
+    Log(#[from] LogError),
+    /// The log cannot be read, or lost its end.
     #[error(transparent)]
-    Read(#[from] ReadError),
+    Commands(#[from] CommandsError),
     /// There is no key to check tokens with.
     #[error(transparent)]
     Keys(#[from] KeyError),
@@ -61,7 +61,7 @@ impl App {
     /// See [`StartError`].
     pub async fn start(settings: &Checked, folder: &DataFolder) -> Result<Self, StartError> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let embedded = Arc::new(EmbeddedLog::open(folder.log(), EmbeddedOptions::default())?);
+        let embedded = Arc::new(folder.open_log(EmbeddedOptions::default())?);
         let log: Arc<dyn Log> = embedded.clone();
         let keys = Keys::load_or_create(folder.path(), clock.clone())?;
         let auth = Auth::new(&keys, clock.clone());

@@ -1,5 +1,7 @@
 //! The folder that holds everything a server keeps, and who serves it.
 
+mod log;
+
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::net::SocketAddr;
@@ -7,6 +9,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+pub use log::LogError;
 
 /// Names the folder as ours, for people too.
 const MARKER: &str = "evently.json";
@@ -101,6 +106,9 @@ impl std::fmt::Display for Running {
 struct Marker {
     what: String,
     format: u32,
+    /// Identity of the log, once there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    log: Option<Uuid>,
 }
 
 impl DataFolder {
@@ -111,8 +119,8 @@ impl DataFolder {
     pub fn open(path: impl AsRef<Path>) -> Result<Self, DataFolderError> {
         let folder = Self { path: path.as_ref().to_owned() };
         make_private(&folder.path).map_err(|e| folder.unreachable(e))?;
-        if !folder.is_marked()? {
-            folder.mark()?;
+        if folder.marker()?.is_none() {
+            folder.mark(None)?;
         }
         Ok(folder)
     }
@@ -123,7 +131,8 @@ impl DataFolder {
     /// It is not there, not ours, or cannot be read.
     pub fn open_existing(path: impl AsRef<Path>) -> Result<Self, DataFolderError> {
         let folder = Self { path: path.as_ref().to_owned() };
-        if folder.is_marked()? { Ok(folder) } else { Err(DataFolderError::Missing(folder.path)) }
+        folder.existing_marker()?;
+        Ok(folder)
     }
 
     /// The folder itself: the key pair lies in it.
@@ -211,11 +220,15 @@ impl DataFolder {
         options.open(self.path.join(LOCK))
     }
 
-    fn is_marked(&self) -> Result<bool, DataFolderError> {
+    fn existing_marker(&self) -> Result<Marker, DataFolderError> {
+        self.marker()?.ok_or_else(|| DataFolderError::Missing(self.path.clone()))
+    }
+
+    fn marker(&self) -> Result<Option<Marker>, DataFolderError> {
         let text = match fs::read(self.path.join(MARKER)) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return if self.is_empty()? { Ok(false) } else { Err(self.foreign()) };
+                return if self.is_empty()? { Ok(None) } else { Err(self.foreign()) };
             }
             Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
                 return Err(self.foreign());
@@ -227,7 +240,7 @@ impl DataFolder {
             Ok(Marker { format, .. }) if format > FORMAT => {
                 Err(DataFolderError::Newer { path: self.path.clone(), found: format })
             }
-            Ok(_) => Ok(true),
+            Ok(marker) => Ok(Some(marker)),
             Err(_) => Err(self.foreign()),
         }
     }
@@ -249,8 +262,8 @@ impl DataFolder {
         Ok(true)
     }
 
-    fn mark(&self) -> Result<(), DataFolderError> {
-        let marker = Marker { what: WHAT.to_owned(), format: FORMAT };
+    fn mark(&self, log: Option<Uuid>) -> Result<(), DataFolderError> {
+        let marker = Marker { what: WHAT.to_owned(), format: FORMAT, log };
         let unfinished = self.path.join(unfinished());
         let write = || {
             let mut file = File::create(&unfinished)?;

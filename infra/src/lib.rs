@@ -9,4 +9,5 @@ pub mod log;
 pub mod payment;
 pub mod postgres;
 pub mod shapes;
+pub mod sqlite;
 pub mod telemetry;

@@ -11,4 +11,5 @@ pub(crate) use decider::{Decider, Done, Failure, Job, Origin, Outcome, Seen};
 pub(crate) use inventories::Inventories;
 pub(crate) use unit::Unit;
 pub(crate) use wake::WakeList;
+pub use wake::{LostEnd, followed_to};
 pub(crate) use writer::Surroundings;

@@ -2,7 +2,8 @@
 //! nobody touched its event, or because the process restarted (BK-4).
 //!
 //! A cache of the log. It is written to a file every few seconds with the position it has followed
-//! to; after a restart it goes on from there, and without the file from the beginning.
+//! to; after a restart it goes on from there, and without the file from the beginning. What was
+//! followed was durable: a log that ends before that position lost records.
 
 use std::collections::{BTreeSet, HashMap};
 use std::io;
@@ -42,6 +43,48 @@ struct Stored {
     to_follow: HashMap<EventId, Position>,
 }
 
+/// The log ends before a position to which it was followed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the log ends at position {head}, but was followed to position {followed}, as {} says: records \
+     are missing at its end. Restore log.sqlite, together with its log.sqlite-wal if there is one, \
+     from a backup; or, when the loss is accepted, delete {}",
+    file.display(), file.display()
+)]
+pub struct LostEnd {
+    /// The wake list.
+    pub file: PathBuf,
+    /// Position of a record that was durable.
+    pub followed: Position,
+    /// Position of the last record there is.
+    pub head: Position,
+}
+
+impl LostEnd {
+    /// Compares the end of a log with the position to which the wake list in `file` followed it.
+    ///
+    /// # Errors
+    /// Records are missing.
+    pub fn check(file: &Path, followed: Position, head: Position) -> Result<(), Self> {
+        if followed <= head { Ok(()) } else { Err(Self { file: file.to_owned(), followed, head }) }
+    }
+}
+
+/// To which position the log was followed, as the wake list in `file` says; absent if it says
+/// nothing. The records up to there were durable.
+pub fn followed_to(file: &Path) -> Option<Position> {
+    read(file).map(|stored| stored.followed)
+}
+
+fn read(file: &Path) -> Option<Stored> {
+    let stored: Result<Stored, _> = serde_json::from_slice(&std::fs::read(file).ok()?);
+    stored
+        .inspect_err(|error| {
+            tracing::warn!(%error, "the wake list is damaged; it is built from the log again");
+        })
+        .ok()
+}
+
 impl State {
     /// Whether the inventory is due earlier than before.
     fn set(&mut self, event: EventId, due: Option<Time>) -> bool {
@@ -61,17 +104,14 @@ impl State {
 
 impl WakeList {
     /// Reads the list back; a missing or damaged file means to follow the log from its beginning.
-    pub(crate) fn load(file: &Path, head: Position) -> Self {
-        let stored = std::fs::read(file).ok().and_then(|bytes| {
-            let stored: Result<Stored, _> = serde_json::from_slice(&bytes);
-            stored
-                .inspect_err(|error| {
-                    tracing::warn!(%error, "the wake list is damaged; it is built from the log again");
-                })
-                .ok()
-        });
-        // A list that is ahead of the log belongs to another log.
-        let stored = stored.filter(|stored| stored.followed <= head);
+    ///
+    /// # Errors
+    /// The log lost its end.
+    pub(crate) fn load(file: &Path, head: Position) -> Result<Self, LostEnd> {
+        let stored = read(file);
+        if let Some(stored) = &stored {
+            LostEnd::check(file, stored.followed, head)?;
+        }
         let state = stored.map_or_else(State::default, |stored| State {
             by_time: stored.due.iter().map(|(event, due)| (*due, *event)).collect(),
             due: stored.due,
@@ -80,7 +120,7 @@ impl WakeList {
             unsaved: false,
         });
         let (changed, has_to_follow) = Default::default();
-        Self { file: file.to_owned(), state: Mutex::new(state), changed, has_to_follow }
+        Ok(Self { file: file.to_owned(), state: Mutex::new(state), changed, has_to_follow })
     }
 
     /// How far the log has been followed.
@@ -196,61 +236,63 @@ mod tests {
     }
 
     #[test]
-    fn the_list_survives_a_restart_but_not_another_log() {
+    fn the_list_survives_a_restart_and_misses_records_at_the_end() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("wake.json");
-        let list = WakeList::load(&file, Position(0));
+        let list = WakeList::load(&file, Position(0)).unwrap();
         list.at_latest(EVENT, at(9));
         list.at_latest(EVENT, at(5));
         list.at_latest(EVENT, at(7));
         list.follow_to(Position(3));
         list.save().unwrap();
-        let again = WakeList::load(&file, Position(3));
+        let again = WakeList::load(&file, Position(3)).unwrap();
         assert_eq!(again.followed(), Position(3));
         assert_eq!(again.due(at(5)), (vec![EVENT], None));
         assert_eq!(again.due(at(4)), (vec![], Some(at(5))));
-        let foreign = WakeList::load(&file, Position(2));
-        assert_eq!((foreign.followed(), foreign.due(at(9))), (Position(0), (vec![], None)));
+        assert_eq!(followed_to(&file), Some(Position(3)));
+        let lost = WakeList::load(&file, Position(2)).err().expect("a record is missing");
+        assert_eq!((lost.followed, lost.head), (Position(3), Position(2)));
         std::fs::write(&file, b"{").unwrap();
-        assert_eq!(WakeList::load(&file, Position(3)).followed(), Position(0));
+        assert_eq!(WakeList::load(&file, Position(3)).unwrap().followed(), Position(0));
+        assert_eq!(followed_to(&file), None);
     }
 
     #[test]
     fn what_could_not_be_saved_is_saved_later() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("wake.json");
-        let list = WakeList::load(&file, Position(0));
+        let list = WakeList::load(&file, Position(0)).unwrap();
         list.at_latest(EVENT, at(5));
         std::fs::create_dir(file.with_extension("new")).unwrap();
         list.save().unwrap_err();
         list.save().unwrap_err();
         std::fs::remove_dir(file.with_extension("new")).unwrap();
         list.save().unwrap();
-        assert_eq!(WakeList::load(&file, Position(0)).due(at(5)), (vec![EVENT], None));
+        assert_eq!(WakeList::load(&file, Position(0)).unwrap().due(at(5)), (vec![EVENT], None));
     }
 
     #[test]
     fn what_has_to_be_followed_survives_a_restart_until_all_of_it_was() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("wake.json");
-        let list = WakeList::load(&file, Position(0));
+        let list = WakeList::load(&file, Position(0)).unwrap();
         list.follow(EVENT, Position(1));
         list.follow(EVENT, Position(2));
         list.has_followed(EVENT, Position(1));
         list.follow_to(Position(2));
         list.save().unwrap();
-        let again = WakeList::load(&file, Position(2));
+        let again = WakeList::load(&file, Position(2)).unwrap();
         assert_eq!(again.to_follow(), [(EVENT, Position(2))]);
         again.has_followed(EVENT, Position(2));
         assert_eq!(again.to_follow(), []);
         std::fs::write(&file, r#"{"followed":2,"due":{}}"#).unwrap();
-        assert_eq!(WakeList::load(&file, Position(2)).to_follow(), []);
+        assert_eq!(WakeList::load(&file, Position(2)).unwrap().to_follow(), []);
     }
 
     #[test]
     fn a_writer_knows_better_than_the_list() {
         let folder = tempfile::tempdir().unwrap();
-        let list = WakeList::load(&folder.path().join("wake.json"), Position(0));
+        let list = WakeList::load(&folder.path().join("wake.json"), Position(0)).unwrap();
         list.at_latest(EVENT, at(5));
         list.set(EVENT, Some(at(9)));
         assert_eq!(list.due(at(6)), (vec![], Some(at(9))));

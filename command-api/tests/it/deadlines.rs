@@ -88,8 +88,6 @@ enum WakeFile {
     Empty,
     /// From before the holds.
     Old,
-    /// Of another log.
-    Foreign,
 }
 
 async fn die_after_a_restart(file: WakeFile, crash: bool) {
@@ -114,9 +112,6 @@ async fn die_after_a_restart(file: WakeFile, crash: bool) {
         WakeFile::Damaged => fs::write(&path, &old[..old.len() / 2]).unwrap(),
         WakeFile::Empty => fs::write(&path, b"").unwrap(),
         WakeFile::Old => fs::write(&path, old).unwrap(),
-        WakeFile::Foreign => {
-            fs::write(&path, br#"{"followed":1000000,"due":{}}"#).unwrap();
-        }
     }
     let awake_since = world.clock.now();
     let node = world.start().await;
@@ -138,11 +133,21 @@ async fn holds_die_after_a_crash_though_nobody_touches_them() {
 
 #[tokio::test]
 async fn holds_die_though_the_wake_list_is_gone_or_useless() {
-    for file in
-        [WakeFile::Missing, WakeFile::Damaged, WakeFile::Empty, WakeFile::Old, WakeFile::Foreign]
-    {
+    for file in [WakeFile::Missing, WakeFile::Damaged, WakeFile::Empty, WakeFile::Old] {
         die_after_a_restart(file, true).await;
     }
+}
+
+#[tokio::test]
+async fn a_log_that_lost_its_end_sells_nothing_until_the_loss_is_accepted() {
+    let world = World::new();
+    let path = world.folder.path().join("wake.json");
+    fs::write(&path, br#"{"followed":1000000,"due":{}}"#).unwrap();
+    let refused = world.refused("wake.json").await.to_string();
+    assert!(refused.contains("ends at position 0, but was followed to position 1000000"));
+    assert!(refused.contains(&format!("delete {}", path.display())), "{refused}");
+    fs::remove_file(&path).unwrap();
+    world.start().await.stop().await;
 }
 
 #[tokio::test]

@@ -31,6 +31,21 @@ pub(crate) struct Filter {
 }
 
 impl Filter {
+    /// Says so when no record can be wanted.
+    pub(crate) fn check(&self) -> Result<(), &'static str> {
+        if let (Some(from), Some(to)) = (self.from, self.to)
+            && from > to
+        {
+            return Err("--from is after --to: no record is between them");
+        }
+        if let (Some(since), Some(until)) = (self.since, self.until)
+            && since >= until
+        {
+            return Err("--since is not before --until: no record is between them");
+        }
+        Ok(())
+    }
+
     /// Nothing up to here is wanted.
     pub(crate) fn after(&self) -> Position {
         Position(self.from.unwrap_or(0).saturating_sub(1))

@@ -2,4 +2,5 @@
 
 pub(crate) mod export;
 pub(crate) mod source;
+pub(crate) mod verdict;
 pub(crate) mod verify;

@@ -4,9 +4,9 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
-use infra::data_folder::{DataFolder, DataFolderError};
+use infra::data_folder::{DataFolder, DataFolderError, LogError};
 use infra::log::chain::ChainHashError;
-use infra::log::embedded::{EmbeddedLog, OpenError};
+use infra::log::embedded::EmbeddedLog;
 use infra::log::{Log, Position, ReadError, Record};
 use infra::shapes::AuditRecord;
 
@@ -19,9 +19,18 @@ pub(crate) enum SourceError {
     #[error(transparent)]
     Folder(#[from] DataFolderError),
     #[error(transparent)]
-    Open(#[from] OpenError),
+    Log(#[from] LogError),
     #[error(transparent)]
     Read(#[from] ReadError),
+    #[error(
+        "the log cannot be read after position {after}: leave it as it is, copy the data folder, \
+         and restore log.sqlite from a backup"
+    )]
+    Unread {
+        after: Position,
+        #[source]
+        source: ReadError,
+    },
     #[error("the export {} cannot be read", path.display())]
     Export {
         path: PathBuf,
@@ -45,7 +54,7 @@ pub(crate) enum SourceError {
 /// The log in the data folder at `data`, whether a server runs on it or not. Nothing is changed.
 pub(crate) fn open_log(data: &Path) -> Result<EmbeddedLog, SourceError> {
     let folder = DataFolder::open_existing(data)?;
-    Ok(EmbeddedLog::open_read_only(folder.log())?)
+    Ok(folder.open_log_read_only()?)
 }
 
 /// The records of a log after one position up to another.
@@ -53,11 +62,13 @@ pub(crate) struct Batches<'a> {
     log: &'a EmbeddedLog,
     after: Position,
     upto: Position,
+    /// Records read at once: fewer where some cannot be read, to come as near to them as can be.
+    batch: usize,
 }
 
 impl<'a> Batches<'a> {
     pub(crate) fn new(log: &'a EmbeddedLog, after: Position, upto: Position) -> Self {
-        Self { log, after, upto }
+        Self { log, after, upto, batch: BATCH }
     }
 
     /// The next ones; none at the end.
@@ -65,7 +76,13 @@ impl<'a> Batches<'a> {
         if self.after >= self.upto {
             return Ok(vec![]);
         }
-        let mut records = self.log.read_all(self.after, BATCH).await?;
+        let mut records = loop {
+            match self.log.read_all(self.after, self.batch).await {
+                Ok(records) => break records,
+                Err(_) if self.batch > 1 => self.batch /= 2,
+                Err(source) => return Err(SourceError::Unread { after: self.after, source }),
+            }
+        };
         records.retain(|record| record.position <= self.upto);
         self.after = records.last().map_or(self.upto, |last| last.position);
         Ok(records)

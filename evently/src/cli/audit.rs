@@ -4,15 +4,17 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
-use domain::{EventId, Time};
+use domain::event::Event;
+use domain::{Aggregate, EventId, Time};
 use futures::StreamExt;
 use infra::log::{Log, Position};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Failure, chain, progress};
 use crate::audit::export::{Filter, Format, Writer};
-use crate::audit::source::{Batches, Export, open_log};
-use crate::audit::verify::{Finding, Proven, Verifier};
+use crate::audit::source::{Batches, open_log};
+use crate::audit::verdict::{self, Problem, Verdict};
+use crate::audit::verify::Proven;
 use crate::settings::Checked;
 use crate::signals::Signals;
 
@@ -20,6 +22,7 @@ const VERIFY_EXAMPLES: &str = "\
 Examples:
   evently audit verify
   evently audit verify --data /srv/evently --json
+  evently audit verify --expect-position 81920
   evently audit export > log.ndjson && evently audit verify --export log.ndjson";
 
 const EXPORT_EXAMPLES: &str = "\
@@ -41,6 +44,10 @@ pub(super) enum AuditCommand {
     ///
     /// Computes every record's chain hash again and counts every inventory's stock from its facts,
     /// on a stopped or a running server's data folder, or on an export, without any server.
+    ///
+    /// Hashes that follow from each other prove what is there, not that nothing was cut off at the
+    /// end. A server's wake list says how far its log went, and is compared. For an export, or a log
+    /// without that list, note the last position from time to time, and give it as --expect-position.
     #[command(after_help = VERIFY_EXAMPLES)]
     Verify(VerifyArgs),
     /// Print records, all or some
@@ -59,6 +66,9 @@ pub(super) struct VerifyArgs {
     /// Verify this NDJSON export instead of the data folder's log
     #[arg(long, value_name = "FILE")]
     export: Option<PathBuf>,
+    /// Fail when the records end before this position, noted before
+    #[arg(long, value_name = "POSITION")]
+    expect_position: Option<u64>,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -113,69 +123,86 @@ pub(super) fn run(command: &AuditCommand, settings: &Checked) -> Result<(), Fail
 }
 
 async fn verify(args: &VerifyArgs, data: &Path) -> Result<(), Failure> {
-    let verdict = match &args.export {
-        None => verify_log(data).await?,
-        Some(path) => verify_export(path)?,
+    let looked = match &args.export {
+        None => verdict::of_log(data, &progress::bar(0, "verifying")).await,
+        Some(path) => verdict::of_export(path, &progress::bytes(0, "verifying")),
     };
     let mut out = io::stdout().lock();
-    match (&verdict, args.json) {
-        (Ok(proven), true) => writeln!(out, "{:#}", json!({"intact": true, "proven": proven}))?,
-        (Ok(proven), false) => write!(out, "{}", in_words(proven))?,
-        (Err(finding), true) => {
-            let first = json!({"position": finding.position(), "problem": chain(finding)});
-            writeln!(out, "{:#}", json!({"intact": false, "first_bad_record": first}))?;
+    let mut verdict = match looked {
+        Err(error) if args.json => {
+            writeln!(out, "{:#}", json!({"error": chain(&error)}))?;
+            return Err(error.into());
         }
-        (Err(_), false) => {}
+        looked => looked?,
+    };
+    verdict.expect(args.expect_position);
+    if args.json {
+        writeln!(out, "{:#}", in_json(&verdict))?;
     }
-    Ok(verdict.map(|_| ())?)
+    if verdict.problems.is_empty() {
+        if !args.json {
+            write!(out, "{}", in_words(&verdict))?;
+        }
+        return Ok(());
+    }
+    let mut lines: Vec<String> = verdict.problems.iter().map(|problem| chain(problem)).collect();
+    let Proven { records, position, .. } = verdict.proven;
+    lines.push(format!("{records} records are as written, up to position {position}"));
+    Err(Failure::Wrong(lines))
 }
 
-fn in_words(proven: &Proven) -> String {
-    let Proven { records, streams, position, inventories, capacity, sold, held } = proven;
+/// What a chain of hashes leaves open.
+const NOT_PROVEN: &str = "that nothing was cut off at the end: compare the last position with one \
+                          noted before (--expect-position)";
+
+fn in_json(verdict: &Verdict) -> Value {
+    let Verdict { proven, problems, .. } = verdict;
+    if problems.is_empty() {
+        return json!({"intact": true, "proven": proven, "not_proven": NOT_PROVEN});
+    }
+    let told: Vec<String> = problems.iter().map(|problem| chain(problem)).collect();
+    let mut told = json!({
+        "intact": false, "problems": told, "records": proven.records, "position": proven.position
+    });
+    let first = problems.iter().find_map(|problem| match problem {
+        Problem::Record(finding) => Some(finding),
+        _ => None,
+    });
+    if let Some(finding) = first {
+        let position = finding.position();
+        told["first_bad_record"] = json!({"position": position, "problem": chain(finding)});
+    }
+    told
+}
+
+fn in_words(verdict: &Verdict) -> String {
+    let Proven { records, streams, position, inventories, capacity, sold, held } = verdict.proven;
+    let known = match verdict.known {
+        Some(known) => format!("nothing is missing up to position {known}, says the wake list\n"),
+        None => String::new(),
+    };
+    if records == 0 {
+        return format!("empty: nothing to prove\n{known}not proven: {NOT_PROVEN}\n");
+    }
     format!(
         "unaltered: {records} records in {streams} streams, up to position {position}\n\
          never oversold: {inventories} inventories, {sold} sold and {held} held of {capacity} \
-         places\n"
+         places\n{known}not proven: {NOT_PROVEN}\n"
     )
-}
-
-async fn verify_log(data: &Path) -> Result<Result<Proven, Finding>, Failure> {
-    let log = open_log(data)?;
-    let head = log.head().await?;
-    let bar = progress::bar(head.0, "verifying");
-    let mut verifier = Verifier::of_whole_log();
-    let mut batches = Batches::new(&log, Position(0), head);
-    loop {
-        let records = batches.next().await?;
-        let Some(last) = records.last() else { break };
-        if let Err(finding) = records.iter().try_for_each(|record| verifier.take(record)) {
-            return Ok(Err(finding));
-        }
-        bar.set_position(last.position.0);
-    }
-    bar.finish_and_clear();
-    Ok(Ok(verifier.proven()))
-}
-
-fn verify_export(path: &Path) -> Result<Result<Proven, Finding>, Failure> {
-    let (mut export, length) = Export::open(path)?;
-    let bar = progress::bytes(length, "verifying");
-    let mut verifier = Verifier::default();
-    while let Some((record, bytes)) = export.next()? {
-        if let Err(finding) = verifier.take(&record) {
-            return Ok(Err(finding));
-        }
-        bar.inc(bytes);
-    }
-    bar.finish_and_clear();
-    Ok(Ok(verifier.proven()))
 }
 
 async fn export(args: &ExportArgs, data: &Path) -> Result<(), Failure> {
     let ExportArgs { format, from, to, event, since, until } = *args;
     let filter = Filter { from, to, event, since, until };
+    filter.check().map_err(|empty| Failure::Usage(vec![empty.to_owned()]))?;
     let log = open_log(data)?;
-    let upto = filter.upto(log.head().await?);
+    if let Some(event) = event
+        && log.read_stream(&Event::stream(event), 0, 1).await?.is_empty()
+    {
+        return Err(Failure::Wrong(vec![format!("the log knows no event {event}")]));
+    }
+    // An end that cannot be read does not keep what is before it from being printed.
+    let upto = filter.upto(log.head().await.unwrap_or(Position(u64::MAX)));
     let bar = progress::bar(upto.0.saturating_sub(filter.after().0), "exporting");
     let mut out = Writer::new(format, BufWriter::new(io::stdout().lock()))?;
     let mut batches = Batches::new(&log, filter.after(), upto);

@@ -13,7 +13,7 @@ use crate::server::{Server, evently};
 use crate::shop::Shop;
 
 /// A server with a few sales.
-async fn server_with_sales() -> Server {
+pub(crate) async fn server_with_sales() -> Server {
     let server = Server::start().await;
     let shop = Shop::open(&server, 10).await;
     for number in 1..=3 {
@@ -132,6 +132,18 @@ async fn records_are_printed_by_position_event_and_time() {
     assert_eq!(positions(&["--from", "99999"]).await, [0; 0]);
     assert_eq!(positions(&["--since", "2100-01-01T00:00:00Z"]).await, [0; 0]);
     assert_eq!(positions(&["--until", "2100-01-01T00:00:00Z"]).await, all);
+    for range in [
+        ["--from", "20", "--to", "10"],
+        ["--since", "2100-01-01T00:00:00Z", "--until", "2100-01-01T00:00:00Z"],
+    ] {
+        let (status, out, err) = run_on(&data, &[&["audit", "export"], &range[..]].concat()).await;
+        assert_eq!((status, out.as_str()), (2, ""));
+        assert!(err.contains("no record is between them"), "{err}");
+    }
+    let unknown = domain::EventId::from_u128(7).to_string();
+    let (status, out, err) = run_on(&data, &["audit", "export", "--event", &unknown]).await;
+    assert_eq!((status, out.as_str()), (1, ""));
+    assert!(err.contains(&format!("the log knows no event {unknown}")), "{err}");
     let (_, out, _) = run_on(&data, &["audit", "export", "--from", "2", "--to", "2"]).await;
     let drafted: Value = serde_json::from_str(&out).unwrap();
     let event = drafted["stream"].as_str().unwrap().strip_prefix("event-").unwrap().to_owned();

@@ -14,6 +14,8 @@ mod demo;
 #[cfg(test)]
 mod kill;
 #[cfg(test)]
+mod lost;
+#[cfg(test)]
 mod machine;
 #[cfg(test)]
 mod outages;

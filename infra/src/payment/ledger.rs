@@ -14,6 +14,7 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, TransactionBehavio
 use tokio::sync::{mpsc, oneshot};
 
 use super::{Charge, PaymentStatus, ProviderError, Refund};
+use crate::sqlite::{SqliteError, make_private};
 
 /// Marks the file as ours: "EvPL".
 const APPLICATION_ID: i32 = 0x4576_504c;
@@ -54,7 +55,7 @@ pub enum OpenError {
         path: PathBuf,
         /// Why not.
         #[source]
-        source: rusqlite::Error,
+        source: SqliteError,
     },
     /// No thread could be started.
     #[error("cannot start the mock payment provider")]
@@ -135,7 +136,10 @@ pub(super) struct Books {
 
 impl Books {
     pub(super) fn open(path: &Path) -> Result<Self, OpenError> {
-        let failed = |source| OpenError::File { path: path.to_owned(), source };
+        let failed = |error: rusqlite::Error| OpenError::File {
+            path: path.to_owned(),
+            source: error.into(),
+        };
         let connection = match connect(path) {
             Ok(Some(connection)) => connection,
             Ok(None) => return Err(OpenError::Foreign { path: path.to_owned() }),
@@ -171,6 +175,8 @@ impl Books {
 
 /// The ledger's file, ready; `None` if it is a database of someone else.
 fn connect(path: &Path) -> rusqlite::Result<Option<Connection>> {
+    // What refuses this refuses SQLite too, which then says why.
+    let _ = make_private(path);
     let connection = Connection::open(path)?;
     connection.busy_timeout(Duration::from_secs(5))?;
     let mark: i32 = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;

@@ -3,7 +3,8 @@
 use std::fs;
 use std::net::SocketAddr;
 
-use infra::data_folder::{DataFolder, DataFolderError, Running};
+use infra::data_folder::{DataFolder, DataFolderError, LogError, Running};
+use infra::log::embedded::{EmbeddedLog, EmbeddedOptions};
 
 use crate::child::Child;
 
@@ -140,4 +141,48 @@ fn child_serves() {
     serving.at("127.0.0.1:8080".parse().unwrap()).unwrap();
     Child::say("serving");
     std::thread::park();
+}
+
+fn open_log(folder: &DataFolder) -> Result<EmbeddedLog, LogError> {
+    folder.open_log(EmbeddedOptions::default())
+}
+
+#[test]
+fn a_log_that_is_gone_is_not_begun_anew() {
+    let parent = tempfile::tempdir().unwrap();
+    let folder = DataFolder::open(parent.path()).unwrap();
+    let identity = open_log(&folder).unwrap().identity();
+    assert_eq!(open_log(&folder).unwrap().identity(), identity);
+    assert_eq!(folder.open_log_read_only().unwrap().identity(), identity);
+    fs::remove_file(folder.log()).unwrap();
+    // A start anew does not forget it either.
+    let folder = DataFolder::open(parent.path()).unwrap();
+    for outcome in [open_log(&folder), folder.open_log_read_only()] {
+        let text = outcome.expect_err("it is gone").to_string();
+        assert!(text.contains("is missing, though this data folder had one"), "{text}");
+    }
+    assert!(!folder.log().exists());
+}
+
+#[test]
+fn the_log_of_a_folder_that_does_not_name_it_is_taken_and_named() {
+    let parent = tempfile::tempdir().unwrap();
+    let folder = DataFolder::open(parent.path()).unwrap();
+    // As an earlier version leaves it, or a crash right after the log was made.
+    let log = EmbeddedLog::open(folder.log(), EmbeddedOptions::default()).unwrap();
+    let identity = log.identity();
+    drop(log);
+    assert_eq!(folder.open_log_read_only().unwrap().identity(), identity);
+    assert_eq!(open_log(&folder).unwrap().identity(), identity);
+    fs::write(folder.log(), "").unwrap();
+    let text = open_log(&folder).expect_err("it is gone").to_string();
+    assert!(text.contains("is empty, though this data folder had one"), "{text}");
+}
+
+#[test]
+fn a_crash_before_the_log_was_made_costs_nothing() {
+    let parent = tempfile::tempdir().unwrap();
+    let folder = DataFolder::open(parent.path()).unwrap();
+    fs::write(folder.log(), "").unwrap();
+    open_log(&folder).unwrap();
 }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use command_api::{CommandApi, CommandSettings, Parts};
+use command_api::{CommandApi, CommandSettings, Parts, StartError};
 use domain::UserId;
 use futures::StreamExt;
 use infra::auth::{Auth, Keys, Role};
@@ -94,6 +94,12 @@ impl World {
     /// A node on a log of its own.
     pub(crate) async fn start_on(&self, log: Arc<dyn Log>, wake_file: &str) -> Node {
         self.start_with(log, self.provider.clone(), wake_file).await
+    }
+
+    /// Why a node does not start.
+    pub(crate) async fn refused(&self, wake_file: &str) -> StartError {
+        let parts = self.parts(self.log.clone(), self.provider.clone(), wake_file);
+        CommandApi::start(parts).await.err().expect("it is refused")
     }
 
     pub(crate) async fn start_with(

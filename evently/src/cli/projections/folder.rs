@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use command_api::{LostEnd, followed_to};
 use indicatif::ProgressBar;
 use infra::clock::SystemClock;
 use infra::data_folder::{DataFolder, Serving};
+use infra::log::Log;
 use infra::log::embedded::EmbeddedLog;
 use projections::Projections;
 use serde_json::Value;
@@ -27,7 +29,12 @@ pub(super) struct Folder {
 impl Folder {
     pub(super) async fn open(settings: &Checked, folder: DataFolder) -> Result<Self, Failure> {
         let lock = folder.serve()?;
-        let log = Arc::new(EmbeddedLog::open_read_only(folder.log())?);
+        let log = Arc::new(folder.open_log_read_only()?);
+        let list = folder.wake_list();
+        if let Some(followed) = followed_to(&list) {
+            // Views are not to lose what the log lost, as long as that is not accepted.
+            LostEnd::check(&list, followed, log.head().await?)?;
+        }
         let opened = Database::open(settings, &folder).await?;
         let projections = Projections::new(log.clone(), opened.pool(), Arc::new(SystemClock));
         opened.prepare(&projections).await?;

@@ -236,7 +236,7 @@ mod tests {
 
     fn committer() -> (Committer, TempDir) {
         let folder = tempfile::tempdir().unwrap();
-        let file = LogFile::open(&folder.path().join("log.sqlite")).unwrap();
+        let file = LogFile::open(&folder.path().join("log.sqlite"), None).unwrap();
         (Committer::open(&file).unwrap(), folder)
     }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use rusqlite::ErrorCode;
 
 use crate::log::{AppendError, Position, ReadError};
+use crate::sqlite::SqliteError;
 
 /// The log's file cannot be opened as what it should be.
 #[derive(Debug, thiserror::Error)]
@@ -17,6 +18,18 @@ pub enum OpenError {
         .0.display()
     )]
     Missing(PathBuf),
+    /// There was a log, and it is not there any more.
+    #[error(
+        "the log {} {what}: restore log.sqlite, together with its log.sqlite-wal if there is one, \
+         from a backup; or, to begin anew, use another data folder (--data)",
+        path.display()
+    )]
+    Lost {
+        /// Where it was.
+        path: PathBuf,
+        /// What became of it.
+        what: &'static str,
+    },
     /// The file is something else.
     #[error(
         "{} is not an Evently log ({what}): choose another data folder, or move that file away",
@@ -74,7 +87,7 @@ pub enum OpenError {
 pub enum StorageError {
     /// There is no space for it.
     #[error("the disk is full")]
-    Full(#[source] Arc<rusqlite::Error>),
+    Full(#[source] SqliteError),
     /// Nor for what was tried after that.
     #[error("the disk is full")]
     NoRoom,
@@ -83,10 +96,10 @@ pub enum StorageError {
     Folder(#[source] Arc<io::Error>),
     /// Another process kept the log locked for too long.
     #[error("another process keeps the log locked")]
-    Locked(#[source] Arc<rusqlite::Error>),
+    Locked(#[source] SqliteError),
     /// Reading, writing or syncing the file failed.
     #[error("the log's file failed")]
-    Database(#[source] Arc<rusqlite::Error>),
+    Database(#[source] SqliteError),
     /// A row is not what was written.
     #[error("the record at position {position} is damaged ({what})")]
     Damaged {
@@ -110,9 +123,7 @@ impl StorageError {
     /// Whether SQLite answered with this.
     pub(super) fn is(&self, code: ErrorCode) -> bool {
         match self {
-            Self::Full(e) | Self::Locked(e) | Self::Database(e) => {
-                e.sqlite_error_code() == Some(code)
-            }
+            Self::Full(e) | Self::Locked(e) | Self::Database(e) => e.code() == Some(code),
             _ => false,
         }
     }
@@ -121,11 +132,9 @@ impl StorageError {
 impl From<rusqlite::Error> for StorageError {
     fn from(error: rusqlite::Error) -> Self {
         match error.sqlite_error_code() {
-            Some(ErrorCode::DiskFull) => Self::Full(Arc::new(error)),
-            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
-                Self::Locked(Arc::new(error))
-            }
-            _ => Self::Database(Arc::new(error)),
+            Some(ErrorCode::DiskFull) => Self::Full(error.into()),
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Locked(error.into()),
+            _ => Self::Database(error.into()),
         }
     }
 }

@@ -1,6 +1,9 @@
 //! The file under the log: made, recognised, connected to.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -10,6 +13,7 @@ use uuid::Uuid;
 
 use super::error::{OpenError, StorageError};
 use crate::ids;
+use crate::sqlite::make_private;
 
 const SCHEMA: &str = include_str!("schema.sql");
 
@@ -32,6 +36,7 @@ pub(super) struct LogFile {
     path: PathBuf,
     access: Access,
     identity: Uuid,
+    changed: Vec<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,46 +48,76 @@ enum Access {
 }
 
 impl LogFile {
-    /// Makes the file if there is none, and checks that it is a log this program can write.
-    pub(super) fn open(path: &Path) -> Result<Self, OpenError> {
-        let path = path.to_owned();
-        let mut file = Self { path, access: Access::Write, identity: Uuid::nil() };
+    /// Makes the file if there is none, and checks that it is a log this program can write. One
+    /// that is `known` is never made, and has to be that one.
+    pub(super) fn open(path: &Path, known: Option<Uuid>) -> Result<Self, OpenError> {
+        let mut file = Self::at(path, Access::Write);
+        file.refuse_loss(known)?;
+        if known.is_none() {
+            // What refuses this refuses SQLite too, which then says why.
+            let _ = make_private(path);
+        }
         let mut connection = file.connect().map_err(|e| file.refuse(e))?;
-        if file.is_empty(&connection)? {
+        if known.is_none() && file.is_empty(&connection)? {
             create(&mut connection).map_err(|e| file.refuse(e))?;
         }
-        file.identity = file.recognise(&connection)?;
+        file.recognise(&connection, known)?;
+        if !file.changed.is_empty() {
+            return Err(file.damaged(Changed(&file.changed).to_string()));
+        }
         use_wal(&connection).map_err(|e| file.refuse(e))?;
         Ok(file)
     }
 
-    /// Checks that the file is a log this program can read, without changing it.
-    pub(super) fn open_read_only(path: &Path) -> Result<Self, OpenError> {
+    /// Checks that the file is a log this program can read, without changing it, and that it is the
+    /// one that is `known`.
+    pub(super) fn open_read_only(path: &Path, known: Option<Uuid>) -> Result<Self, OpenError> {
+        let file = Self::at(path, Access::Read);
+        file.refuse_loss(known)?;
         if !path.exists() {
             return Err(OpenError::Missing(path.to_owned()));
         }
-        let file = Self { path: path.to_owned(), access: Access::Read, identity: Uuid::nil() };
-        match file.clone().recognised() {
+        match file.clone().recognised(known) {
             // A folder that cannot be written has no room for SQLite's index of the write-ahead
             // log. Without such a log none is needed.
             Err(OpenError::Unreachable { .. }) if !file.has_wal() => {
-                Self { access: Access::ReadUnchanging, ..file }.recognised()
+                Self { access: Access::ReadUnchanging, ..file }.recognised(known)
             }
             outcome => outcome,
         }
     }
 
-    fn recognised(mut self) -> Result<Self, OpenError> {
+    fn at(path: &Path, access: Access) -> Self {
+        Self { path: path.to_owned(), access, identity: Uuid::nil(), changed: vec![] }
+    }
+
+    fn recognised(mut self, known: Option<Uuid>) -> Result<Self, OpenError> {
         let connection = self.connect().map_err(|e| self.refuse(e))?;
-        if self.is_empty(&connection)? {
-            return Err(self.foreign("it is empty"));
-        }
-        self.identity = self.recognise(&connection)?;
+        self.recognise(&connection, known)?;
         Ok(self)
     }
 
+    /// Refuses to begin anew where a log was. SQLite must not even look: it deletes the write-ahead
+    /// log of a database without pages, and with it what may be the last copy of records.
+    fn refuse_loss(&self, known: Option<Uuid>) -> Result<(), OpenError> {
+        // Looked at first: who makes the log at this moment makes it before its write-ahead log.
+        let has_wal = self.has_wal();
+        let missing = match fs::metadata(&self.path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => true,
+            Ok(file) if file.len() == 0 => false,
+            _ => return Ok(()),
+        };
+        Err(self.lost(match (missing, known.is_some(), has_wal) {
+            (_, false, false) => return Ok(()),
+            (true, true, _) => "is missing, though this data folder had one",
+            (false, true, _) => "is empty, though this data folder had one",
+            (true, false, true) => "is missing, though its log.sqlite-wal is there",
+            (false, false, true) => "is empty, though its log.sqlite-wal is not",
+        }))
+    }
+
     fn has_wal(&self) -> bool {
-        std::fs::metadata(self.beside("-wal")).is_ok_and(|wal| wal.len() > 0)
+        fs::metadata(self.beside("-wal")).is_ok_and(|wal| wal.len() > 0)
     }
 
     /// The path of a file beside it: its own with `end` after it.
@@ -97,10 +132,15 @@ impl LogFile {
         self.identity
     }
 
+    /// What guards the records and is missing or was changed, by name. Empty when writing.
+    pub(super) fn changed(&self) -> &[String] {
+        &self.changed
+    }
+
     /// Another connection, with the settings for what it may do.
     pub(super) fn connect(&self) -> Result<Connection, StorageError> {
         let flags = match self.access {
-            Access::Write => OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE,
+            Access::Write => OpenFlags::SQLITE_OPEN_READ_WRITE,
             Access::Read => OpenFlags::SQLITE_OPEN_READ_ONLY,
             Access::ReadUnchanging => OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI,
         } | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -135,7 +175,13 @@ impl LogFile {
             .map_err(|e| self.refuse(e.into()))
     }
 
-    fn recognise(&self, connection: &Connection) -> Result<Uuid, OpenError> {
+    fn recognise(&mut self, connection: &Connection, known: Option<Uuid>) -> Result<(), OpenError> {
+        if self.is_empty(connection)? {
+            return Err(match known {
+                Some(_) => self.lost("is empty, though this data folder had one"),
+                None => self.foreign("it is empty"),
+            });
+        }
         if pragma(connection, "application_id").map_err(|e| self.refuse(e.into()))?
             != APPLICATION_ID
         {
@@ -147,17 +193,32 @@ impl LogFile {
         if found > FORMAT {
             return Err(OpenError::Newer { path: self.path.clone(), found, known: FORMAT });
         }
-        let expected = in_memory().and_then(|c| objects(&c));
-        let present = objects(connection);
-        let (expected, present) = expected
-            .and_then(|expected| Ok((expected, present?)))
-            .map_err(|e| self.refuse(e.into()))?;
-        if let Some(name) =
-            expected.iter().find_map(|(name, sql)| (present.get(name) != Some(sql)).then_some(name))
-        {
-            return Err(self.damaged(format!("{name} is missing or was changed")));
+        self.identity =
+            Uuid::parse_str(&identity).map_err(|_| self.damaged("its identity is not a UUID"))?;
+        if known.is_some_and(|known| known != self.identity) {
+            return Err(self.lost("is not the one that this data folder had"));
         }
-        Uuid::parse_str(&identity).map_err(|_| self.damaged("its identity is not a UUID"))
+        self.compare(connection)
+    }
+
+    /// With what the program makes. Without a table nothing can be read.
+    fn compare(&mut self, connection: &Connection) -> Result<(), OpenError> {
+        let expected = in_memory().and_then(|c| objects(&c)).map_err(|e| self.refuse(e.into()))?;
+        let present = objects(connection).map_err(|e| self.refuse(e.into()))?;
+        for (name, object) in expected {
+            if present.get(&name) == Some(&object) {
+                continue;
+            }
+            if object.kind == "table" && !present.contains_key(&name) {
+                return Err(self.damaged(Changed(&[name]).to_string()));
+            }
+            self.changed.push(name);
+        }
+        Ok(())
+    }
+
+    fn lost(&self, what: &'static str) -> OpenError {
+        OpenError::Lost { path: self.path.clone(), what }
     }
 
     fn foreign(&self, what: &'static str) -> OpenError {
@@ -168,7 +229,8 @@ impl LogFile {
         OpenError::Damaged { path: self.path.clone(), what: what.into() }
     }
 
-    fn refuse(&self, source: StorageError) -> OpenError {
+    /// Tells by what the storage said what is wrong with the file.
+    pub(super) fn refuse(&self, source: StorageError) -> OpenError {
         if source.is(ErrorCode::NotADatabase) {
             self.foreign("it is not an SQLite database")
         } else if source.is(ErrorCode::DatabaseCorrupt) {
@@ -225,12 +287,30 @@ fn in_memory() -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
-/// Every table, view and trigger with the text that made it.
-fn objects(connection: &Connection) -> rusqlite::Result<HashMap<String, String>> {
+#[derive(PartialEq, Eq)]
+struct Object {
+    kind: String,
+    sql: String,
+}
+
+/// Every table, view and trigger with the text that made it, by name.
+fn objects(connection: &Connection) -> rusqlite::Result<BTreeMap<String, Object>> {
     connection
-        .prepare("SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL")?
-        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .prepare("SELECT name, type, sql FROM sqlite_schema WHERE sql IS NOT NULL")?
+        .query_map([], |row| Ok((row.get(0)?, Object { kind: row.get(1)?, sql: row.get(2)? })))?
         .collect()
+}
+
+/// Parts of the log, in words.
+struct Changed<'a>(&'a [String]);
+
+impl fmt::Display for Changed<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            [name] => write!(f, "{name} is missing or was changed"),
+            names => write!(f, "{} are missing or were changed", names.join(", ")),
+        }
+    }
 }
 
 fn unchanging(path: &Path) -> String {

@@ -54,6 +54,7 @@ impl Default for EmbeddedOptions {
 #[derive(Debug)]
 pub struct EmbeddedLog {
     identity: Uuid,
+    changed_guards: Vec<String>,
     readers: Arc<Readers>,
     watch: Arc<Watch>,
     /// Absent when opened for reading only.
@@ -69,33 +70,57 @@ impl EmbeddedLog {
     /// # Errors
     /// The file is not a log that this program can write.
     pub fn open(path: impl AsRef<Path>, options: EmbeddedOptions) -> Result<Self, OpenError> {
-        let path = path.as_ref();
-        let file = LogFile::open(path)?;
-        Self::start(&file, &options, true)
-            .map_err(|source| OpenError::Unreachable { path: path.to_owned(), source })
+        Self::start(&LogFile::open(path.as_ref(), None)?, &options, true)
+    }
+
+    /// Opens the log in the file at `path`, which has to be there and to have this identity.
+    ///
+    /// # Errors
+    /// The log is gone, or the file is not a log that this program can write.
+    pub fn open_known(
+        path: impl AsRef<Path>,
+        identity: Uuid,
+        options: EmbeddedOptions,
+    ) -> Result<Self, OpenError> {
+        Self::start(&LogFile::open(path.as_ref(), Some(identity))?, &options, true)
     }
 
     /// Opens the log in the file at `path` without changing it, whether a server writes it or not.
-    /// Appends are refused.
+    /// Appends are refused. Also one without its guards, see [`Self::changed_guards`], and one of
+    /// which not every page can be read: what cannot be read is refused when it is asked for.
     ///
     /// # Errors
     /// The file is not there, or not a log that this program can read.
     pub fn open_read_only(path: impl AsRef<Path>) -> Result<Self, OpenError> {
-        let path = path.as_ref();
-        let file = LogFile::open_read_only(path)?;
+        let file = LogFile::open_read_only(path.as_ref(), None)?;
         Self::start(&file, &EmbeddedOptions::default(), false)
-            .map_err(|source| OpenError::Unreachable { path: path.to_owned(), source })
     }
 
-    fn start(
+    /// The same of a log that has to be there and to have this identity.
+    ///
+    /// # Errors
+    /// The log is gone, or the file is not a log that this program can read.
+    pub fn open_known_read_only(path: impl AsRef<Path>, identity: Uuid) -> Result<Self, OpenError> {
+        let file = LogFile::open_read_only(path.as_ref(), Some(identity))?;
+        Self::start(&file, &EmbeddedOptions::default(), false)
+    }
+
+    fn start(file: &LogFile, options: &EmbeddedOptions, writes: bool) -> Result<Self, OpenError> {
+        Self::start_threads(file, options, writes).map_err(|source| file.refuse(source))
+    }
+
+    fn start_threads(
         file: &LogFile,
         options: &EmbeddedOptions,
         writes: bool,
     ) -> Result<Self, StorageError> {
-        let head = readers::head(&file.connect_reader()?)?;
+        let head = readers::head(&file.connect_reader()?);
+        // What is before a damaged end can be read.
+        let head = if writes { head? } else { head.unwrap_or_default() };
         let watch = Arc::new(Watch::new(head));
         let mut log = Self {
             identity: file.identity(),
+            changed_guards: file.changed().to_vec(),
             readers: Arc::new(Readers::new(file.clone(), options.readers)),
             watch: Arc::clone(&watch),
             writer: None,
@@ -112,6 +137,12 @@ impl EmbeddedLog {
             log.writer = Some(sender);
         }
         Ok(log)
+    }
+
+    /// What keeps SQLite tools from changing records and is missing or was changed, by name. Only a
+    /// log that was opened for reading can have any: somebody was at it.
+    pub fn changed_guards(&self) -> &[String] {
+        &self.changed_guards
     }
 
     /// Random, made with the log: tells whether two files are copies of one log.

@@ -106,14 +106,23 @@ async fn a_newer_format_is_refused() {
 }
 
 #[tokio::test]
-async fn a_log_without_its_guards_is_refused() {
+async fn a_log_without_its_guards_is_read_but_not_written() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("log.sqlite");
     closed_log(&path).await;
     let connection = Connection::open(&path).unwrap();
     connection.execute_batch("DROP TRIGGER records_never_change").unwrap();
-    drop(connection);
-    assert_refused(&path, "records_never_change is missing or was changed");
+    let text = open(&path).expect_err("it is refused").to_string();
+    assert!(text.contains("records_never_change is missing or was changed"), "{text}");
+    connection
+        .execute_batch("DROP TRIGGER kinds_never_change; DROP VIEW records_readable")
+        .unwrap();
+    let text = open(&path).expect_err("it is refused").to_string();
+    let names = ["kinds_never_change", "records_never_change", "records_readable"];
+    assert!(text.contains(&format!("{} are missing", names.join(", "))), "{text}");
+    let log = EmbeddedLog::open_read_only(&path).unwrap();
+    assert_eq!(log.changed_guards(), names);
+    assert_eq!(log.read_all(Position(0), 1000).await.unwrap().len(), 300);
 }
 
 #[tokio::test]
@@ -180,4 +189,85 @@ async fn a_stopped_log_is_read_without_being_changed() {
     assert_eq!(reader.read_all(Position(0), 1000).await.unwrap().len(), 300);
     drop(reader);
     assert!(fs::read(&path).unwrap() == before);
+}
+
+#[tokio::test]
+async fn nothing_is_begun_anew_where_a_log_was() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("log.sqlite");
+    let wal = folder.path().join("log.sqlite-wal");
+    closed_log(&path).await;
+    let identity = open(&path).unwrap().identity();
+    let whole = fs::read(&path).unwrap();
+    let known = |says: &str| {
+        for outcome in [
+            EmbeddedLog::open_known(&path, identity, EmbeddedOptions::default()),
+            EmbeddedLog::open_known_read_only(&path, identity),
+        ] {
+            let text = outcome.expect_err(says).to_string();
+            assert!(text.contains(says) && text.contains("from a backup"), "{text}");
+        }
+    };
+    fs::remove_file(&path).unwrap();
+    known("is missing, though this data folder had one");
+    assert!(!path.exists());
+    fs::write(&path, "").unwrap();
+    known("is empty, though this data folder had one");
+    fs::remove_file(&path).unwrap();
+    drop(open(&path).unwrap());
+    known("is not the one that this data folder had");
+
+    // The last copy of records may be in a write-ahead log that was left.
+    fs::write(&path, "").unwrap();
+    fs::write(&wal, "records").unwrap();
+    assert_refused(&path, "is empty, though its log.sqlite-wal is not");
+    fs::remove_file(&path).unwrap();
+    for outcome in [open(&path), EmbeddedLog::open_read_only(&path)] {
+        let text = outcome.expect_err("records may be there").to_string();
+        assert!(text.contains("is missing, though its log.sqlite-wal is there"), "{text}");
+    }
+    assert_eq!(fs::read_to_string(&wal).unwrap(), "records");
+    assert!(!path.exists());
+
+    fs::remove_file(&wal).unwrap();
+    fs::write(&path, whole).unwrap();
+    EmbeddedLog::open_known(&path, identity, EmbeddedOptions::default()).unwrap();
+}
+
+#[tokio::test]
+async fn a_damaged_end_does_not_hide_what_is_before_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("log.sqlite");
+    closed_log(&path).await;
+    let mut bytes = fs::read(&path).unwrap();
+    let last = br#"{"number":299}"#;
+    let page = bytes.windows(last.len()).position(|some| some == last).unwrap() / 4096;
+    bytes[page * 4096..][..4096].fill(0xA5);
+    fs::write(&path, bytes).unwrap();
+    let text = open(&path).expect_err("it is damaged").to_string();
+    assert!(text.contains("restore log.sqlite from a backup"), "{text}");
+    let log = EmbeddedLog::open_read_only(&path).unwrap();
+    assert_eq!(log.read_all(Position(0), 10).await.unwrap().len(), 10);
+    let error = log.read_all(Position(0), 1000).await.expect_err("a page is damaged");
+    let causes =
+        std::iter::successors(Some(&error as &dyn std::error::Error), |error| error.source());
+    let told: Vec<String> = causes.map(ToString::to_string).collect();
+    let malformed = told.iter().filter(|cause| cause.contains("malformed")).count();
+    assert_eq!(malformed, 1, "{told:?}");
+}
+
+#[cfg(unix)]
+#[test]
+fn only_its_owner_may_read_it() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("log.sqlite");
+    let log = open(&path).unwrap();
+    for entry in fs::read_dir(folder.path()).unwrap() {
+        let entry = entry.unwrap();
+        let mode = entry.metadata().unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode, 0o600, "{:?}", entry.file_name());
+    }
+    assert!(fs::read_dir(folder.path()).unwrap().count() > 1, "what is beside it was looked at");
+    drop(log);
 }

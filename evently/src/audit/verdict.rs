@@ -1,0 +1,124 @@
+//! What an audit comes to: what was proven, and all that speaks against it.
+
+use std::path::Path;
+
+use command_api::{LostEnd, followed_to};
+use indicatif::ProgressBar;
+use infra::data_folder::DataFolder;
+use infra::log::{Log, Position};
+
+use super::source::{Batches, Export, SourceError};
+use super::verify::{Finding, Proven, Verifier};
+
+/// Something that speaks against what was looked at.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Problem {
+    /// A record is not as it has to be. It is the first; those after it were not looked at.
+    #[error(transparent)]
+    Record(#[from] Finding),
+    /// Somebody made room for changes.
+    #[error(
+        "what guards the log's records is missing or was changed: {}; the server refuses such a \
+         log: restore log.sqlite from a backup",
+        .0.join(", ")
+    )]
+    Guards(Vec<String>),
+    /// The wake list knows better.
+    #[error(transparent)]
+    LostEnd(#[from] LostEnd),
+    /// Whoever asked knows better.
+    #[error("the last record is at position {position}, but there should be one at {expected}")]
+    Short { position: Position, expected: Position },
+    /// A part of the file is damaged.
+    #[error(transparent)]
+    Unread(SourceError),
+    /// Nothing is in it, which no sound export is.
+    #[error("the export is empty: nothing to prove")]
+    Empty,
+}
+
+/// What an audit comes to.
+#[derive(Debug)]
+pub(crate) struct Verdict {
+    /// What the records before the first bad one prove.
+    pub(crate) proven: Proven,
+    /// To which position the log is known to have gone, without it.
+    pub(crate) known: Option<Position>,
+    /// What speaks against it.
+    pub(crate) problems: Vec<Problem>,
+}
+
+impl Verdict {
+    fn of(verifier: &Verifier, known: Option<Position>, problems: Vec<Problem>) -> Self {
+        Self { proven: verifier.proven(), known, problems }
+    }
+
+    /// There should be a record at `expected`.
+    pub(crate) fn expect(&mut self, expected: Option<u64>) {
+        let position = Position(self.proven.position);
+        // Where the records end is not known when one of them could not be taken.
+        let cut =
+            self.problems.iter().any(|p| matches!(p, Problem::Record(_) | Problem::Unread(_)));
+        if let Some(expected) = expected.map(Position).filter(|e| !cut && *e > position) {
+            self.problems.push(Problem::Short { position, expected });
+        }
+    }
+}
+
+/// Looks at the log in the data folder at `data`, whether a server runs on it or not.
+pub(crate) async fn of_log(data: &Path, bar: &ProgressBar) -> Result<Verdict, SourceError> {
+    let folder = DataFolder::open_existing(data)?;
+    let log = folder.open_log_read_only()?;
+    // Before the end of the log is looked at: both grow.
+    let list = folder.wake_list();
+    let known = followed_to(&list);
+    let head = log.head().await;
+    bar.set_length(head.as_ref().map_or(0, |head| head.0));
+    let mut problems = vec![];
+    if !log.changed_guards().is_empty() {
+        problems.push(Problem::Guards(log.changed_guards().to_vec()));
+    }
+    if let (Some(followed), Ok(head)) = (known, &head) {
+        problems.extend(LostEnd::check(&list, followed, *head).err().map(Problem::from));
+    }
+    let mut verifier = Verifier::of_whole_log();
+    // Without an end it is read until that fails.
+    let mut batches = Batches::new(&log, Position(0), head.unwrap_or(Position(u64::MAX)));
+    loop {
+        let records = match batches.next().await {
+            Ok(records) => records,
+            Err(error) => {
+                problems.push(Problem::Unread(error));
+                break;
+            }
+        };
+        let Some(last) = records.last() else { break };
+        if let Err(finding) = records.iter().try_for_each(|record| verifier.take(record)) {
+            problems.push(finding.into());
+            break;
+        }
+        bar.set_position(last.position.0);
+    }
+    bar.finish_and_clear();
+    Ok(Verdict::of(&verifier, known, problems))
+}
+
+/// Looks at the export at `path`.
+pub(crate) fn of_export(path: &Path, bar: &ProgressBar) -> Result<Verdict, SourceError> {
+    let (mut export, length) = Export::open(path)?;
+    bar.set_length(length);
+    let mut verifier = Verifier::default();
+    let mut problems = vec![];
+    while let Some((record, bytes)) = export.next()? {
+        if let Err(finding) = verifier.take(&record) {
+            problems.push(finding.into());
+            break;
+        }
+        bar.inc(bytes);
+    }
+    bar.finish_and_clear();
+    if verifier.proven().records == 0 && problems.is_empty() {
+        problems.push(Problem::Empty);
+    }
+    Ok(Verdict::of(&verifier, None, problems))
+}

@@ -1,0 +1,210 @@
+//! Logs of which something is gone: no server sells on what is left, and the audit says so.
+
+use std::fs;
+use std::path::Path;
+
+use rusqlite::Connection;
+use serde_json::Value;
+
+use crate::audit::{server_with_sales, tamper};
+use crate::cli::{run, run_on};
+use crate::server::Server;
+
+/// Neither a server nor an audit takes what is there, and they say why; nothing is changed.
+async fn assert_refused(data: &Path, says: &str) {
+    let log = data.join("log.sqlite");
+    let before = fs::read(&log).ok();
+    for command in [&["serve"][..], &["audit", "verify"], &["projections", "status"]] {
+        let (status, out, err) = run_on(data, command).await;
+        assert_eq!((status, out.as_str()), (1, ""), "{command:?}: {err}");
+        assert!(err.contains(says) && err.contains("backup"), "{command:?}: {err}");
+    }
+    assert!(fs::read(&log).ok() == before, "it was changed");
+}
+
+async fn in_json(data: &Path, args: &[&str]) -> (i32, Value) {
+    let (status, out, _) = run_on(data, &[&["audit", "verify", "--json"], args].concat()).await;
+    (status, serde_json::from_str(&out).unwrap())
+}
+
+#[tokio::test]
+async fn a_log_that_is_gone_is_not_begun_anew() {
+    let mut server = server_with_sales().await;
+    let data = server.data();
+    let log = data.join("log.sqlite");
+    server.kill().await;
+    let whole = fs::read(&log).unwrap();
+    fs::remove_file(&log).unwrap();
+    let wal = fs::read(data.join("log.sqlite-wal")).unwrap();
+    assert_refused(&data, "is missing, though this data folder had one").await;
+    fs::write(&log, "").unwrap();
+    assert_refused(&data, "is empty, though this data folder had one").await;
+    assert_eq!(in_json(&data, &[]).await.0, 1);
+    assert!(fs::read(data.join("log.sqlite-wal")).unwrap() == wal, "it was changed");
+    // Of another folder.
+    let mut other = Server::start().await;
+    other.stop().await;
+    let set_aside = data.join("set-aside");
+    fs::rename(data.join("log.sqlite-wal"), &set_aside).unwrap();
+    fs::copy(other.data().join("log.sqlite"), &log).unwrap();
+    assert_refused(&data, "is not the one that this data folder had").await;
+    fs::write(&log, whole).unwrap();
+    fs::rename(set_aside, data.join("log.sqlite-wal")).unwrap();
+    server.restart().await;
+    assert_eq!(in_json(&data, &[]).await.1["proven"]["sold"], 4);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_log_that_lost_its_end_is_not_sold_from_until_that_is_accepted() {
+    let mut server = server_with_sales().await;
+    server.stop().await;
+    let data = server.data();
+    let (_, sound) = in_json(&data, &[]).await;
+    let last = sound["proven"]["position"].as_u64().unwrap();
+    tamper(&data, &format!("DELETE FROM records WHERE position = {last}"));
+    let says = format!("ends at position {}, but was followed to position {last}", last - 1);
+    assert_refused(&data, &says).await;
+    let (status, told) = in_json(&data, &[]).await;
+    assert_eq!((status, &told["intact"]), (1, &false.into()));
+    assert!(told["problems"][0].as_str().unwrap().contains(&says), "{told}");
+    // Without the wake list nobody knows, which is said.
+    fs::remove_file(data.join("wake.json")).unwrap();
+    let (status, out, _) = run_on(&data, &["audit", "verify"]).await;
+    assert_eq!(status, 0);
+    assert!(out.contains("not proven: that nothing was cut off at the end"), "{out}");
+    let expected = last.to_string();
+    let (status, told) = in_json(&data, &["--expect-position", &expected]).await;
+    assert_eq!((status, &told["position"]), (1, &(last - 1).into()));
+    let expected = (last - 1).to_string();
+    assert_eq!(in_json(&data, &["--expect-position", &expected]).await.0, 0);
+}
+
+#[tokio::test]
+async fn an_export_that_lost_its_end_is_found_by_who_noted_it() {
+    let server = server_with_sales().await;
+    let (_, export, _) = run_on(&server.data(), &["audit", "export"]).await;
+    let last = export.lines().count();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("log.ndjson");
+    let cut: Vec<&str> = export.lines().take(last - 1).collect();
+    fs::write(&file, cut.join("\n")).unwrap();
+    let verify = async |args: &[&str]| {
+        let command = ["audit", "verify", "--export", file.to_str().unwrap()];
+        run(&[&command, args].concat()).await
+    };
+    let (status, out, _) = verify(&[]).await;
+    assert_eq!(status, 0);
+    assert!(out.contains("not proven: that nothing was cut off"), "{out}");
+    let (status, out, err) = verify(&["--expect-position", &last.to_string()]).await;
+    assert_eq!((status, out.as_str()), (1, ""));
+    let says = format!("at position {}, but there should be one at {last}", last - 1);
+    assert!(err.contains(&says), "{err}");
+    fs::write(&file, "").unwrap();
+    let (status, _, err) = verify(&[]).await;
+    assert_eq!(status, 1);
+    assert!(err.contains("empty: nothing to prove"), "{err}");
+    let (status, out, _) = verify(&["--json"]).await;
+    assert_eq!(
+        (status, serde_json::from_str::<Value>(&out).unwrap()["intact"].as_bool()),
+        (1, Some(false))
+    );
+}
+
+#[tokio::test]
+async fn an_empty_log_proves_nothing() {
+    let mut server = Server::start().await;
+    server.stop().await;
+    let (status, out, err) = run_on(&server.data(), &["audit", "verify"]).await;
+    assert_eq!((status, err.as_str()), (0, ""));
+    assert!(out.starts_with("empty: nothing to prove"), "{out}");
+}
+
+#[tokio::test]
+async fn guards_that_were_dropped_do_not_hide_what_was_altered() {
+    let mut server = server_with_sales().await;
+    server.stop().await;
+    let data = server.data();
+    let drop = "DROP TRIGGER records_never_change; DROP TRIGGER log_is_never_deleted;";
+    let log = Connection::open(data.join("log.sqlite")).unwrap();
+    log.execute_batch(drop).unwrap();
+    let (status, out, err) = run_on(&data, &["audit", "verify"]).await;
+    assert_eq!((status, out.as_str()), (1, ""));
+    assert!(err.contains("changed: log_is_never_deleted, records_never_change;"), "{err}");
+    assert!(!err.contains("record at position"), "{err}");
+    log.execute("UPDATE records SET at = at + 1 WHERE position = 3", []).unwrap();
+    let (status, told) = in_json(&data, &[]).await;
+    assert_eq!((status, &told["first_bad_record"]["position"]), (1, &3.into()));
+    assert_eq!(told["problems"].as_array().unwrap().len(), 2, "{told}");
+    assert_eq!(run_on(&data, &["audit", "export"]).await.0, 0);
+}
+
+#[tokio::test]
+async fn a_damaged_page_is_named_by_the_position_before_it() {
+    let mut server = server_with_sales().await;
+    server.stop().await;
+    let data = server.data();
+    let path = data.join("log.sqlite");
+    let mut bytes = fs::read(&path).unwrap();
+    let (_, sound) = in_json(&data, &[]).await;
+    let last = sound["proven"]["position"].as_u64().unwrap();
+    // The page with the data of the last record, which has the first one no more.
+    let log = Connection::open(&path).unwrap();
+    let sql = "SELECT hash FROM records WHERE position = ?1";
+    let hash = |position: u64| -> Vec<u8> {
+        log.query_row(sql, [position as i64], |row| row.get(0)).unwrap()
+    };
+    let page = |position| {
+        let hash = hash(position);
+        bytes.windows(hash.len()).position(|some| some == hash).unwrap() / 4096
+    };
+    let damaged = page(last);
+    let before = (1..last).take_while(|position| page(*position) != damaged).count();
+    assert!(before > 0, "the records are on more than one page");
+    bytes[damaged * 4096..][..4096].fill(0xA5);
+    drop(log);
+    fs::write(&path, bytes).unwrap();
+    let (status, out, err) = run_on(&data, &["audit", "verify"]).await;
+    assert_eq!((status, out.as_str()), (1, ""));
+    let says = format!("cannot be read after position {before}: ");
+    assert!(err.contains(&says) && err.contains("restore log.sqlite from a backup"), "{err}");
+    assert!(err.contains(&format!("{before} records are as written")), "{err}");
+    assert_eq!(err.matches("malformed").count(), 1, "{err}");
+    let (status, told) = in_json(&data, &[]).await;
+    assert_eq!((status, &told["position"]), (1, &before.into()));
+    let (status, out, err) = run_on(&data, &["audit", "export"]).await;
+    assert_eq!((status, out.lines().count()), (1, before));
+    assert!(err.contains(&says), "{err}");
+}
+
+#[tokio::test]
+async fn what_cannot_be_looked_at_is_told_in_json_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let (status, told) = in_json(&folder.path().join("none"), &[]).await;
+    assert_eq!(status, 1);
+    assert!(told["error"].as_str().unwrap().contains("there is no data folder at"), "{told}");
+    let file = folder.path().join("log.ndjson");
+    fs::write(&file, "{}\n").unwrap();
+    let (status, out, _) =
+        run(&["audit", "verify", "--json", "--export", file.to_str().unwrap()]).await;
+    let told: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(status, 1);
+    assert!(told["error"].as_str().unwrap().contains("line 1 of the export"), "{told}");
+}
+
+#[tokio::test]
+async fn only_the_owner_may_read_the_databases() {
+    use std::os::unix::fs::PermissionsExt;
+    let server = server_with_sales().await;
+    let mut seen = 0;
+    for entry in fs::read_dir(server.data()).unwrap() {
+        let entry = entry.unwrap();
+        let name = entry.file_name().into_string().unwrap();
+        if name.contains(".sqlite") {
+            seen += 1;
+            let mode = entry.metadata().unwrap().permissions().mode() & 0o777;
+            assert_eq!(mode, 0o600, "{name}");
+        }
+    }
+    assert_eq!(seen, 6, "two databases, each with what SQLite puts beside it");
+}
