@@ -1,13 +1,14 @@
 //! What the server depends on fails: its disk, its database, whoever reads its log lines.
 
+use std::time::Duration;
+
 use infra::auth::Role;
 use reqwest::{Client, Method};
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use serde_json::{Value, json};
-use tokio_util::sync::CancellationToken;
 
 use crate::server::{Circumstances, Server};
-use crate::serving::{forward, free_port, get, name_of, socket_of, until};
+use crate::serving::{Freeze, forward, free_port, get, name_of, socket_of, until};
 use crate::shop::{Shop, answer};
 
 #[tokio::test]
@@ -94,8 +95,8 @@ async fn a_database_that_is_not_there_is_no_fault_of_each_request() {
 async fn a_stop_does_not_wait_for_a_database_that_stands_still() {
     let Some(postgres) = infra::postgres::testing::server() else { return };
     let socket = postgres.empty_database().await;
-    let (port, frozen) = (free_port(), CancellationToken::new());
-    let _forwarding = forward(port, socket_of(&socket), frozen.clone()).await;
+    let (port, freeze) = (free_port(), Freeze::default());
+    let _forwarding = forward(port, socket_of(&socket), freeze.clone()).await;
     let url = format!("postgres://postgres@127.0.0.1:{port}/{}", name_of(&socket));
     let mut server = Server::start_with(&["--database-url", &url]).await;
     let shop = Shop::open(&server, 10).await;
@@ -104,8 +105,10 @@ async fn a_stop_does_not_wait_for_a_database_that_stands_still() {
         shown.send().await.unwrap().status() == 200
     })
     .await;
-    frozen.cancel();
+    freeze.ordered.cancel();
     shop.reserve(1, 1).await;
+    let waits = freeze.somebody_waits.cancelled();
+    tokio::time::timeout(Duration::from_secs(30), waits).await.expect("the views are written to");
     drop(shop);
     assert!(server.stop().await.success());
     assert!(server.log().contains("does not answer and is left as it is"), "{}", server.log());

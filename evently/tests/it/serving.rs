@@ -158,7 +158,7 @@ async fn without_its_database_it_sells_and_shows_what_is_left() {
     let problem = answer(mine.try_clone().unwrap(), 503).await;
     assert!(!problem.to_string().to_lowercase().contains("select"), "{problem}");
 
-    let _forwarding = forward(port, socket_of(&socket), CancellationToken::new()).await;
+    let _forwarding = forward(port, socket_of(&socket), Freeze::default()).await;
     until("the views have caught up", async || {
         let answer = mine.try_clone().unwrap().send().await.unwrap();
         answer.status() == 200
@@ -185,23 +185,29 @@ pub(crate) fn socket_of(url: &str) -> String {
     format!("{}/.s.PGSQL.5432", url.split("host=").nth(1).unwrap())
 }
 
-/// Lets a port lead to a socket, until dropped. Once `frozen`, nothing gets through any more in
+/// An order to let nothing through any more.
+#[derive(Clone, Default)]
+pub(crate) struct Freeze {
+    pub(crate) ordered: CancellationToken,
+    /// That somebody has asked since, and waits for what does not come.
+    pub(crate) somebody_waits: CancellationToken,
+}
+
+/// Lets a port lead to a socket, until dropped. After the order to freeze nothing gets through in
 /// either direction, but connections stay.
-pub(crate) async fn forward(
-    port: u16,
-    socket: String,
-    frozen: CancellationToken,
-) -> tokio::task::JoinSet<()> {
+pub(crate) async fn forward(port: u16, socket: String, freeze: Freeze) -> tokio::task::JoinSet<()> {
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await.unwrap();
     let mut tasks = tokio::task::JoinSet::new();
     tasks.spawn(async move {
         let mut connections = tokio::task::JoinSet::new();
         while let Ok((mut client, _)) = listener.accept().await {
             let mut server = tokio::net::UnixStream::connect(&socket).await.unwrap();
-            let frozen = frozen.clone();
+            let freeze = freeze.clone();
             connections.spawn(async move {
                 let copy = tokio::io::copy_bidirectional(&mut client, &mut server);
-                if frozen.run_until_cancelled(copy).await.is_none() {
+                if freeze.ordered.run_until_cancelled(copy).await.is_none() {
+                    client.readable().await.unwrap();
+                    freeze.somebody_waits.cancel();
                     std::future::pending::<()>().await;
                 }
             });
