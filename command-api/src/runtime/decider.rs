@@ -24,6 +24,17 @@ pub(crate) trait Decider: Default + Send + 'static {
         vec![]
     }
 
+    /// From here on facts can be taken back.
+    fn begin(&mut self) {}
+
+    /// What was taken in since `begin` is durable.
+    fn commit(&mut self) {}
+
+    /// Takes back what was taken in since `begin`. If it cannot, the state is read anew.
+    fn roll_back(&mut self) -> bool {
+        false
+    }
+
     /// What the answer to `command` tells of the state right after it; `done` says whether it
     /// brought anything about.
     fn see(&self, command: &Self::Command, done: bool) -> Self::Seen;
@@ -53,6 +64,18 @@ impl Decider for Inventory {
 
     fn settle(&mut self, now: Time) -> Vec<Self::Fact> {
         Self::settle(self, now)
+    }
+
+    fn begin(&mut self) {
+        Self::begin(self);
+    }
+
+    fn commit(&mut self) {
+        Self::commit(self);
+    }
+
+    fn roll_back(&mut self) -> bool {
+        Self::roll_back(self)
     }
 
     fn see(&self, command: &Self::Command, done: bool) -> Seen {

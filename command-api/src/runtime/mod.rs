@@ -3,6 +3,7 @@
 mod decider;
 mod handle;
 mod inventories;
+mod records;
 mod unit;
 mod wake;
 mod writer;

@@ -4,13 +4,13 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use domain::{StoredFact, Time};
 use infra::clock::Clock;
-use infra::log::{AppendError, Appended, Expected, Log, Metadata, NewRecord, Position, Record};
+use infra::log::{AppendError, Appended, Expected, Log, NewRecord, Position, Record};
 use uuid::Uuid;
 
 use super::decider::{Decider, Done, Executed, Failure, Job, Origin, Outcome};
+use super::records::{RECORDS_OF_A_COMMAND, Recorder, is_of, record_id};
 
 /// How many records are read at a time when a state is loaded.
 const PAGE: usize = 10_000;
@@ -23,9 +23,10 @@ pub(crate) struct Unit<D> {
     log: Arc<dyn Log>,
     clock: Arc<dyn Clock>,
     stream: String,
-    /// `None` before the first load, and after an append that failed: then the state was ahead of
-    /// the log and is read again.
+    /// `None` before the first load, and when it was ahead of the log and could not go back.
     state: Option<D>,
+    /// Another process may have written: the rest of the stream is read before anything is decided.
+    may_be_behind: bool,
     /// How many records the state has taken in.
     records: u64,
     /// Position of the stream's last record.
@@ -65,12 +66,13 @@ enum Pending<D: Decider> {
 impl<D: Decider> Unit<D> {
     pub(crate) fn new(log: Arc<dyn Log>, clock: Arc<dyn Clock>, stream: String) -> Self {
         let (records, position, at) = (0, Position::default(), Time::default());
-        Self { log, clock, stream, state: None, records, position, at, is_unreadable: false }
+        let (state, may_be_behind, is_unreadable) = (None, false, false);
+        Self { log, clock, stream, state, may_be_behind, records, position, at, is_unreadable }
     }
 
-    /// The state, if it is loaded.
+    /// The state, if it was what the log has when that was last tried.
     pub(crate) fn state(&self) -> Option<&D> {
-        self.state.as_ref()
+        self.state.as_ref().filter(|_| !self.may_be_behind)
     }
 
     /// The state as the log has it now, without deciding anything.
@@ -112,6 +114,9 @@ impl<D: Decider> Unit<D> {
                 before_append(state);
             }
             if draft.records.is_empty() {
+                if let Some(state) = &mut self.state {
+                    state.commit();
+                }
                 // No append will tell that the state is out of date, and then a refusal may be
                 // wrong: what another process wrote is asked for.
                 let Ok(is_behind) = self.catch_up(is_fresh).await else {
@@ -130,6 +135,9 @@ impl<D: Decider> Unit<D> {
             let count = draft.records.len();
             match self.log.append(&self.stream, expected, draft.records).await {
                 Ok(appended) => {
+                    if let Some(state) = &mut self.state {
+                        state.commit();
+                    }
                     self.position = appended.position;
                     self.at = now;
                     return self.answer(draft.outcomes, Some((appended, count)));
@@ -145,6 +153,7 @@ impl<D: Decider> Unit<D> {
                 }
                 Err(error @ (AppendError::Unavailable(_) | AppendError::Unfit(_))) => {
                     // The log tells operators of its failure, once. What is unfit is our fault.
+                    self.take_back(count);
                     if let Some(reason) = error.reason() {
                         tracing::debug!(stream = self.stream, reason, "an append was refused");
                         return self.give_up_for(jobs, || Failure::Unwritable(reason.clone()));
@@ -154,7 +163,7 @@ impl<D: Decider> Unit<D> {
                     return self.give_up(jobs);
                 }
             }
-            self.state = None;
+            self.take_back(count);
             is_fresh = true;
             looked_for = jobs.iter().map(|job| job.origin.id).collect();
         }
@@ -164,25 +173,33 @@ impl<D: Decider> Unit<D> {
         }
     }
 
-    /// Forgets the state, which may be ahead of the log, and tells everybody to come again.
-    fn give_up(&mut self, jobs: &[Job<D::Command>]) -> Vec<Outcome<D>> {
+    /// Goes back to what the log had before an append of `count` records that failed, or may have.
+    fn take_back(&mut self, count: usize) {
+        self.records -= count as u64;
+        self.may_be_behind = true;
+        self.state = self.state.take().and_then(|mut state| state.roll_back().then_some(state));
+    }
+
+    /// Tells everybody to come again.
+    fn give_up(&self, jobs: &[Job<D::Command>]) -> Vec<Outcome<D>> {
         self.give_up_for(jobs, || Failure::Unavailable)
     }
 
     fn give_up_for(
-        &mut self,
+        &self,
         jobs: &[Job<D::Command>],
         why: impl Fn() -> Failure<D::Refusal>,
     ) -> Vec<Outcome<D>> {
-        self.state = None;
         jobs.iter().map(|_| Err(why())).collect()
     }
 
-    /// Reads the stream unless the state is there, and looks for records of these commands in it.
-    /// Returns the time to decide at.
+    /// Reads the stream unless the state is known to be what the log has, and looks for records of
+    /// these commands in it. Returns the time to decide at.
     async fn load(&mut self, looked_for: &[Uuid], found: &mut Found<D::Fact>) -> Result<Time, ()> {
         if self.state.is_none() {
             (self.records, self.position, self.at) = Default::default();
+        }
+        if self.state.is_none() || self.may_be_behind {
             self.read(looked_for, found).await?;
         }
         Ok(self.clock.now().max(self.at))
@@ -199,6 +216,7 @@ impl<D: Decider> Unit<D> {
 
     async fn read(&mut self, looked_for: &[Uuid], found: &mut Found<D::Fact>) -> Result<(), ()> {
         let read = self.fold_rest(looked_for, found).await;
+        self.may_be_behind = read.is_err();
         let was_unreadable = std::mem::replace(&mut self.is_unreadable, read.is_err());
         read.map_err(|error| {
             let error: &dyn std::error::Error = &*error;
@@ -208,18 +226,17 @@ impl<D: Decider> Unit<D> {
         })
     }
 
-    /// Takes the rest of the stream into the state, or all of it if there is no state. After an
-    /// error there is none.
+    /// Takes the rest of the stream into the state, or all of it if there is no state. After a record
+    /// that cannot be read there is none.
     async fn fold_rest(
         &mut self,
         looked_for: &[Uuid],
         found: &mut Found<D::Fact>,
     ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        let mut page = self.log.read_stream(&self.stream, self.records, PAGE).await?;
         let mut state = self.state.take().unwrap_or_default();
-        let (mut records, mut position, mut at) = (self.records, self.position, self.at);
-        let mut page = self.log.read_stream(&self.stream, records, PAGE).await?;
         while let Some(last) = page.last() {
-            (records, position, at) = (last.revision + 1, last.position, last.at);
+            let (records, position, at) = (last.revision + 1, last.position, last.at);
             let whole = page.len() == PAGE;
             // The next page is read while this one is decoded.
             let next = async {
@@ -233,17 +250,25 @@ impl<D: Decider> Unit<D> {
             let folded = tokio::task::spawn_blocking(move || fold(state, &page, &wanted));
             let (next, folded) = tokio::join!(next, folded);
             let (folded, mine) = folded??;
-            state = folded;
             found.extend(mine);
-            page = next?;
+            (self.records, self.position, self.at) = (records, position, at);
+            page = match next {
+                Ok(next) => next,
+                Err(error) => {
+                    self.state = Some(folded);
+                    return Err(error.into());
+                }
+            };
+            state = folded;
         }
-        (self.state, self.records, self.position, self.at) = (Some(state), records, position, at);
+        self.state = Some(state);
         Ok(())
     }
 
     fn draft(&mut self, jobs: &[Job<D::Command>], now: Time, found: &Found<D::Fact>) -> Draft<D> {
         let mut draft = Draft { records: vec![], outcomes: Vec::with_capacity(jobs.len()) };
         let Some(state) = &mut self.state else { return draft };
+        state.begin();
         let system = Origin::system();
         let mut own = Recorder::new(&system, now);
         for job in jobs {
@@ -313,17 +338,6 @@ fn fold<D: Decider>(
     Ok((state, mine))
 }
 
-/// How many records one command can have at most. Ids of records are the command's plus an index.
-const RECORDS_OF_A_COMMAND: u128 = 16;
-
-fn record_id(command: Uuid, index: u128) -> Uuid {
-    Uuid::from_u128(command.as_u128().wrapping_add(index))
-}
-
-fn is_of(record: Uuid, command: Uuid) -> bool {
-    record.as_u128().wrapping_sub(command.as_u128()) < RECORDS_OF_A_COMMAND
-}
-
 /// The outcome of a job whose records were found in the log.
 fn recover<D: Decider>(
     state: &D,
@@ -336,39 +350,4 @@ fn recover<D: Decider>(
     let position = records.last().map(|(_, position)| *position)?;
     let facts = records.iter().map(|(fact, _)| fact.clone()).collect();
     Some(Pending::Recovered { facts, position, seen: state.see(&job.command, true) })
-}
-
-/// Makes the records of one command.
-struct Recorder<'a> {
-    origin: &'a Origin,
-    metadata: String,
-    now: Time,
-    count: u128,
-}
-
-impl<'a> Recorder<'a> {
-    fn new(origin: &'a Origin, now: Time) -> Self {
-        let metadata = Metadata {
-            command: origin.id,
-            correlation: origin.correlation.clone(),
-            causation: None,
-            trace: origin.trace.clone(),
-            actor: origin.actor,
-        };
-        let metadata = serde_json::to_string(&metadata).unwrap_or_default();
-        Self { origin, metadata, now, count: 0 }
-    }
-
-    fn record(&mut self, fact: &impl StoredFact) -> NewRecord {
-        let id = record_id(self.origin.id, self.count);
-        self.count += 1;
-        NewRecord {
-            id,
-            kind: fact.kind(),
-            version: fact.version(),
-            at: self.now,
-            metadata: self.metadata.clone(),
-            data: Bytes::from(fact.encode()),
-        }
-    }
 }

@@ -24,7 +24,7 @@ pub enum BookingStatus {
 /// The index of nothing.
 pub(super) const NONE: u32 = u32::MAX;
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Booking {
     pub(super) user: UserId,
     pub(super) number: u64,
@@ -62,7 +62,7 @@ pub enum PaymentStage {
     Refunded,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Payment {
     pub(super) id: PaymentId,
     pub(super) booking: u32,
@@ -168,6 +168,46 @@ impl Bookings {
             .and_then(|booking| self.get_mut(booking))
             .map_or(NONE, |booking| std::mem::replace(&mut booking.told, revision));
         self.told_before.push(before);
+    }
+
+    /// Takes the last so many facts back.
+    pub(super) fn untell(&mut self, facts: u64) {
+        for _ in 0..facts {
+            self.told_before.pop();
+        }
+    }
+
+    /// Takes back the last booking and its index.
+    pub(super) fn take_last(&mut self) -> Option<(u32, Booking)> {
+        let booking = self.list.pop()?;
+        Some((self.by_number.remove(&booking.number)?, booking))
+    }
+
+    /// Puts a booking in the place of another, which is returned.
+    pub(super) fn replace(&mut self, index: u32, booking: Booking) -> Option<Booking> {
+        self.get_mut(index).map(|now| std::mem::replace(now, booking))
+    }
+
+    /// Takes back the last payment.
+    pub(super) fn take_last_payment(&mut self) {
+        if self.payments.pop().is_some() {
+            let index = narrow(self.payments.len() as u64);
+            self.asked.remove(&index);
+            self.owed.remove(&index);
+        }
+    }
+
+    /// Puts a payment back as it was.
+    pub(super) fn put_payment(&mut self, index: u32, payment: Payment) {
+        let is_in = |stage: bool, set: &mut BTreeSet<u32>| match stage {
+            true => set.insert(index),
+            false => set.remove(&index),
+        };
+        is_in(payment.stage == PaymentStage::Started, &mut self.asked);
+        is_in(matches!(payment.stage, PaymentStage::RefundOwed(_)), &mut self.owed);
+        if let Some(now) = self.payments.get_mut(index) {
+            *now = payment;
+        }
     }
 
     /// Revisions of the facts that tell a booking's story until now, in order.

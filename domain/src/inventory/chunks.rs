@@ -25,6 +25,15 @@ impl<T> Chunks<T> {
         self.0.push(next);
     }
 
+    pub(super) fn pop(&mut self) -> Option<T> {
+        let last = self.0.last_mut()?;
+        let element = last.pop();
+        if last.is_empty() {
+            self.0.pop();
+        }
+        element
+    }
+
     pub(super) fn len(&self) -> usize {
         self.0.last().map_or(0, |last| (self.0.len() - 1) * CHUNK + last.len())
     }
@@ -62,5 +71,10 @@ mod tests {
         assert_eq!(chunks.get(count - 1), Some(&(count - 1)));
         assert_eq!((chunks.get(count), chunks.get(u32::MAX)), (None, None));
         assert_eq!(chunks.iter().count(), count as usize);
+        for index in (0..count).rev() {
+            chunks.pop().unwrap();
+            assert_eq!((chunks.len(), chunks.get(index)), (index as usize, None));
+        }
+        assert_eq!(chunks.pop(), None);
     }
 }

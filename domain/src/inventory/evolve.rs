@@ -1,6 +1,5 @@
 //! How facts change the state.
 
-use std::cmp::Reverse;
 use std::collections::HashMap;
 
 use super::bookings::{Booking, BookingStatus, NONE, Payment, PaymentStage, narrow};
@@ -25,17 +24,18 @@ impl Inventory {
         let revision = narrow(self.facts);
         self.facts += 1;
         self.clock = self.clock.max(at);
-        let booking = self.take_in(at, fact);
+        let index = fact.booking().and_then(|booking| self.bookings.find(booking.number));
+        self.note(at, index, fact);
+        let booking = self.take_in(at, index, fact);
         self.bookings.tell(booking);
-        self.drop_dead_deadlines();
         if let Some((user, request)) = self.request_of(booking, fact) {
             self.requests.remember(at, revision, user, request);
         }
     }
 
-    /// Returns the index of the booking that the fact is about.
-    fn take_in(&mut self, at: Time, fact: &Fact) -> Option<u32> {
-        let index = fact.booking().and_then(|booking| self.bookings.find(booking.number));
+    /// Takes in a fact about the booking at `index`, and returns that of the booking it is about
+    /// now.
+    fn take_in(&mut self, at: Time, index: Option<u32>, fact: &Fact) -> Option<u32> {
         match fact {
             Fact::InventoryOpened(fact) => self.follow(fact.event, &fact.plan, fact.event_version),
             Fact::InventoryRevised(fact) => self.follow(fact.event, &fact.plan, fact.event_version),
@@ -85,7 +85,7 @@ impl Inventory {
     }
 
     /// The key that the fact carries, and the person it is remembered for.
-    fn request_of<'a>(
+    pub(super) fn request_of<'a>(
         &self,
         booking: Option<u32>,
         fact: &'a Fact,
@@ -149,19 +149,8 @@ impl Inventory {
             told: NONE,
             status: BookingStatus::Held,
         });
-        self.deadlines.push(Reverse((hold.expires_at, index)));
+        self.deadlines.insert((hold.expires_at, index));
         index
-    }
-
-    /// Keeps the first deadline one of a live hold, so that nobody is woken for nothing.
-    fn drop_dead_deadlines(&mut self) {
-        while let Some(Reverse((_, index))) = self.deadlines.peek() {
-            let booking = self.bookings.get(*index);
-            if booking.is_some_and(|booking| booking.status == BookingStatus::Held) {
-                return;
-            }
-            self.deadlines.pop();
-        }
     }
 
     fn payment_started(&mut self, at: Time, booking: u32, fact: &PaymentStarted) {
@@ -186,6 +175,7 @@ impl Inventory {
         }
         let Some(booking) = self.bookings.get_mut(index) else { return };
         booking.status = BookingStatus::Confirmed;
+        self.deadlines.remove(&(booking.expires_at, index));
         self.stock.sell(&booking.places);
         if let Some(has) = self.per_user.get_mut(&booking.user) {
             let tickets = booking.places.tickets();
@@ -222,6 +212,7 @@ impl Inventory {
         match booking.status {
             BookingStatus::Held => {
                 self.stock.release_held(&booking.places);
+                self.deadlines.remove(&(booking.expires_at, index));
                 has.held = has.held.saturating_sub(given_back);
             }
             BookingStatus::Confirmed => {

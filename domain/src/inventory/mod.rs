@@ -14,6 +14,7 @@ mod ledger;
 mod payments;
 mod places;
 mod requests;
+mod rollback;
 mod settle;
 mod stock;
 #[cfg(test)]
@@ -27,12 +28,12 @@ pub use facts::*;
 pub use ledger::{Ledger, SeatState, TierCount, Violation};
 pub use payments::{CHARGE_PATIENCE_S, PaymentStep};
 
-use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::{BTreeSet, HashMap};
 
 use crate::{BookingId, EventId, PaymentId, Request, TicketId, TierId, Time, UserId};
 use bookings::{Booking, Bookings};
 use requests::{Requests, Seek};
+use rollback::Undo;
 use stock::Stock;
 use waitlist::Waitlist;
 
@@ -61,11 +62,12 @@ pub struct Inventory {
     stock: Stock,
     bookings: Bookings,
     requests: Requests,
-    /// Of holds; the first is of a live one.
-    deadlines: BinaryHeap<Reverse<(Time, u32)>>,
+    /// Of live holds, with the booking's index.
+    deadlines: BTreeSet<(Time, u32)>,
     waitlist: Waitlist,
     /// What each person has; kept only while there is a limit.
     per_user: HashMap<UserId, Tickets>,
+    undo: Undo,
 }
 
 /// How many tickets somebody has.
@@ -107,7 +109,7 @@ pub struct BookingSnapshot {
 
 impl Inventory {
     /// Settles, decides, and takes the new facts in. The facts are not durable yet: if they cannot
-    /// be appended, this state has to be thrown away.
+    /// be appended, they have to be taken back; see [`Inventory::begin`].
     pub fn execute(&mut self, command: &Command, now: Time) -> Executed {
         let settled = match command {
             Command::Settle => self.settle(now),

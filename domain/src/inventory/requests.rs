@@ -12,7 +12,7 @@ const REMEMBERED_MS: u64 = 24 * 3_600_000;
 
 /// What is remembered of a request: 32 bits of its fingerprint, and where its fact is.
 #[derive(Debug, Clone, Copy)]
-struct Seen {
+pub(super) struct Seen {
     body: u32,
     revision: u32,
 }
@@ -28,7 +28,7 @@ pub(super) struct Requests {
 
 /// The two halves of [`Request::identity`], which is a hash: a `u128` would be padded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Key(u64, u64);
+pub(super) struct Key(u64, u64);
 
 impl Hash for Key {
     fn hash<H: Hasher>(&self, state: &mut H) {
@@ -55,12 +55,30 @@ pub(super) enum Seek {
 
 impl Requests {
     pub(super) fn remember(&mut self, at: Time, revision: u32, user: UserId, request: &Request) {
-        if at.ms_since(self.since) >= REMEMBERED_MS {
+        if self.forgets(at) {
             self.previous = std::mem::take(&mut self.current);
             self.since = at;
         }
         let seen = Seen { body: short(request.body), revision };
         self.current.insert(Key::of(user, request), seen);
+    }
+
+    /// Whether requests are forgotten when one is remembered `at` that moment.
+    pub(super) fn forgets(&self, at: Time) -> bool {
+        at.ms_since(self.since) >= REMEMBERED_MS
+    }
+
+    /// What is remembered of this request lately, to [`Requests::put`] back.
+    pub(super) fn image(&self, user: UserId, request: &Request) -> (Key, Option<Seen>) {
+        let key = Key::of(user, request);
+        (key, self.current.get(&key).copied())
+    }
+
+    pub(super) fn put(&mut self, key: Key, seen: Option<Seen>) {
+        match seen {
+            Some(seen) => self.current.insert(key, seen),
+            None => self.current.remove(&key),
+        };
     }
 
     pub(super) fn seek(&self, user: UserId, request: Option<&Request>) -> Seek {

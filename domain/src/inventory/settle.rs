@@ -1,7 +1,5 @@
 //! What time alone brings about: deadlines, offers, the end of a cancelled event.
 
-use std::cmp::Reverse;
-
 use super::bookings::{Booking, BookingStatus, PaymentStage};
 use super::stock::TierState;
 use super::waitlist::{Entry, EntryStatus};
@@ -40,7 +38,7 @@ impl Inventory {
         if self.closed && self.closing < self.bookings.len() {
             return Some(Time::default());
         }
-        let deadline = self.deadlines.peek().map(|Reverse((at, _))| *at);
+        let deadline = self.deadlines.first().map(|(at, _)| *at);
         deadline.into_iter().chain(self.offer_due()).min()
     }
 
@@ -55,15 +53,11 @@ impl Inventory {
     }
 
     fn expire(&mut self, now: Time, facts: &mut Vec<Fact>) {
-        while let Some(&Reverse((deadline, index))) = self.deadlines.peek() {
+        while let Some(&(deadline, index)) = self.deadlines.first() {
             if now < deadline {
                 return;
             }
-            self.deadlines.pop();
-            let Some(booking) = self.bookings.get(index) else { continue };
-            if booking.status != BookingStatus::Held {
-                continue;
-            }
+            let Some(booking) = self.bookings.get(index) else { return };
             let fact = Fact::from(Expired {
                 booking: self.booking_id(booking),
                 user: booking.user,

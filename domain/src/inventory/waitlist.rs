@@ -12,7 +12,7 @@ pub(super) enum EntryStatus {
     Left,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Entry {
     pub(super) id: WaitlistId,
     pub(super) user: UserId,
@@ -80,6 +80,28 @@ impl Waitlist {
         entry.status = status;
         if self.active.get(&entry.user) == Some(&index) {
             self.active.remove(&entry.user);
+        }
+    }
+
+    /// Takes back the last entry.
+    pub(super) fn take_last(&mut self) {
+        let Some(last) = self.entries.len().checked_sub(1) else { return };
+        self.end(u32::try_from(last).unwrap_or(u32::MAX), EntryStatus::Left);
+        self.entries.pop();
+    }
+
+    /// Puts an entry back as it was.
+    pub(super) fn put(&mut self, index: u32, entry: Entry) {
+        self.stop_waiting(index);
+        if matches!(entry.status, EntryStatus::Waiting | EntryStatus::Offered) {
+            self.active.insert(entry.user, index);
+        }
+        if entry.status == EntryStatus::Waiting {
+            self.waiting.entry((entry.tier, entry.quantity)).or_default().insert(index);
+            self.count += 1;
+        }
+        if let Some(now) = self.entries.get_mut(index as usize) {
+            *now = entry;
         }
     }
 

@@ -132,3 +132,21 @@ fn a_key_is_remembered_for_a_day() {
     let day = [&facts[..], &[dead]].concat();
     given(&day).when(DAY_S, command()).then(&[]);
 }
+
+/// Forgetting a day's keys is nothing that could be taken back.
+#[test]
+fn a_day_of_keys_is_not_forgotten_for_a_command_that_never_was() {
+    let key = |number, day: &str| keyed(reserve(number, BOB, some(LAWN, 1)), day, "body");
+    let mut inventory = after(&[opened(&[lawn(10)])]);
+    inventory.begin();
+    inventory.execute(&key(1, "monday"), at(1));
+    assert!(!inventory.roll_back(), "the first key begins a day");
+    let mut inventory = after(&[opened(&[lawn(10)])]);
+    inventory.execute(&key(1, "monday"), at(1));
+    inventory.begin();
+    inventory.execute(&key(2, "noon"), at(DAY_S / 2));
+    assert!(inventory.roll_back());
+    inventory.begin();
+    inventory.execute(&key(2, "tuesday"), at(DAY_S + 1));
+    assert!(!inventory.roll_back());
+}

@@ -31,11 +31,36 @@ impl Side {
 
     /// Reads one of the two inventories back from the facts, as after a restart.
     fn restart(&mut self) {
-        self.replayed = Inventory::default();
+        self.replayed = self.read_back();
+    }
+
+    fn read_back(&self) -> Inventory {
+        let mut inventory = Inventory::default();
         for (at, fact) in &self.facts {
             let stored = Fact::decode(fact.kind(), fact.version(), &fact.encode());
-            self.replayed.evolve(*at, &stored.expect("a fact reads back"));
+            inventory.evolve(*at, &stored.expect("a fact reads back"));
         }
+        inventory
+    }
+
+    /// Carries commands out that another process was faster than: it is as if they never were.
+    fn rehearse(&mut self, commands: &[Command], now: Time) {
+        let before = self.live.facts();
+        self.live.begin();
+        let changed_plan = commands.iter().fold(false, |changed, command| {
+            let Executed { decided, .. } = self.live.execute(command, now);
+            let is_plan = matches!(command, Command::Follow { .. });
+            changed || (is_plan && decided.is_ok_and(|facts| !facts.is_empty()))
+        });
+        self.live.settle(now.plus_s(600));
+        if !self.live.roll_back() {
+            // Read again, as the runtime does.
+            let first_key = self.facts.iter().all(|(_, fact)| acts::key_of_fact(fact).is_none());
+            assert!(changed_plan || first_key, "nothing hinders");
+            self.live = self.read_back();
+        }
+        assert_eq!(self.live.facts(), before);
+        self.check_state(now);
     }
 
     /// Carries a command out, and checks all that must hold. `done` is what was carried out under
@@ -205,6 +230,9 @@ proptest! {
         side.execute(&acts::open(&scene), now, None);
         for (step, act) in acts.iter().enumerate() {
             now = act.later(now, side.live.next_due());
+            let trial = acts[step..].iter().take(5).enumerate();
+            let trial = trial.filter_map(|(more, act)| act.command(step + more, &scene, &side.shop));
+            side.rehearse(&trial.collect::<Vec<_>>(), now);
             if matches!(act, Act::Restart) {
                 side.restart();
             } else if matches!(act, Act::Settle | Act::Wait { .. } | Act::UntilDue { .. }) {
