@@ -100,6 +100,37 @@ pub async fn migrate(pool: &PgPool) -> Result<(), MigrateError> {
     })
 }
 
+/// The statements of all migrations that make the schema `view`, for a schema called `copy`: what
+/// a view's tables are does not depend on what became of them in the database.
+pub fn statements_for(view: &str, copy: &str) -> String {
+    let migrations = MIGRATIONS.iter().flat_map(|migration| migration.sql.as_str().lines());
+    let lines = migrations.map(|line| line.split("--").next().unwrap_or_default());
+    let whole = lines.collect::<Vec<_>>().join("\n");
+    let create = format!("CREATE SCHEMA {view}");
+    let mine = whole.split_inclusive(';').filter_map(|statement| {
+        if statement.trim().trim_end_matches(';') == create {
+            return Some(format!("CREATE SCHEMA {copy};"));
+        }
+        let renamed = rename_schema(statement, view, copy);
+        (renamed != statement).then_some(renamed)
+    });
+    mine.collect()
+}
+
+/// `statement` with `view.` as the beginning of a name replaced by `copy.`.
+fn rename_schema(statement: &str, view: &str, copy: &str) -> String {
+    let mut renamed = String::with_capacity(statement.len());
+    let mut rest = statement;
+    while let Some(at) = rest.find(&format!("{view}.")) {
+        let before = rest[..at].chars().next_back();
+        let begins = before.is_none_or(|it| !it.is_alphanumeric() && !"_.".contains(it));
+        renamed += &rest[..at];
+        renamed += if begins { copy } else { view };
+        rest = &rest[at + view.len()..];
+    }
+    renamed + rest
+}
+
 /// Whether the database lacks what a read needs, which the background work sets up as soon as it
 /// can: there are no such tables (yet), for instance because `DATABASE_URL` names another database.
 pub fn is_not_set_up(error: &sqlx::Error) -> bool {

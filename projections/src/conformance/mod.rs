@@ -44,6 +44,7 @@ macro_rules! projection_conformance {
             parked_records_are_applied_when_they_can_be
             a_rebuild_gives_the_same_rows_while_all_goes_on
             a_long_log_is_rebuilt_in_many_batches
+            a_damaged_view_is_made_whole
             a_rebuild_parks_what_cannot_be_applied
             a_rebuild_that_was_cut_short_is_taken_away
             a_rebuild_that_was_taken_over_ends

@@ -5,20 +5,11 @@
 use infra::postgres::begin;
 use sqlx::{AssertSqlSafe, PgConnection, PgPool};
 
-/// Makes `NAME_next` with the tables of `NAME`, empty.
+/// Makes `NAME_next` with the tables that `NAME` should have, empty. Not a copy of those it has: a
+/// view whose tables are damaged or gone can be built again.
 pub(super) async fn create(connection: &mut PgConnection, name: &str) -> Result<(), sqlx::Error> {
     remove(connection, name).await?;
-    let tables = sqlx::query_scalar!(
-        r#"SELECT tablename::text AS "table!" FROM pg_tables WHERE schemaname = $1"#,
-        name,
-    )
-    .fetch_all(&mut *connection)
-    .await?;
-    let mut create = format!("CREATE SCHEMA {name}_next;");
-    for table in tables {
-        create += &format!("CREATE TABLE {name}_next.{table} (LIKE {name}.{table} INCLUDING ALL);");
-    }
-    run(connection, create).await
+    run(connection, infra::postgres::statements_for(name, &format!("{name}_next"))).await
 }
 
 /// Removes what there is of a rebuild of `NAME`.
@@ -76,7 +67,9 @@ pub(super) async fn rename(connection: &mut PgConnection, name: &str) -> Result<
     run(
         connection,
         format!(
-            "ALTER SCHEMA {name} RENAME TO {name}_old;
+            "SET LOCAL client_min_messages TO warning;
+             CREATE SCHEMA IF NOT EXISTS {name};
+             ALTER SCHEMA {name} RENAME TO {name}_old;
              ALTER SCHEMA {name}_next RENAME TO {name};
              DELETE FROM projection.parked WHERE projection = '{name}';
              UPDATE projection.parked SET projection = '{name}'
