@@ -2,6 +2,7 @@
 
 use axum::extract::State;
 use axum::http::StatusCode;
+use domain::event::MAX_LIMIT;
 use domain::inventory::{Command, Fact, Wanted};
 use domain::{BookingId, EventId, TierId};
 use infra::auth::Caller;
@@ -24,7 +25,7 @@ pub(crate) struct ReserveBody {
     tier_id: Option<TierId>,
     /// Tickets, at least 1.
     quantity: Option<i64>,
-    /// Names like `A-12-7`.
+    /// Names like `A-12-7`, at most 1000.
     seats: Option<Vec<String>>,
 }
 
@@ -33,6 +34,10 @@ impl ReserveBody {
         match (self.tier_id, self.quantity, &self.seats) {
             (Some(tier), Some(quantity), None) => {
                 Ok(Wanted::Quantity { tier, quantity: tickets(quantity)? })
+            }
+            // Before the list is copied and queued: no event allows so many.
+            (None, None, Some(seats)) if seats.len() > MAX_LIMIT as usize => {
+                Err(Problem::invalid("seats", &format!("must be at most {MAX_LIMIT} seats")))
             }
             (None, None, Some(seats)) => Ok(Wanted::Seats(seats.clone())),
             (Some(_), None, None) => Err(Problem::invalid("quantity", "must be given")),
@@ -48,7 +53,7 @@ impl ReserveBody {
 /// A number of tickets somebody asks for.
 pub(super) fn tickets(quantity: i64) -> Result<u32, Problem> {
     let sane = u32::try_from(quantity).ok().filter(|quantity| *quantity > 0);
-    sane.ok_or_else(|| Problem::invalid("quantity", "must be a number from 1 up"))
+    sane.ok_or_else(|| Problem::invalid("quantity", "must be a whole number from 1 to 4294967295"))
 }
 
 /// Hold tickets

@@ -23,4 +23,4 @@ pub use params::{Path, Query};
 pub use position::{AtPosition, IdempotencyKey, MinPosition, POSITION_HEADER};
 pub use problem::{PROBLEM_BASE, Problem, ProblemDocument};
 pub use serve::{Connections, serve, serve_with};
-pub use service::{ServiceLimits, service};
+pub use service::{ServiceLimits, service, with_body_within};

@@ -119,7 +119,7 @@ where
         let Some(_place) = InFlight::enter(&shared) else {
             return problem::overloaded().into_response();
         };
-        let request = match within(request, shared.limits.max_body_bytes) {
+        let request = match with_body_within(request, shared.limits.max_body_bytes) {
             Ok(request) => request,
             Err(problem) => return problem.into_response(),
         };
@@ -140,8 +140,12 @@ where
     response
 }
 
-/// The request with a body that ends with an error beyond `max` bytes; 413 if that is known now.
-fn within(request: Request, max: usize) -> Result<Request, Problem> {
+/// The request with a body that ends with an error beyond `max` bytes. Also for
+/// routes that take less than others.
+///
+/// # Errors
+/// 413 if it is known now that the body is longer.
+pub fn with_body_within(request: Request, max: usize) -> Result<Request, Problem> {
     match request.body().size_hint().exact() {
         Some(length) if length <= max as u64 => Ok(request),
         Some(_) => Err(problem::too_large()),

@@ -60,7 +60,7 @@ pub(crate) async fn check_availability(
 ) -> Result<impl axum::response::IntoResponse, Problem> {
     let quantity = u64::try_from(wanted.quantity).ok().filter(|quantity| *quantity > 0);
     let quantity =
-        quantity.ok_or_else(|| Problem::invalid("quantity", "must be a number from 1 up"))?;
+        quantity.ok_or_else(|| Problem::invalid("quantity", "must be a whole number from 1 up"))?;
     state.live.at_least(min).await?;
     let position = state.live.position();
     let stock = state.live.availability(wanted.event_id).await?;

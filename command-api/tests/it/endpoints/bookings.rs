@@ -106,9 +106,15 @@ async fn what_is_not_on_sale_is_not_sold() {
     buyer.send(&nothing).await.refused(404, "TIER_NOT_FOUND");
     buyer.send(&sale.seats(&["A-9-1"])).await.refused(404, "SEAT_NOT_FOUND");
     buyer.send(&sale.seats(&["Ü-☃-\u{0}"])).await.refused(404, "SEAT_NOT_FOUND");
-    let many: Vec<String> = (0..5_000).map(|seat| format!("A-1-{seat}")).collect();
-    let many: Vec<&str> = many.iter().map(String::as_str).collect();
-    buyer.send(&sale.seats(&many)).await.refused(409, "LIMIT_PER_BOOKING");
+    for (count, status, code) in [
+        (1_000, 409, "LIMIT_PER_BOOKING"),
+        (1_001, 422, "INVALID"),
+        (20_000, 413, "PAYLOAD_TOO_LARGE"),
+    ] {
+        let many: Vec<String> = (0..count).map(|seat| format!("A-1-{seat}")).collect();
+        let many: Vec<&str> = many.iter().map(String::as_str).collect();
+        buyer.send(&sale.seats(&many)).await.refused(status, code);
+    }
 
     let mut terms = sale.terms.clone();
     terms["tiers"][0]["sale_starts_at"] = json!("2999-01-01T00:00:00Z");
