@@ -78,10 +78,7 @@ fn log_unavailable(what: &str) -> Problem {
 }
 
 fn invalid(Invalid { field, problem }: &Invalid) -> Problem {
-    Problem::invalid(field, &format!("must be {problem}")).details(json!({
-        "field": field,
-        "problem": problem,
-    }))
+    Problem::invalid(field, &format!("must be {problem}"))
 }
 
 fn key_reused() -> Problem {

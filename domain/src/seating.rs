@@ -125,7 +125,7 @@ pub fn count_seats(rows: &[Row]) -> u32 {
 pub struct Invalid {
     /// Path of the field, e.g. `sections[2].rows[0].label`.
     pub field: String,
-    /// What is wrong with it and what would be right.
+    /// What it must be instead; completes "must be ...": "a name that no other tier has".
     pub problem: String,
 }
 
@@ -162,12 +162,20 @@ fn check_row(row: &Row, at: &str) -> Result<(), Invalid> {
         for (index, label) in labels.iter().enumerate() {
             check_label(label, || format!("{at}.seats[{index}]"))?;
             let new = seen.insert(label);
-            Invalid::unless(new, || format!("{at}.seats[{index}]"), "this seat is named twice")?;
+            Invalid::unless(
+                new,
+                || format!("{at}.seats[{index}]"),
+                "a label that no other seat of the row has",
+            )?;
         }
     }
     for (index, label) in row.accessible.iter().enumerate() {
         let known = row.seats.place(label).is_some();
-        Invalid::unless(known, || format!("{at}.accessible[{index}]"), "no seat has this label")?;
+        Invalid::unless(
+            known,
+            || format!("{at}.accessible[{index}]"),
+            "the label of a seat of the row",
+        )?;
     }
     Ok(())
 }
@@ -178,27 +186,31 @@ fn check_row(row: &Row, at: &str) -> Result<(), Invalid> {
 /// The first thing that is wrong.
 pub fn check_sections(sections: &[Section]) -> Result<(), Invalid> {
     let few = sections.len() <= MAX_SECTIONS;
-    Invalid::unless(few, || "sections".into(), "a venue has at most 1000 sections")?;
+    Invalid::unless(few, || "sections".into(), "at most 1000 sections")?;
     let mut names = HashSet::new();
     let mut seats: u32 = 0;
     for (index, section) in sections.iter().enumerate() {
         let at = format!("sections[{index}]");
         check_label(&section.name, || format!("{at}.name"))?;
         let new = names.insert(&section.name);
-        Invalid::unless(new, || format!("{at}.name"), "another section has this name")?;
+        Invalid::unless(new, || format!("{at}.name"), "a name that no other section has")?;
         match &section.kind {
             SectionKind::Seated { rows } => {
-                Invalid::unless(!rows.is_empty(), || format!("{at}.rows"), "it needs a row")?;
+                Invalid::unless(
+                    !rows.is_empty(),
+                    || format!("{at}.rows"),
+                    "a list of at least one row",
+                )?;
                 let mut labels = HashSet::new();
                 for (number, row) in rows.iter().enumerate() {
                     let at = format!("{at}.rows[{number}]");
                     check_row(row, &at)?;
                     let new = labels.insert(&row.label);
-                    let problem = "another row of the section has this label";
+                    let problem = "a label that no other row of the section has";
                     Invalid::unless(new, || format!("{at}.label"), problem)?;
                 }
                 seats = seats.saturating_add(count_seats(rows));
-                let problem = "a venue has at most 500000 seats";
+                let problem = "at most 500000 seats together with the sections before";
                 Invalid::unless(seats <= MAX_SEATS, || format!("{at}.rows"), problem)?;
             }
             SectionKind::Standing { capacity } | SectionKind::Box { capacity } => {
@@ -209,6 +221,30 @@ pub fn check_sections(sections: &[Section]) -> Result<(), Invalid> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+impl Invalid {
+    /// Whether the problem completes "must be ...", and is no statement of what is wrong.
+    pub(crate) fn reads_after_must_be(&self) -> bool {
+        let phrases = [
+            "a ",
+            "an ",
+            "the ",
+            "at most ",
+            "1 to ",
+            "tiers of ",
+            "nearer ",
+            "minor units ",
+            "degrees ",
+            "priced in ",
+            "complete: ",
+            "smaller: ",
+        ];
+        let stated = [" has this ", " is named ", " needs ", " has other ", " has no ", " has at "];
+        phrases.iter().any(|phrase| self.problem.starts_with(phrase))
+            && !stated.iter().any(|stated| self.problem.contains(stated))
+    }
 }
 
 #[cfg(test)]
@@ -235,7 +271,11 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_named_with_its_place() {
-        let wrong = |sections: &[Section]| check_sections(sections).unwrap_err().field;
+        let wrong = |sections: &[Section]| {
+            let invalid = check_sections(sections).unwrap_err();
+            assert!(invalid.reads_after_must_be(), "must be {}", invalid.problem);
+            invalid.field
+        };
         let good = row("1", Seats::Count(3));
         assert_eq!(check_sections(&[seated("A", vec![good.clone()])]), Ok(()));
         assert_eq!(wrong(&[seated("A-B", vec![good.clone()])]), "sections[0].name");

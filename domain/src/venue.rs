@@ -323,6 +323,8 @@ mod tests {
             let command = Command::Create { venue: VENUE, by: OWNER, profile, request: None };
             let refused = given(&[], &command).unwrap_err();
             assert!(matches!(&refused, Refusal::Invalid(it) if it.field == field), "{refused:?}");
+            let reads = |it: &Invalid| it.reads_after_must_be();
+            assert!(matches!(&refused, Refusal::Invalid(it) if reads(it)), "{refused:?}");
         }
         let most = Profile {
             name: long(200),

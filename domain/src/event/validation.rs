@@ -56,15 +56,15 @@ impl Terms {
     /// What was published cannot be taken back: tiers, their sections, the venue of seats.
     fn check_change(&self, before: &Self) -> Result<(), Invalid> {
         let seated = before.tiers.iter().any(|tier| matches!(tier.stock, Stock::Seated { .. }));
-        let problem = "seats are on sale in the venue; it cannot be changed any more";
+        let problem = "the venue it was: its seats are on sale";
         Invalid::unless(self.venue == before.venue || !seated, || "venue_id".into(), problem)?;
-        let problem = "tickets are on sale in another currency";
+        let problem = "priced in the currency in which tickets are on sale";
         Invalid::unless(self.currency == before.currency, || "tiers".into(), problem)?;
         for old in &before.tiers {
             let new = self.tiers.iter().position(|tier| tier.tier == old.tier);
             let Some(index) = new else {
                 let problem = format!(
-                    "the published tier {} ({}) cannot be removed; lower its capacity instead",
+                    "complete: the published tier {} ({}) cannot go; lower its capacity instead",
                     old.tier, old.name
                 );
                 return Err(Invalid::new("tiers", problem));
@@ -72,7 +72,7 @@ impl Terms {
             let seats = |tier: &Tier| matches!(tier.stock, Stock::Seated { .. });
             let new = &self.tiers[index];
             let same = seats(old) == seats(new) && (!seats(old) || old.stock == new.stock);
-            let problem = "a published tier cannot change between seats and places, nor its seats";
+            let problem = "the one it was, with the same seats: the tier is published";
             Invalid::unless(same, || format!("tiers[{index}].section"), problem)?;
         }
         Ok(())
@@ -91,6 +91,8 @@ impl Terms {
         ] {
             text.as_ref().map_or(Ok(()), |text| check_text(field, text, most))?;
         }
+        let web = self.media_url.as_ref().is_none_or(|url| is_web(url));
+        Invalid::unless(web, || "media_url".into(), "an http or https URL")?;
         let few = self.tags.len() <= 50;
         Invalid::unless(few, || "tags".into(), "at most 50 tags")?;
         self.tags.iter().try_for_each(|tag| check_text("tags", tag, 50))?;
@@ -121,7 +123,7 @@ impl Terms {
         for (index, rule) in self.refund_policy.iter().enumerate() {
             let field = || format!("refund_policy[{index}]");
             Invalid::unless(rule.percent <= 100, field, "a percentage from 0 to 100")?;
-            let problem = "rules go from the earliest to the latest, each nearer to the start";
+            let problem = "nearer to the start than the rule before";
             Invalid::unless(rule.until_s_before_start < before, field, problem)?;
             before = rule.until_s_before_start;
         }
@@ -140,7 +142,7 @@ impl Terms {
             }
         }
         let few = seats <= MAX_SEATS;
-        Invalid::unless(few, || "tiers".into(), "an event sells at most 500000 seats")?;
+        Invalid::unless(few, || "tiers".into(), "tiers of at most 500000 seats together")?;
         self.check_sections(sections)
     }
 
@@ -149,9 +151,9 @@ impl Terms {
         check_text(&at("name"), &tier.name, 100)?;
         let earlier = &self.tiers[..index];
         let new = earlier.iter().all(|other| other.name != tier.name);
-        Invalid::unless(new, || at("name"), "another tier has this name")?;
+        Invalid::unless(new, || at("name"), "a name that no other tier has")?;
         let new = earlier.iter().all(|other| other.tier != tier.tier);
-        Invalid::unless(new, || at("tier_id"), "another tier has this id")?;
+        Invalid::unless(new, || at("tier_id"), "an id that no other tier has")?;
         let sane = (0..=MAX_PRICE_MINOR).contains(&tier.price_minor);
         Invalid::unless(sane, || at("price"), "minor units from 0 to 100000000000")?;
         let sane = tier.max_per_booking.is_none_or(|limit| (1..=MAX_LIMIT).contains(&limit));
@@ -175,7 +177,7 @@ impl Terms {
             let holds = section.capacity();
             if sum > holds {
                 let problem = format!(
-                    "the tiers of section {} sell {sum} places, but it holds {holds}",
+                    "smaller: those of section {} sell {sum} places, but it holds {holds}",
                     section.name
                 );
                 return Err(Invalid::new("tiers", problem));
@@ -183,6 +185,14 @@ impl Terms {
         }
         Ok(())
     }
+}
+
+/// Whether browsers fetch it, instead of carrying it out as they do with `javascript:`.
+fn is_web(url: &str) -> bool {
+    let Some((scheme, rest)) = url.split_once("://") else { return false };
+    let known = ["http", "https"].iter().any(|known| scheme.eq_ignore_ascii_case(known));
+    let has_host = rest.starts_with(|c: char| c.is_alphanumeric() || c == '[');
+    known && has_host && !url.contains(char::is_whitespace)
 }
 
 /// A tier sells the seats of a section that has seats, or places of one that has none.
@@ -195,7 +205,7 @@ fn check_stock(
     let at = |field: &str| format!("tiers[{index}].{field}");
     let section = sections.iter().find(|section| stock.section() == Some(&section.name));
     let known = stock.section().is_none() || section.is_some();
-    Invalid::unless(known, || at("section"), "the venue has no such section")?;
+    Invalid::unless(known, || at("section"), "the name of a section of the venue")?;
     let venue_rows = section.and_then(|section| match &section.kind {
         SectionKind::Seated { rows } => Some(rows),
         SectionKind::Standing { .. } | SectionKind::Box { .. } => None,
@@ -204,14 +214,14 @@ fn check_stock(
         Stock::Counted { capacity, .. } => {
             let sane = *capacity <= MAX_CAPACITY;
             Invalid::unless(sane, || at("capacity"), "a number from 0 to 10000000")?;
-            let problem = "the section has seats: a tier sells these, or no section";
+            let problem = "the name of a section without seats, or absent";
             Invalid::unless(venue_rows.is_none(), || at("section"), problem)
         }
         Stock::Seated { section, rows } => {
             let once = earlier.iter().all(|other| other.stock.section() != Some(section));
-            Invalid::unless(once, || at("section"), "another tier sells this section")?;
+            Invalid::unless(once, || at("section"), "a section that no other tier sells")?;
             let same = venue_rows == Some(rows);
-            Invalid::unless(same, || at("section"), "the section has other seats")
+            Invalid::unless(same, || at("section"), "a section with just the seats of the tier")
         }
     }
 }

@@ -135,7 +135,10 @@ fn when(facts: &[Fact], days: u64, command: &Command) -> Result<Vec<Fact>, Refus
 fn invalid(decided: Result<Vec<Fact>, Refusal>) -> Option<String> {
     match decided {
         Ok(_) => None,
-        Err(Refusal::Invalid(invalid)) => Some(invalid.field),
+        Err(Refusal::Invalid(invalid)) => {
+            assert!(invalid.reads_after_must_be(), "must be {}", invalid.problem);
+            Some(invalid.field)
+        }
         Err(other) => panic!("{other:?}"),
     }
 }

@@ -52,6 +52,27 @@ fn texts_are_printable_and_not_endless() {
 }
 
 #[test]
+fn a_picture_is_on_the_web() {
+    for url in [
+        "javascript:alert(1)",
+        "javascript://x.org/%0aalert(1)",
+        "data:text/html,x",
+        "ftp://x.org/a",
+        "//x.org/a",
+        "https://",
+        "https:///a",
+        "http:x.org",
+        " https://x.org",
+        "https://x.org/a b",
+    ] {
+        refused("media_url", |terms| terms.media_url = Some(url.into()));
+    }
+    for url in ["https://x.org/a.jpg", "HTTP://x.org:80/?q#f", "http://[::1]/a", "https://ü.de"] {
+        accepted(|terms| terms.media_url = Some(url.into()));
+    }
+}
+
+#[test]
 fn an_event_is_in_the_future_and_ends_after_it_starts() {
     refused("starts_at", |terms| terms.starts_at = day(0));
     accepted(|terms| terms.starts_at = day(0).plus_ms(1));
