@@ -9,6 +9,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -22,7 +23,8 @@ const LINGER: Duration = Duration::from_secs(5);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Connections {
     /// A connection that waits for the head of a request this long, or up to twice as long, is
-    /// closed: idle ones, and clients that send a byte now and then.
+    /// closed: idle ones, and clients that send a byte now and then. So is one whose client takes
+    /// nothing of an answer for so long; one that takes it slowly gets all of it.
     pub head_timeout: Duration,
     /// After the order to stop: the longest wait for answers under way; then they are cut off.
     pub drain_timeout: Duration,
@@ -47,7 +49,7 @@ pub async fn serve_with(
     settings: Connections,
     shutdown: CancellationToken,
 ) {
-    let stop = Stop { taking: shutdown, answering: CancellationToken::new() };
+    let stop = Stop { taking: shutdown, ..Stop::default() };
     let open = TaskTracker::new();
     while let Some(socket) = next(&listener, &stop.taking).await {
         open.spawn(answer(socket, router.clone(), settings.head_timeout, stop.clone()));
@@ -62,7 +64,7 @@ pub async fn serve_with(
 }
 
 /// The two steps of stopping: take no more requests, then cut off answers under way.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 struct Stop {
     taking: CancellationToken,
     answering: CancellationToken,
@@ -90,9 +92,16 @@ fn is_of_the_peer(error: &io::Error) -> bool {
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
 }
 
-async fn answer(mut socket: TcpStream, router: Router, head_timeout: Duration, stop: Stop) {
+async fn answer(socket: TcpStream, router: Router, head_timeout: Duration, stop: Stop) {
     // Answers are small: waiting to fill a packet would only delay them.
     let _ = socket.set_nodelay(true);
+    converse(socket, router, head_timeout, stop).await;
+}
+
+async fn converse<S>(mut socket: S, router: Router, head_timeout: Duration, stop: Stop)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
     let pulse = Pulse::default();
     let service = service_fn(|request: hyper::Request<Incoming>| {
         let answering = pulse.answering();
@@ -100,7 +109,8 @@ async fn answer(mut socket: TcpStream, router: Router, head_timeout: Duration, s
         async { Ok::<_, Infallible>(response.await?.map(|body| Answer::new(body, answering))) }
     });
     let ended = {
-        let connection = http1::Builder::new().serve_connection(TokioIo::new(&mut socket), service);
+        let io = TokioIo::new(pulse.watch(&mut socket));
+        let connection = http1::Builder::new().serve_connection(io, service);
         let mut connection = std::pin::pin!(connection);
         tokio::select! {
             biased;
@@ -123,7 +133,65 @@ async fn answer(mut socket: TcpStream, router: Router, head_timeout: Duration, s
 
 /// Lets a client that is still sending, e.g. a body that was refused for its size, go on for a
 /// while: closed at once, it would be told of a broken connection and lose the answer.
-async fn linger(socket: &mut TcpStream) {
+async fn linger(socket: &mut (impl AsyncRead + Unpin)) {
     let mut nowhere = tokio::io::sink();
     let _ = tokio::time::timeout(LINGER, tokio::io::copy(socket, &mut nowhere)).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use axum::routing::get;
+    use bytes::Bytes;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+    use tokio::task::JoinHandle;
+    use tokio::time::{sleep, timeout};
+
+    use super::*;
+
+    const PATIENCE: Duration = Duration::from_secs(15);
+    /// What a connection of the tests holds that nobody has read yet.
+    const PIECE: usize = 64 << 10;
+    const LARGE: usize = 64 * PIECE;
+
+    /// A client that has asked for a large answer, and the server's side of the connection.
+    async fn ask() -> (DuplexStream, JoinHandle<()>) {
+        let large = get(async || Bytes::from(vec![b'x'; LARGE]));
+        let router = Router::new().route("/", large);
+        let (mut client, server) = tokio::io::duplex(PIECE);
+        let serving = tokio::spawn(converse(server, router, PATIENCE, Stop::default()));
+        let request = b"GET / HTTP/1.1\r\nhost: evently\r\nconnection: close\r\n\r\n";
+        client.write_all(request).await.unwrap();
+        (client, serving)
+    }
+
+    // The clock of these tests stands still, and leaps when all wait for it.
+
+    #[tokio::test(start_paused = true)]
+    async fn a_slow_reader_gets_all_of_a_large_answer() {
+        let (mut client, _serving) = ask().await;
+        let (mut taken, mut piece) = (0, vec![0; PIECE]);
+        loop {
+            sleep(PATIENCE / 2).await;
+            match client.read(&mut piece).await.unwrap() {
+                0 => break,
+                read => taken += read,
+            }
+        }
+        assert!(taken > LARGE, "{taken} bytes of {LARGE} and a head");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reader_that_takes_nothing_more_is_cut_off() {
+        for pieces in [0, 1, 60] {
+            let (mut client, serving) = ask().await;
+            let mut some = vec![0; pieces * PIECE];
+            client.read_exact(&mut some).await.unwrap();
+            timeout(3 * PATIENCE, serving).await.expect("it waits for ever").unwrap();
+            let mut rest = vec![];
+            client.read_to_end(&mut rest).await.unwrap();
+            assert!(some.len() + rest.len() < LARGE, "{pieces}: {} more", rest.len());
+        }
+    }
 }

@@ -7,7 +7,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::routing::{get, post};
 use bytes::Bytes;
-use futures::stream;
+use futures::{StreamExt, stream};
 use infra::http::{Connections, Json, ServiceLimits, serve_with};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -136,6 +136,26 @@ async fn an_idle_or_dawdling_connection_is_closed_and_a_long_answer_is_not() {
     }
     go.send(()).unwrap();
     assert!(rest(&mut listening).await.ends_with("still here\r\n0\r\n\r\n"));
+}
+
+#[tokio::test]
+async fn a_client_that_takes_nothing_of_its_answer_does_not_keep_it() {
+    let gone = CancellationToken::new();
+    let answered = gone.clone();
+    let endless = get(async move || {
+        let kept = answered.clone().drop_guard();
+        let pieces = stream::repeat(Bytes::from_static(&[b'x'; 4_096]));
+        Body::from_stream(pieces.map(move |piece| {
+            let _ = &kept;
+            Ok::<_, std::io::Error>(piece)
+        }))
+    });
+    let head_timeout = Duration::from_millis(50);
+    let settings = Connections { head_timeout, ..Connections::default() };
+    let server = start(Router::new().route("/endless", endless), settings).await;
+    let mut stuck = server.connect().await;
+    stuck.write_all(b"GET /endless HTTP/1.1\r\nhost: evently\r\n\r\n").await.unwrap();
+    tokio::time::timeout(PATIENCE, gone.cancelled()).await.expect("the answer is kept");
 }
 
 #[tokio::test]
