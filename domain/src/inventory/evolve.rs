@@ -227,8 +227,9 @@ impl Inventory {
         } else if let Some(had) = self.per_user.get_mut(&user) {
             *had = has;
         }
-        let entry = std::mem::replace(&mut booking.waitlist, NONE);
-        if entry != NONE {
+        // The booking keeps its entry: money that comes late may serve it yet.
+        let entry = booking.waitlist;
+        if self.waitlist.entry(entry).is_some_and(|entry| entry.status == EntryStatus::Offered) {
             self.waitlist.end(entry, EntryStatus::Left);
         }
     }

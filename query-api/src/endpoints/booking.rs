@@ -121,7 +121,8 @@ impl From<BookingRow> for Booking {
             discount: row.discount_minor,
             total: row.total_minor,
             currency,
-            tickets: row.tickets.0,
+            // Those of a booking that was given back let nobody in.
+            tickets: if status == BookingStatus::Confirmed { row.tickets.0 } else { vec![] },
             refund: row.refund_minor.map(refund),
             history: Some(row.history.0),
             position: None,

@@ -23,6 +23,7 @@ async fn a_booking_is_told_as_it_stands() {
     let Some(world) = World::with_database().await else { return };
     let story = Story::of(1);
     let (held, cancelled) = (story.booking(u64::MAX), story.booking(2));
+    let confirmed = story.booking(3);
     rows::booking(&world.pool, held, me(), 5, json!({})).await;
     let tier = TierId::from_u128(0x51).to_string();
     let ticket = TicketId { booking: cancelled, index: 0 }.to_string();
@@ -30,6 +31,8 @@ async fn a_booking_is_told_as_it_stands() {
     let ended = json!({"status": "cancelled", "tickets": tickets, "refund_minor": 4500,
         "refund_status": "pending"});
     rows::booking(&world.pool, cancelled, me(), 6, ended).await;
+    let sold = json!({"status": "confirmed", "tickets": tickets});
+    rows::booking(&world.pool, confirmed, me(), 6, sold).await;
     rows::checkpoint(&world.pool, "bookings", Position(6)).await;
     let token = world.token(me(), &[Role::Attendee]);
     let answer = world.get_as(&format!("/api/v1/bookings/{held}"), &token).await;
@@ -45,6 +48,8 @@ async fn a_booking_is_told_as_it_stands() {
     assert_eq!(answer.ok(), expected);
     let answer = world.get_as(&format!("/api/v1/bookings/{cancelled}"), &token).await.ok();
     assert_eq!(answer["refund"], json!({"amount": 4500, "currency": "EUR", "status": "pending"}));
+    assert_eq!((&answer["tickets"], &answer["expires_at"]), (&json!([]), &Value::Null));
+    let answer = world.get_as(&format!("/api/v1/bookings/{confirmed}"), &token).await.ok();
     assert_eq!((&answer["tickets"], &answer["expires_at"]), (&tickets, &Value::Null));
 }
 

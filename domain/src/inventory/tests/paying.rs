@@ -82,6 +82,24 @@ fn late_money_gets_its_very_seats_or_is_owed_back() {
 }
 
 #[test]
+fn late_money_for_an_offer_serves_who_waited() {
+    let dead = 1 + OFFER_S;
+    let facts = [
+        opened(&[floor(2)]),
+        reserved(0, 1, CY, lines()),
+        joined(0, 7, ANN, None, 2),
+        released(1, 1, CY, lines()),
+        offered(1, 7, ANN, lines()),
+        started(2, served(7), 5, 2_000),
+        of_offer(expired(dead, served(7), ANN, lines()), 7),
+    ];
+    let sold = || of_offer(confirmed(dead, served(7), ANN, 5, lines()), 7);
+    given(&facts)
+        .when(dead, money(served(7), 5))
+        .then(&[reinstated(dead, served(7), ANN, lines()), sold()]);
+}
+
+#[test]
 fn late_money_does_not_pass_the_waitlist() {
     let full = vec![
         opened(&[floor(2)]),

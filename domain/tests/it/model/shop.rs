@@ -299,8 +299,7 @@ impl Shop {
                 assert!(self.on_sale(now) && booking.state == State::Expired);
                 assert!(self.user_may_have(fact.user, tickets(&fact.lines)));
                 assert!(booking.lines == fact.lines && self.places_are_free(&fact.lines));
-                let booking = self.booking_mut(fact.booking);
-                (booking.state, booking.offer) = (State::Held, None);
+                self.booking_mut(fact.booking).state = State::Held;
             }
             Fact::RefundDue(fact) => {
                 let booking = self.booking(fact.booking).expect("one");
