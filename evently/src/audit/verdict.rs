@@ -5,6 +5,7 @@ use std::path::Path;
 use command_api::{LostEnd, followed_to};
 use indicatif::ProgressBar;
 use infra::data_folder::DataFolder;
+use infra::log::chain::Seal;
 use infra::log::{Log, Position};
 
 use super::source::{Batches, Export, SourceError};
@@ -42,6 +43,10 @@ pub(crate) enum Problem {
 pub(crate) struct Verdict {
     /// What the records before the first bad one prove.
     pub(crate) proven: Proven,
+    /// The same records, to be noted elsewhere.
+    pub(crate) seal: Seal,
+    /// What was noted before: the records up to there are the same, if there is no problem.
+    pub(crate) expected: Option<Seal>,
     /// To which position the log is known to have gone, without it.
     pub(crate) known: Option<Position>,
     /// What speaks against it.
@@ -49,24 +54,29 @@ pub(crate) struct Verdict {
 }
 
 impl Verdict {
-    fn of(verifier: &Verifier, known: Option<Position>, problems: Vec<Problem>) -> Self {
-        Self { proven: verifier.proven(), known, problems }
-    }
-
-    /// There should be a record at `expected`.
-    pub(crate) fn expect(&mut self, expected: Option<u64>) {
-        let position = Position(self.proven.position);
+    fn of(
+        verifier: &Verifier,
+        known: Option<Position>,
+        expected: Option<Seal>,
+        mut problems: Vec<Problem>,
+    ) -> Self {
+        let (proven, seal) = (verifier.proven(), verifier.seal());
         // Where the records end is not known when one of them could not be taken.
-        let cut =
-            self.problems.iter().any(|p| matches!(p, Problem::Record(_) | Problem::Unread(_)));
-        if let Some(expected) = expected.map(Position).filter(|e| !cut && *e > position) {
-            self.problems.push(Problem::Short { position, expected });
-        }
+        let cut = problems.iter().any(|p| matches!(p, Problem::Record(_) | Problem::Unread(_)));
+        let position = seal.position;
+        let beyond = expected.map(|seal| seal.position).filter(|it| !cut && *it > position);
+        problems.extend(beyond.map(|expected| Problem::Short { position, expected }));
+        Self { proven, seal, expected, known, problems }
     }
 }
 
-/// Looks at the log in the data folder at `data`, whether a server runs on it or not.
-pub(crate) async fn of_log(data: &Path, bar: &ProgressBar) -> Result<Verdict, SourceError> {
+/// Looks at the log in the data folder at `data`, whether a server runs on it or not, which had
+/// the `expected` records before.
+pub(crate) async fn of_log(
+    data: &Path,
+    expected: Option<Seal>,
+    bar: &ProgressBar,
+) -> Result<Verdict, SourceError> {
     let folder = DataFolder::open_existing(data)?;
     let log = folder.open_log_read_only()?;
     // Before the end of the log is looked at: both grow.
@@ -81,7 +91,7 @@ pub(crate) async fn of_log(data: &Path, bar: &ProgressBar) -> Result<Verdict, So
     if let (Some(followed), Ok(head)) = (known, &head) {
         problems.extend(LostEnd::check(&list, followed, *head).err().map(Problem::from));
     }
-    let mut verifier = Verifier::of_whole_log();
+    let mut verifier = Verifier::of_whole_log().expecting(expected);
     // Without an end it is read until that fails.
     let mut batches = Batches::new(&log, Position(0), head.unwrap_or(Position(u64::MAX)));
     loop {
@@ -100,14 +110,18 @@ pub(crate) async fn of_log(data: &Path, bar: &ProgressBar) -> Result<Verdict, So
         bar.set_position(last.position.0);
     }
     bar.finish_and_clear();
-    Ok(Verdict::of(&verifier, known, problems))
+    Ok(Verdict::of(&verifier, known, expected, problems))
 }
 
-/// Looks at the export at `path`.
-pub(crate) fn of_export(path: &Path, bar: &ProgressBar) -> Result<Verdict, SourceError> {
+/// Looks at the export at `path`, which had the `expected` records before.
+pub(crate) fn of_export(
+    path: &Path,
+    expected: Option<Seal>,
+    bar: &ProgressBar,
+) -> Result<Verdict, SourceError> {
     let (mut export, length) = Export::open(path)?;
     bar.set_length(length);
-    let mut verifier = Verifier::default();
+    let mut verifier = Verifier::default().expecting(expected);
     let mut problems = vec![];
     while let Some((record, bytes)) = export.next()? {
         if let Err(finding) = verifier.take(&record) {
@@ -120,5 +134,5 @@ pub(crate) fn of_export(path: &Path, bar: &ProgressBar) -> Result<Verdict, Sourc
     if verifier.proven().records == 0 && problems.is_empty() {
         problems.push(Problem::Empty);
     }
-    Ok(Verdict::of(&verifier, None, problems))
+    Ok(Verdict::of(&verifier, None, expected, problems))
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use domain::inventory::{self, Fact, Ledger, Violation};
 use domain::{FactError, StoredFact};
-use infra::log::chain::{Broken, ChainVerifier};
+use infra::log::chain::{Broken, ChainVerifier, Seal};
 use infra::log::{Position, Record};
 use serde::Serialize;
 
@@ -75,6 +75,16 @@ impl Verifier {
     /// For a whole log of this product, whose positions have no gaps.
     pub(crate) fn of_whole_log() -> Self {
         Self { chain: ChainVerifier::new().without_gaps(), ..Self::default() }
+    }
+
+    /// For records of which these were there before.
+    pub(crate) fn expecting(self, seal: Option<Seal>) -> Self {
+        Self { chain: self.chain.expecting(seal), ..self }
+    }
+
+    /// The records that were taken, to be noted.
+    pub(crate) fn seal(&self) -> Seal {
+        self.chain.seal()
     }
 
     /// Takes the next record.

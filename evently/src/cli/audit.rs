@@ -7,6 +7,7 @@ use clap::{Args, Subcommand};
 use domain::event::Event;
 use domain::{Aggregate, EventId, Time};
 use futures::StreamExt;
+use infra::log::chain::Seal;
 use infra::log::{Log, Position};
 use serde_json::{Value, json};
 
@@ -22,7 +23,7 @@ const VERIFY_EXAMPLES: &str = "\
 Examples:
   evently audit verify
   evently audit verify --data /srv/evently --json
-  evently audit verify --expect-position 81920
+  evently audit verify --expect 81920:7c1e...   the seal that an earlier audit printed
   evently audit export > log.ndjson && evently audit verify --export log.ndjson";
 
 const EXPORT_EXAMPLES: &str = "\
@@ -45,9 +46,11 @@ pub(super) enum AuditCommand {
     /// Computes every record's chain hash again and counts every inventory's stock from its facts,
     /// on a stopped or a running server's data folder, or on an export, without any server.
     ///
-    /// Hashes that follow from each other prove what is there, not that nothing was cut off at the
-    /// end. A server's wake list says how far its log went, and is compared. For an export, or a log
-    /// without that list, note the last position from time to time, and give it as --expect-position.
+    /// Hashes that follow from each other prove what is there, not that whole streams or the end of
+    /// the log are still there, nor that nobody who can write the file wrote it anew. For that, note
+    /// the seal that an audit prints, at a place that the server cannot write, and give it as
+    /// --expect later: every record up to there has to be the same. A server's wake list says how far
+    /// its log went, and is compared too.
     #[command(after_help = VERIFY_EXAMPLES)]
     Verify(VerifyArgs),
     /// Print records, all or some
@@ -66,9 +69,9 @@ pub(super) struct VerifyArgs {
     /// Verify this NDJSON export instead of the data folder's log
     #[arg(long, value_name = "FILE")]
     export: Option<PathBuf>,
-    /// Fail when the records end before this position, noted before
-    #[arg(long, value_name = "POSITION")]
-    expect_position: Option<u64>,
+    /// Fail unless all records up to here are those of this seal, or at least there: a position
+    #[arg(long, value_name = "SEAL")]
+    expect: Option<Seal>,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -124,18 +127,17 @@ pub(super) fn run(command: &AuditCommand, settings: &Checked) -> Result<(), Fail
 
 async fn verify(args: &VerifyArgs, data: &Path) -> Result<(), Failure> {
     let looked = match &args.export {
-        None => verdict::of_log(data, &progress::bar(0, "verifying")).await,
-        Some(path) => verdict::of_export(path, &progress::bytes(0, "verifying")),
+        None => verdict::of_log(data, args.expect, &progress::bar(0, "verifying")).await,
+        Some(path) => verdict::of_export(path, args.expect, &progress::bytes(0, "verifying")),
     };
     let mut out = io::stdout().lock();
-    let mut verdict = match looked {
+    let verdict = match looked {
         Err(error) if args.json => {
             writeln!(out, "{:#}", json!({"error": chain(&error)}))?;
             return Err(error.into());
         }
         looked => looked?,
     };
-    verdict.expect(args.expect_position);
     if args.json {
         writeln!(out, "{:#}", in_json(&verdict))?;
     }
@@ -152,13 +154,14 @@ async fn verify(args: &VerifyArgs, data: &Path) -> Result<(), Failure> {
 }
 
 /// What a chain of hashes leaves open.
-const NOT_PROVEN: &str = "that nothing was cut off at the end: compare the last position with one \
-                          noted before (--expect-position)";
+const NOT_PROVEN: &str = "that nothing was cut off at the end or written anew since the last seal \
+                          that you noted elsewhere (--expect)";
 
 fn in_json(verdict: &Verdict) -> Value {
     let Verdict { proven, problems, .. } = verdict;
     if problems.is_empty() {
-        return json!({"intact": true, "proven": proven, "not_proven": NOT_PROVEN});
+        let seal = verdict.seal.to_string();
+        return json!({"intact": true, "proven": proven, "seal": seal, "not_proven": NOT_PROVEN});
     }
     let told: Vec<String> = problems.iter().map(|problem| chain(problem)).collect();
     let mut told = json!({
@@ -177,18 +180,26 @@ fn in_json(verdict: &Verdict) -> Value {
 
 fn in_words(verdict: &Verdict) -> String {
     let Proven { records, streams, position, inventories, capacity, sold, held } = verdict.proven;
-    let known = match verdict.known {
-        Some(known) => format!("nothing is missing up to position {known}, says the wake list\n"),
-        None => String::new(),
-    };
+    let mut words = String::new();
     if records == 0 {
-        return format!("empty: nothing to prove\n{known}not proven: {NOT_PROVEN}\n");
+        words += "empty: nothing to prove\n";
+    } else {
+        words += &format!(
+            "unaltered: {records} records in {streams} streams, up to position {position}\n\
+             never oversold: {inventories} inventories, {sold} sold and {held} held of {capacity} \
+             places\n"
+        );
     }
-    format!(
-        "unaltered: {records} records in {streams} streams, up to position {position}\n\
-         never oversold: {inventories} inventories, {sold} sold and {held} held of {capacity} \
-         places\n{known}not proven: {NOT_PROVEN}\n"
-    )
+    if let Some(known) = verdict.known {
+        words += &format!("nothing is missing up to position {known}, says the wake list\n");
+    }
+    if let Some(Seal { position, digest: Some(_) }) = verdict.expected {
+        words += &format!("the same as when it was sealed, up to position {position}\n");
+    }
+    if records > 0 {
+        words += &format!("seal: {}\n", verdict.seal);
+    }
+    words + &format!("not proven: {NOT_PROVEN}\n")
 }
 
 async fn export(args: &ExportArgs, data: &Path) -> Result<(), Failure> {

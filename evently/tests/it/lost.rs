@@ -74,10 +74,10 @@ async fn a_log_that_lost_its_end_is_not_sold_from_until_that_is_accepted() {
     assert_eq!(status, 0);
     assert!(out.contains("not proven: that nothing was cut off at the end"), "{out}");
     let expected = last.to_string();
-    let (status, told) = in_json(&data, &["--expect-position", &expected]).await;
+    let (status, told) = in_json(&data, &["--expect", &expected]).await;
     assert_eq!((status, &told["position"]), (1, &(last - 1).into()));
     let expected = (last - 1).to_string();
-    assert_eq!(in_json(&data, &["--expect-position", &expected]).await.0, 0);
+    assert_eq!(in_json(&data, &["--expect", &expected]).await.0, 0);
 }
 
 #[tokio::test]
@@ -96,7 +96,7 @@ async fn an_export_that_lost_its_end_is_found_by_who_noted_it() {
     let (status, out, _) = verify(&[]).await;
     assert_eq!(status, 0);
     assert!(out.contains("not proven: that nothing was cut off"), "{out}");
-    let (status, out, err) = verify(&["--expect-position", &last.to_string()]).await;
+    let (status, out, err) = verify(&["--expect", &last.to_string()]).await;
     assert_eq!((status, out.as_str()), (1, ""));
     let says = format!("at position {}, but there should be one at {last}", last - 1);
     assert!(err.contains(&says), "{err}");
@@ -109,6 +109,28 @@ async fn an_export_that_lost_its_end_is_found_by_who_noted_it() {
         (status, serde_json::from_str::<Value>(&out).unwrap()["intact"].as_bool()),
         (1, Some(false))
     );
+}
+
+/// Whoever can write the file can also compute hashes: a log of other sales, all chained.
+#[tokio::test]
+async fn a_log_that_was_written_anew_does_not_have_the_seal() {
+    let mut server = server_with_sales().await;
+    server.stop().await;
+    let (_, sound) = in_json(&server.data(), &[]).await;
+    let seal = sound["seal"].as_str().unwrap().to_owned();
+    assert_eq!(in_json(&server.data(), &["--expect", &seal]).await.0, 0);
+    server.restart().await;
+    server.stop().await;
+    assert_eq!(in_json(&server.data(), &["--expect", &seal]).await.0, 0, "it only grows");
+    let mut other = server_with_sales().await;
+    other.stop().await;
+    assert_eq!(in_json(&other.data(), &[]).await.0, 0);
+    let (status, told) = in_json(&other.data(), &["--expect", &seal]).await;
+    assert_eq!(status, 1);
+    assert!(told["problems"][0].as_str().unwrap().contains(&format!("not those of seal {seal}")));
+    let (status, _, err) = run_on(&other.data(), &["audit", "verify", "--expect", "7:x"]).await;
+    assert_eq!(status, 2);
+    assert!(err.contains("expected a position"), "{err}");
 }
 
 #[tokio::test]

@@ -60,6 +60,45 @@ impl FromStr for ChainHash {
     }
 }
 
+/// All records of a log up to a position, in so few words that they can be kept elsewhere: against
+/// who can write the whole log, chains included.
+///
+/// As text it is `POSITION:DIGEST`. The digest is BLAKE3 over each record's position (8 bytes,
+/// unsigned, little-endian) and chain hash (32 bytes), in the order of positions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Seal {
+    /// Of the last record.
+    pub position: Position,
+    /// `None` if only the position was noted.
+    pub digest: Option<ChainHash>,
+}
+
+impl fmt::Display for Seal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.position)?;
+        self.digest.map_or(Ok(()), |digest| write!(f, ":{digest}"))
+    }
+}
+
+/// The text is not a seal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("expected a position, or a position, a colon and 64 hexadecimal characters")]
+pub struct SealError;
+
+impl FromStr for Seal {
+    type Err = SealError;
+
+    fn from_str(text: &str) -> Result<Self, SealError> {
+        let (position, digest) = match text.split_once(':') {
+            Some((position, digest)) => (position, Some(digest)),
+            None => (text, None),
+        };
+        let position = Position(position.parse().map_err(|_| SealError)?);
+        let digest = digest.map(str::parse).transpose().map_err(|_| SealError)?;
+        Ok(Self { position, digest })
+    }
+}
+
 /// What of a record is hashed.
 #[derive(Debug, Clone, Copy)]
 pub struct Link<'a> {
@@ -143,6 +182,12 @@ pub enum Fault {
         /// The position before it.
         after: Position,
     },
+    /// The records up to it are as chains want them, but are not those that were sealed.
+    #[error("the records up to it are not those of seal {expected}")]
+    Seal {
+        /// What was noted before.
+        expected: Seal,
+    },
     /// Positions are missing before it, in a log that numbers them without gaps.
     #[error("the records after position {after} and before it are missing")]
     Missing {
@@ -184,6 +229,8 @@ pub struct ChainVerifier {
     last: Position,
     without_gaps: bool,
     records: u64,
+    digest: blake3::Hasher,
+    expected: Option<Seal>,
 }
 
 impl ChainVerifier {
@@ -198,6 +245,13 @@ impl ChainVerifier {
     pub fn without_gaps(mut self) -> Self {
         self.without_gaps = true;
         self
+    }
+
+    /// For records of which these were sealed before: others up to there are a fault, also if they
+    /// are chained as they should be, because somebody took a stream away or wrote it anew.
+    #[must_use]
+    pub fn expecting(self, expected: Option<Seal>) -> Self {
+        Self { expected, ..self }
     }
 
     /// Takes the next record.
@@ -232,6 +286,18 @@ impl ChainVerifier {
         if Link::from(record).hash(previous) != record.hash {
             return Err(Fault::Hash);
         }
+        let mut sealed = [0; 40];
+        sealed[..8].copy_from_slice(&record.position.0.to_le_bytes());
+        sealed[8..].copy_from_slice(&record.hash.0);
+        self.digest.update(&sealed);
+        if let Some(expected) = self.expected.filter(|seal| seal.position <= record.position) {
+            let digest = Some(ChainHash(self.digest.finalize().into()));
+            let is_there = expected.position == record.position;
+            if !is_there || expected.digest.is_some_and(|_| expected.digest != digest) {
+                return Err(Fault::Seal { expected });
+            }
+            self.expected = None;
+        }
         let now = ChainHead { revision: record.revision, hash: record.hash };
         match head {
             Some(head) => *head = now,
@@ -252,6 +318,12 @@ impl ChainVerifier {
     /// Position of the last record found as written.
     pub fn last(&self) -> Position {
         self.last
+    }
+
+    /// The records found as written.
+    pub fn seal(&self) -> Seal {
+        let digest = Some(ChainHash(self.digest.finalize().into()));
+        Seal { position: self.last, digest }
     }
 
     /// The head of every stream met.
@@ -375,6 +447,41 @@ mod tests {
         let mut inserted = whole.clone();
         inserted[4] = Record { position: Position(5), ..whole[3].clone() };
         assert_eq!(first_broken(&inserted, gapless()), Some((5, expected(2))));
+    }
+
+    #[test]
+    fn what_was_sealed_cannot_be_written_anew() {
+        let both = |first: &str, second: &str| {
+            let mut both = records(first, [1, 3]);
+            both.extend(records(second, [2, 4]));
+            both.sort_by_key(|record| record.position);
+            both
+        };
+        let stored = both("a", "b");
+        let mut verifier = ChainVerifier::new();
+        stored[..3].iter().for_each(|record| verifier.verify(record).unwrap());
+        let seal = verifier.seal();
+        let text = seal.to_string();
+        assert_eq!((seal.position, text.parse()), (Position(3), Ok(seal)));
+        let bytes: Vec<u8> = stored[..3]
+            .iter()
+            .flat_map(|record| [&record.position.0.to_le_bytes()[..], &record.hash.0].concat())
+            .collect();
+        assert_eq!(text, format!("3:{}", blake3::hash(&bytes)));
+        let expecting = |seal| ChainVerifier::new().expecting(Some(seal));
+        assert_eq!(first_broken(&stored, expecting(seal)), None);
+        let found = Some((3, Fault::Seal { expected: seal }));
+        // Each stream of these is chained as it should be.
+        assert_eq!(first_broken(&both("a", "c"), expecting(seal)), found);
+        assert_eq!(first_broken(&both("b", "a"), expecting(seal)), found);
+        let place = Seal { digest: None, ..seal };
+        assert_eq!(first_broken(&both("a", "c"), expecting(place)), None);
+        let cut: Vec<_> = stored.iter().filter(|it| it.position.0 != 3).cloned().collect();
+        let found = first_broken(&cut, expecting(place)).map(|(position, _)| position);
+        assert_eq!(found, Some(4));
+        for text in ["", "x", "3:", ":", "3:ab", "-1", &text[..20]] {
+            assert_eq!(text.parse::<Seal>(), Err(SealError), "{text}");
+        }
     }
 
     #[test]
