@@ -59,7 +59,7 @@ fn record(event: EventId, number: usize, at: Time, fact: &Fact) -> NewRecord {
     let metadata = Metadata { command: id, correlation, ..Metadata::default() };
     NewRecord {
         id,
-        kind: fact.kind(),
+        kind: fact.kind().into(),
         version: fact.version(),
         at,
         metadata: serde_json::to_string(&metadata).unwrap_or_default(),

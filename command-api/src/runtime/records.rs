@@ -44,7 +44,7 @@ impl<'a> Recorder<'a> {
         self.count += 1;
         NewRecord {
             id,
-            kind: fact.kind(),
+            kind: fact.kind().into(),
             version: fact.version(),
             at: self.now,
             metadata: self.metadata.clone(),

@@ -279,7 +279,7 @@ async fn an_answer_lost_together_with_the_log_is_found_again() {
 async fn leave(world: &World, event: EventId, kind: &'static str, data: serde_json::Value) {
     let record = NewRecord {
         id: Uuid::from_u128(event.as_u128() + 1),
-        kind,
+        kind: kind.into(),
         version: 1,
         at: world.clock.now(),
         metadata: "{}".into(),

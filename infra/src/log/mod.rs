@@ -7,7 +7,12 @@ pub mod chain;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 pub mod embedded;
+mod envelope;
+pub mod eventstore;
+mod protocol;
+pub mod server;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -60,7 +65,7 @@ pub struct NewRecord {
     /// Deterministic (command id plus index), so that a retry is recognised.
     pub id: Uuid,
     /// The fact's kind, e.g. `Reserved`.
-    pub kind: &'static str,
+    pub kind: Cow<'static, str>,
     /// Version of the data's form.
     pub version: u16,
     /// When it was decided.
@@ -158,12 +163,29 @@ pub enum Unfit {
     /// There is nothing to append.
     #[error("it has no records")]
     Empty,
-    /// The stream's name is empty or longer than [`Unfit::MAX_STREAM_NAME`] bytes.
-    #[error("the stream's name has to have 1 to {} bytes", Self::MAX_STREAM_NAME)]
+    /// The stream's name is empty, longer than [`Unfit::MAX_NAME`] bytes, or begins with `$`, as
+    /// names that log servers have for themselves do.
+    #[error("the stream's name has to have 1 to {} bytes, the first not $", Self::MAX_NAME)]
     StreamName,
+    /// A kind is empty, longer than [`Unfit::MAX_NAME`] bytes, or begins with `$`.
+    #[error(
+        "the kind of record {index} has to have 1 to {} bytes, the first not $",
+        Self::MAX_NAME
+    )]
+    Kind {
+        /// Which record of the append, from 0.
+        index: usize,
+    },
     /// Data has to be JSON, and JSON is UTF-8.
     #[error("the data of record {index} is not UTF-8 text")]
     NotText {
+        /// Which record of the append, from 0.
+        index: usize,
+    },
+    /// Data is not one JSON text and nothing else, which logs at the other end of a network insist
+    /// on.
+    #[error("the data of record {index} is not a JSON text, or has white space around it")]
+    NotJson {
         /// Which record of the append, from 0.
         index: usize,
     },
@@ -176,8 +198,8 @@ pub enum Unfit {
 }
 
 impl Unfit {
-    /// Bytes in a stream's name at most.
-    pub const MAX_STREAM_NAME: usize = 512;
+    /// Bytes in the name of a stream or a kind at most.
+    pub const MAX_NAME: usize = 512;
     /// Bytes in a record's data, and in its metadata, at most.
     pub const MAX_RECORD: usize = 16 << 20;
 
@@ -189,10 +211,15 @@ impl Unfit {
         if records.is_empty() {
             return Err(Self::Empty);
         }
-        if !(1..=Self::MAX_STREAM_NAME).contains(&stream.len()) {
+        let is_name = |name: &str| (1..=Self::MAX_NAME).contains(&name.len());
+        let is_name = |name: &str| is_name(name) && !name.starts_with('$');
+        if !is_name(stream) {
             return Err(Self::StreamName);
         }
         for (index, record) in records.iter().enumerate() {
+            if !is_name(&record.kind) {
+                return Err(Self::Kind { index });
+            }
             if record.data.len().max(record.metadata.len()) > Self::MAX_RECORD {
                 return Err(Self::TooLarge { index });
             }
@@ -264,4 +291,11 @@ pub trait Log: Send + Sync + 'static {
     /// comes as soon as it is durable. An error ends the stream; the reader subscribes again from
     /// the last position it saw.
     fn subscribe_all(&self, after: Position) -> BoxStream<'static, Result<Vec<Record>, ReadError>>;
+}
+
+/// Two of the libraries that speak TLS bring a provider of their own for its cryptography, and then
+/// each wants to be told which one to take. Whoever is first decides for the process.
+fn use_one_tls_provider() {
+    // Refused only when another was chosen before, which does as well.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
 }

@@ -12,6 +12,8 @@ mod extractors;
 #[cfg(test)]
 mod log;
 #[cfg(test)]
+mod log_server;
+#[cfg(test)]
 mod payment;
 #[cfg(test)]
 mod service;

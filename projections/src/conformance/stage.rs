@@ -76,7 +76,7 @@ pub(super) fn record(at: Time, actor: Option<UserId>, fact: &Fact) -> NewRecord 
     let id = Uuid::from_u128(infra::ids::random_u128());
     let metadata = Metadata { command: id, actor, ..Metadata::default() };
     let metadata = serde_json::to_string(&metadata).expect("metadata is text");
-    NewRecord { id, kind, version, at, metadata, data: data.into() }
+    NewRecord { id, kind: kind.into(), version, at, metadata, data: data.into() }
 }
 
 impl Stage {

@@ -319,7 +319,7 @@ pub async fn the_waitlist_shows_who_waits(pool: PgPool) {
 pub async fn the_audit_index_finds_every_record(pool: PgPool) {
     let (stage, _) = told(pool, &story()).await;
     let mut unreadable = record(super::stage::at(99), Some(BOB), &story().remove(0).2);
-    unreadable.kind = "FromTheFuture";
+    unreadable.kind = "FromTheFuture".into();
     stage.append_raw(&inventory::stream(story::EVENT), unreadable.clone()).await;
     stage.append_raw("elsewhere", unreadable).await;
     let records = stage.records().await;

@@ -164,7 +164,7 @@ async fn a_record_is_shown_as_it_is_stored() {
     // Whoever has the page can check the hash.
     let link = Link {
         id: odd.id,
-        kind: odd.kind,
+        kind: &odd.kind,
         version: odd.version,
         revision: 0,
         at: odd.at,

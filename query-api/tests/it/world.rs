@@ -130,7 +130,7 @@ impl World {
 pub(crate) fn record<F: StoredFact>(fact: &F, at: Time) -> NewRecord {
     NewRecord {
         id: Uuid::from_u128(infra::ids::random_u128()),
-        kind: fact.kind(),
+        kind: fact.kind().into(),
         version: fact.version(),
         at,
         metadata: r#"{"command":"00000000-0000-0000-0000-000000000001"}"#.into(),

@@ -13,7 +13,7 @@ pub async fn an_append_is_read_back_as_it_was_given(log: Subject) {
     let name = stream("given");
     let edge = NewRecord {
         id: Uuid::max(),
-        kind: "Edge",
+        kind: "Edge".into(),
         version: u16::MAX,
         at: Time::from_ms(i64::MIN),
         metadata: String::new(),
@@ -28,13 +28,13 @@ pub async fn an_append_is_read_back_as_it_was_given(log: Subject) {
         assert_eq!((&*old.stream, old.revision), (&*name, revision));
         let kept = NewRecord {
             id: old.id,
-            kind: new.kind,
+            kind: new.kind.clone(),
             version: old.version,
             at: old.at,
             metadata: old.metadata.clone(),
             data: old.data.clone(),
         };
-        assert_eq!((&kept, &*old.kind), (&new, new.kind));
+        assert_eq!((&kept, &*old.kind), (&new, &*new.kind));
     }
     assert_eq!(stored[2].position, appended.position);
     if appended.contiguous {
@@ -89,11 +89,16 @@ pub async fn unfit_appends_are_refused(log: Subject) {
     let binary = NewRecord { data: Bytes::from_static(b"\xff\xfe"), ..record(1) };
     let large = vec![b' '; Unfit::MAX_RECORD + 1];
     let large = NewRecord { data: Bytes::from(large), ..record(1) };
-    let long = "s".repeat(Unfit::MAX_STREAM_NAME + 1);
+    let kind = |kind: &str| NewRecord { kind: kind.to_owned().into(), ..record(1) };
+    let long = "s".repeat(Unfit::MAX_NAME + 1);
     for (name, new, expected) in [
         (&*name, Vec::new(), Unfit::Empty),
         ("", records([0]), Unfit::StreamName),
         (&*long, records([0]), Unfit::StreamName),
+        ("$all", records([0]), Unfit::StreamName),
+        (&*name, vec![record(0), kind("")], Unfit::Kind { index: 1 }),
+        (&*name, vec![kind(&long)], Unfit::Kind { index: 0 }),
+        (&*name, vec![kind("$metadata")], Unfit::Kind { index: 0 }),
         (&*name, vec![record(0), binary], Unfit::NotText { index: 1 }),
         (&*name, vec![record(0), large], Unfit::TooLarge { index: 1 }),
     ] {

@@ -75,7 +75,7 @@ macro_rules! log_conformance {
 fn record(number: u64) -> NewRecord {
     NewRecord {
         id: Uuid::from_u128(u128::from(number) + 1),
-        kind: if number.is_multiple_of(2) { "Even" } else { "Odd" },
+        kind: if number.is_multiple_of(2) { "Even" } else { "Odd" }.into(),
         version: 1,
         at: Time::from_ms(1_800_000_000_000 + number as i64),
         metadata: format!(r#"{{"command":"{}"}}"#, Uuid::from_u128(7)),

@@ -244,7 +244,7 @@ mod tests {
     fn append(number: u128, bytes: usize) -> Append {
         let new = NewRecord {
             id: Uuid::from_u128(number),
-            kind: "Reserved",
+            kind: "Reserved".into(),
             version: 1,
             at: Time::from_ms(0),
             metadata: "{}".to_owned(),

@@ -16,6 +16,9 @@ use crate::log::{AppendError, Appended, ChainHash, Expected, NewRecord, Position
 /// When more heads are known they are all forgotten: they can be read again.
 const HEADS_KEPT: usize = 200_000;
 
+/// The same for kinds: the product has few, but others may give any.
+const KINDS_KEPT: usize = 10_000;
+
 /// True as long as nobody else writes and no transaction fails.
 #[derive(Debug, Default)]
 pub(super) struct Known {
@@ -23,7 +26,7 @@ pub(super) struct Known {
     data_version: Option<i64>,
     last: Position,
     heads: HashMap<Arc<str>, Head>,
-    kinds: HashMap<&'static str, Kind>,
+    kinds: HashMap<Arc<str>, Kind>,
 }
 
 /// The end of a stream.
@@ -96,8 +99,13 @@ impl Known {
         if self.data_version != Some(version) {
             *self = Self { data_version: Some(version), ..Self::default() };
             self.last = head(connection)?;
-        } else if self.heads.len() >= HEADS_KEPT {
+            return Ok(());
+        }
+        if self.heads.len() >= HEADS_KEPT {
             self.heads.clear();
+        }
+        if self.kinds.len() >= KINDS_KEPT {
+            self.kinds.clear();
         }
         Ok(())
     }
@@ -166,7 +174,7 @@ impl Known {
         };
         let mut head = Head { stream: number, revision: next, hash: before, id: Uuid::nil() };
         for (revision, new) in (next..).zip(&append.records) {
-            let kind = self.kind(transaction.connection, new.kind)?;
+            let kind = self.kind(transaction.connection, &new.kind)?;
             self.last.0 += 1;
             let hash = link(new, revision).hash(head.hash);
             let record = record(new, stream, revision, &kind.name, self.last, hash);
@@ -183,12 +191,13 @@ impl Known {
         Ok(Appended { revision, position: self.last, contiguous: true })
     }
 
-    fn kind(&mut self, connection: &Connection, kind: &'static str) -> Result<Kind, StorageError> {
+    fn kind(&mut self, connection: &Connection, kind: &str) -> Result<Kind, StorageError> {
         if let Some(kind) = self.kinds.get(kind) {
             return Ok(kind.clone());
         }
-        let known = Kind { number: number(connection, "kinds", kind)?, name: Arc::from(kind) };
-        self.kinds.insert(kind, known.clone());
+        let name: Arc<str> = Arc::from(kind);
+        let known = Kind { number: number(connection, "kinds", kind)?, name: Arc::clone(&name) };
+        self.kinds.insert(name, known.clone());
         Ok(known)
     }
 }
@@ -253,7 +262,7 @@ fn already_there(
 fn link(record: &NewRecord, revision: u64) -> Link<'_> {
     Link {
         id: record.id,
-        kind: record.kind,
+        kind: &record.kind,
         version: record.version,
         revision,
         at: record.at,

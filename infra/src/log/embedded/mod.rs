@@ -150,6 +150,32 @@ impl EmbeddedLog {
         self.identity
     }
 
+    /// Up to `limit` records of `stream` from revision `from` towards the beginning.
+    ///
+    /// # Errors
+    /// The log cannot be read.
+    pub async fn read_stream_back(
+        &self,
+        stream: &str,
+        from: u64,
+        limit: usize,
+    ) -> Result<Vec<Record>, ReadError> {
+        let stream = stream.to_owned();
+        Ok(self.readers.run(move |reader| reader.stream_back(&stream, from, limit)).await?)
+    }
+
+    /// Up to `limit` records before `before`, the last one first.
+    ///
+    /// # Errors
+    /// The log cannot be read.
+    pub async fn read_all_back(
+        &self,
+        before: Position,
+        limit: usize,
+    ) -> Result<Vec<Record>, ReadError> {
+        Ok(self.readers.run(move |reader| reader.all_before(before, limit)).await?)
+    }
+
     /// Carries out the appends that were begun, moves everything into the file, and closes it. Later
     /// calls are refused; subscriptions end.
     pub async fn close(&self) {

@@ -125,13 +125,8 @@ impl Reader<'_> {
         from: u64,
         limit: usize,
     ) -> Result<Vec<Record>, StorageError> {
-        let id: Option<i64> = self
-            .connection
-            .prepare_cached("SELECT id FROM streams WHERE name = ?1")?
-            .query_row([name], |row| row.get(0))
-            .optional()?;
         let mut records: Vec<Record> = Vec::new();
-        let Some(id) = id else { return Ok(records) };
+        let Some(id) = self.stream_id(name)? else { return Ok(records) };
         let sql = format!(
             "SELECT {COLUMNS} FROM records WHERE stream = ?1 AND revision >= ?2 \
              ORDER BY revision LIMIT ?3"
@@ -141,6 +136,50 @@ impl Reader<'_> {
             self.append_rows(&sql, &[id, stored(from), piece], records)
         })?;
         Ok(records)
+    }
+
+    /// Like [`Self::all`], from the record before `before` towards the beginning.
+    pub(super) fn all_before(
+        &self,
+        before: Position,
+        limit: usize,
+    ) -> Result<Vec<Record>, StorageError> {
+        let sql = format!(
+            "SELECT {COLUMNS} FROM records WHERE position < ?1 ORDER BY position DESC LIMIT ?2"
+        );
+        let mut records: Vec<Record> = Vec::new();
+        self.pieces(limit, &mut records, |records, piece| {
+            let before = records.last().map_or(before, |last: &Record| last.position);
+            self.append_rows(&sql, &[stored(before.0), piece], records)
+        })?;
+        Ok(records)
+    }
+
+    /// Like [`Self::stream`], from revision `from` towards the beginning.
+    pub(super) fn stream_back(
+        &self,
+        name: &str,
+        from: u64,
+        limit: usize,
+    ) -> Result<Vec<Record>, StorageError> {
+        let mut records: Vec<Record> = Vec::new();
+        let Some(id) = self.stream_id(name)? else { return Ok(records) };
+        let sql = format!(
+            "SELECT {COLUMNS} FROM records WHERE stream = ?1 AND revision <= ?2 \
+             ORDER BY revision DESC LIMIT ?3"
+        );
+        self.pieces(limit, &mut records, |records, piece| {
+            // Before revision 0 there is nothing.
+            let from = records.last().map_or(stored(from), |last| stored(last.revision) - 1);
+            self.append_rows(&sql, &[id, from, piece], records)
+        })?;
+        Ok(records)
+    }
+
+    fn stream_id(&self, name: &str) -> Result<Option<i64>, StorageError> {
+        let mut statement =
+            self.connection.prepare_cached("SELECT id FROM streams WHERE name = ?1")?;
+        Ok(statement.query_row([name], |row| row.get(0)).optional()?)
     }
 
     fn pieces(

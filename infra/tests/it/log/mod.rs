@@ -45,10 +45,10 @@ async fn fixture() -> Fixture {
     Fixture { log, folder }
 }
 
-fn record(number: u64) -> NewRecord {
+pub(crate) fn record(number: u64) -> NewRecord {
     NewRecord {
         id: Uuid::from_u128(u128::from(number) + 1),
-        kind: "Reserved",
+        kind: "Reserved".into(),
         version: 1,
         at: Time::from_ms(1_800_000_000_000 + number as i64),
         metadata: format!(r#"{{"command":"{}"}}"#, Uuid::from_u128(7)),

@@ -1,0 +1,221 @@
+//! Clients that are made when they are needed, and anew when they are dead.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use eventstore::{Client, ClientSettings};
+use tokio::sync::{Mutex, Semaphore};
+use tokio::time::Instant;
+use tokio_util::task::AbortOnDropHandle;
+
+use super::EventStoreOptions;
+use super::error::{EventStoreError, OpenError, Trace};
+use super::nodelay;
+
+/// Calls at the same time over one connection. Servers take about 100.
+const CALLS: usize = 80;
+
+/// Between two attempts: first, and at most.
+const PAUSE: Duration = Duration::from_millis(20);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// Reads the address of a server or a cluster.
+pub(super) fn settings(url: &str) -> Result<ClientSettings, OpenError> {
+    let mut url = url.to_owned();
+    // The client waits this long before it connects at all.
+    if !url.to_lowercase().contains("discoveryinterval=") {
+        url.push(if url.contains('?') { '&' } else { '?' });
+        url.push_str("discoveryInterval=50");
+    }
+    url.parse().map_err(|_| OpenError)
+}
+
+/// Pauses that grow.
+#[derive(Debug)]
+pub(super) struct Pauses(Duration);
+
+impl Pauses {
+    pub(super) fn new() -> Self {
+        Self(PAUSE)
+    }
+
+    pub(super) async fn pause(&mut self) {
+        tokio::time::sleep(self.0).await;
+        self.0 = LONGEST_PAUSE.min(self.0 * 2);
+    }
+}
+
+/// One connection to the server, made when it is needed.
+pub(super) struct Connection {
+    settings: ClientSettings,
+    made: Mutex<Option<Arc<Client>>>,
+    /// Whether it was connected anew since its sockets were seen to.
+    is_new: AtomicBool,
+}
+
+impl Connection {
+    pub(super) fn new(settings: ClientSettings) -> Self {
+        Self { settings, made: Mutex::new(None), is_new: AtomicBool::new(true) }
+    }
+
+    /// To be called when something came over the connection.
+    pub(super) fn works(&self) {
+        if self.is_new.load(Ordering::Relaxed) && self.is_new.swap(false, Ordering::Relaxed) {
+            nodelay::send_at_once();
+        }
+    }
+
+    pub(super) async fn client(&self) -> Result<Arc<Client>, EventStoreError> {
+        let mut made = self.made.lock().await;
+        if let Some(client) = &*made {
+            return Ok(Arc::clone(client));
+        }
+        let (settings, runtime) = (self.settings.clone(), tokio::runtime::Handle::current());
+        // It reads the machine's certificates.
+        let make = move || Client::with_runtime_handle(runtime, settings);
+        let client = match tokio::task::spawn_blocking(make).await {
+            Ok(Ok(client)) => Arc::new(client),
+            Ok(Err(error)) => {
+                return Err(EventStoreError::Unreachable(Arc::from(Box::<
+                    dyn std::error::Error + Send + Sync,
+                >::from(error))));
+            }
+            Err(error) => return Err(EventStoreError::Unreachable(Arc::new(error))),
+        };
+        *made = Some(Arc::clone(&client));
+        Ok(client)
+    }
+
+    /// Gives the client up if the error says that it will not work again.
+    ///
+    /// A client that had a connection once leaves some memory behind when it is given up. One of a
+    /// single server finds back by itself, so only those are given up that have to be.
+    pub(super) async fn judge(&self, client: &Arc<Client>, error: &EventStoreError) {
+        if error.trace() == Trace::NoneEver {
+            return;
+        }
+        // It may connect again by itself.
+        self.is_new.store(true, Ordering::Relaxed);
+        let is_cluster =
+            self.settings.hosts().len() > 1 || self.settings.is_dns_discovery_enabled();
+        let is_lost = match error {
+            EventStoreError::TimedOut(_) => is_cluster,
+            EventStoreError::Failed(failed) => {
+                error.is_of_dead_client()
+                    || is_cluster && matches!(**failed, eventstore::Error::ServerError(_))
+            }
+            _ => false,
+        };
+        if is_lost {
+            let mut made = self.made.lock().await;
+            // Somebody else may have made a new one meanwhile.
+            if made.as_ref().is_some_and(|made| Arc::ptr_eq(made, client)) {
+                *made = None;
+            }
+        }
+    }
+}
+
+/// A connection for calls that end.
+pub(super) struct Lane {
+    connection: Arc<Connection>,
+    calls: Arc<Semaphore>,
+    options: EventStoreOptions,
+}
+
+impl Lane {
+    pub(super) fn new(settings: ClientSettings, options: EventStoreOptions) -> Self {
+        let connection = Arc::new(Connection::new(settings));
+        Self { connection, calls: Arc::new(Semaphore::new(CALLS)), options }
+    }
+
+    /// One attempt, which takes no longer than it may.
+    ///
+    /// On a task of its own: it has one of the calls that there can be, and gives it back also when
+    /// nobody looks at the future meanwhile.
+    pub(super) async fn attempt<T, C>(
+        &self,
+        call: impl FnOnce(Arc<Client>) -> C + Send + 'static,
+    ) -> Result<T, EventStoreError>
+    where
+        T: Send + 'static,
+        C: Future<Output = Result<T, EventStoreError>> + Send + 'static,
+    {
+        let (connection, calls) = (Arc::clone(&self.connection), Arc::clone(&self.calls));
+        let limit = self.options.attempt;
+        let attempt = tokio::spawn(async move {
+            // It is never closed.
+            let _call = calls.acquire().await;
+            let client = connection.client().await?;
+            let outcome = tokio::time::timeout(limit, call(Arc::clone(&client))).await;
+            let outcome = outcome.unwrap_or(Err(EventStoreError::TimedOut(limit)));
+            match &outcome {
+                Ok(_) => connection.works(),
+                Err(error) => connection.judge(&client, error).await,
+            }
+            outcome
+        });
+        let ended = AbortOnDropHandle::new(attempt).await;
+        ended.unwrap_or_else(|error| Err(EventStoreError::Crashed(Arc::new(error))))
+    }
+
+    /// Attempts, until one succeeds or fails for good, or patience ends.
+    pub(super) async fn read<T, C>(
+        &self,
+        call: impl Fn(Arc<Client>) -> C + Clone + Send + 'static,
+    ) -> Result<T, EventStoreError>
+    where
+        T: Send + 'static,
+        C: Future<Output = Result<T, EventStoreError>> + Send + 'static,
+    {
+        let deadline = self.deadline();
+        let mut pauses = Pauses::new();
+        loop {
+            match self.attempt(call.clone()).await {
+                Err(error) if error.trace() != Trace::NoneEver && Instant::now() < deadline => {
+                    pauses.pause().await;
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+
+    /// When patience ends, for what begins now.
+    pub(super) fn deadline(&self) -> Instant {
+        Instant::now() + self.options.patience
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_of_servers_and_clusters_are_taken() {
+        for (url, hosts, secure) in [
+            ("esdb://127.0.0.1:2113?tls=false", 1, false),
+            ("kurrentdb://ops:s3cret@log.example", 1, true),
+            ("esdb://one:1111,two:2222,three:3333?tls=true&tlsCaFile=/etc/ca.pem", 3, true),
+            ("kurrentdb://one,two,three?nodePreference=leader", 3, true),
+            ("esdb+discover://cluster.example:2113", 1, true),
+        ] {
+            let settings = settings(url).unwrap();
+            assert_eq!(
+                (settings.hosts().len(), settings.is_secure_mode_enabled()),
+                (hosts, secure)
+            );
+            assert_eq!(settings.discovery_interval(), Duration::from_millis(50), "{url}");
+        }
+        let slow = settings("esdb://log?discoveryInterval=700").unwrap();
+        assert_eq!(slow.discovery_interval(), Duration::from_millis(700));
+    }
+
+    #[test]
+    fn an_address_that_is_none_is_refused_without_being_repeated() {
+        for url in ["", "log", "http://ops:s3cret@log", "esdb://", "esdb://ops:s3cret@log:port"] {
+            let error = settings(url).unwrap_err().to_string();
+            assert!(!error.contains("s3cret"), "{error}");
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! What can go wrong with a log at the other end of a network.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::log::ReadError;
+
+/// The text is no address of a log server. It may hold a password, so it is not repeated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "expected an address like esdb://user:password@host:2113?tls=false, kurrentdb://one,two,three \
+     or esdb+discover://cluster.example"
+)]
+pub struct OpenError;
+
+/// Why the log server could not be asked.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum EventStoreError {
+    /// No connection came about. Nothing was asked.
+    #[error("the log server cannot be reached")]
+    Unreachable(#[source] Arc<dyn std::error::Error + Send + Sync>),
+    /// The server refused, or the connection broke off.
+    #[error("the log server refused or broke off")]
+    Failed(#[source] Box<eventstore::Error>),
+    /// No answer came in time.
+    #[error("the log server did not answer within {} s", .0.as_secs_f32())]
+    TimedOut(Duration),
+    /// The client library failed over the call.
+    #[error("the client of the log server crashed")]
+    Crashed(#[source] Arc<tokio::task::JoinError>),
+    /// A record in a stream of the product is not one of the product.
+    #[error("revision {revision} of {stream} was not written by this product")]
+    Foreign {
+        /// The stream.
+        stream: Arc<str>,
+        /// Of the record.
+        revision: u64,
+    },
+    /// The server says that it wrote a record elsewhere than was expected.
+    #[error("the end of {stream} moved to revision {revision} by an append that expected another")]
+    Displaced {
+        /// The stream.
+        stream: String,
+        /// Of the last record that was written.
+        revision: u64,
+    },
+    /// The log was closed here.
+    #[error("the log is closed")]
+    Closed,
+}
+
+/// What a failure says about an append.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Trace {
+    /// It left none. It may be tried again.
+    None,
+    /// It left none, and trying again is of no use.
+    NoneEver,
+    /// It may have been carried out, or be carried out yet.
+    Unknown,
+}
+
+impl EventStoreError {
+    /// What an append that failed so may have left.
+    pub(super) fn trace(&self) -> Trace {
+        use eventstore::Error;
+        match self {
+            Self::Unreachable(_) => Trace::None,
+            Self::TimedOut(_) | Self::Crashed(_) => Trace::Unknown,
+            Self::Foreign { .. } | Self::Displaced { .. } | Self::Closed => Trace::NoneEver,
+            Self::Failed(error) => match &**error {
+                Error::NotLeaderException(_)
+                | Error::ConnectionClosed
+                | Error::GrpcConnectionError(_) => Trace::None,
+                Error::ServerError(_) | Error::DeadlineExceeded => Trace::Unknown,
+                Error::Grpc { code, .. } => of_code(*code),
+                _ => Trace::NoneEver,
+            },
+        }
+    }
+
+    /// Whether the client is of no more use.
+    pub(super) fn is_of_dead_client(&self) -> bool {
+        use eventstore::Error;
+        matches!(self, Self::Failed(error)
+            if matches!(**error, Error::ConnectionClosed | Error::GrpcConnectionError(_)))
+    }
+
+    /// Whether the stream is elsewhere than expected, and nothing was written.
+    pub(super) fn is_wrong_revision(&self) -> bool {
+        matches!(self, Self::Failed(error)
+            if matches!(**error, eventstore::Error::WrongExpectedVersion { .. }))
+    }
+
+    /// Whether there is no such stream, which is no failure.
+    pub(super) fn is_not_found(&self) -> bool {
+        matches!(self, Self::Failed(error)
+            if matches!(**error, eventstore::Error::ResourceNotFound))
+    }
+}
+
+fn of_code(code: tonic::Code) -> Trace {
+    use tonic::Code;
+    match code {
+        Code::InvalidArgument
+        | Code::FailedPrecondition
+        | Code::ResourceExhausted
+        | Code::OutOfRange => Trace::NoneEver,
+        _ => Trace::Unknown,
+    }
+}
+
+impl From<eventstore::Error> for EventStoreError {
+    fn from(error: eventstore::Error) -> Self {
+        Self::Failed(Box::new(error))
+    }
+}
+
+impl From<EventStoreError> for ReadError {
+    fn from(error: EventStoreError) -> Self {
+        Self(Box::new(error))
+    }
+}

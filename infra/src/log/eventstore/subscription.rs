@@ -1,0 +1,142 @@
+//! Following the log, through restarts of the server and changes of the leader.
+
+use std::sync::Arc;
+
+use eventstore::{RecordedEvent, SubscribeToAllOptions, SubscriptionEvent};
+use futures::stream::{self, BoxStream, StreamExt};
+use tokio::sync::mpsc;
+use tokio_util::task::AbortOnDropHandle;
+
+use super::Shared;
+use super::connection::{Connection, Pauses};
+use super::error::EventStoreError;
+use super::read::{Decoder, place, without_system_records};
+use crate::log::{Position, ReadError, Record};
+
+/// Records in one batch at most, and as many again wait for the reader.
+const BATCH: usize = 2_048;
+
+/// What comes over the connection.
+enum News {
+    Event(Box<RecordedEvent>),
+    /// All up to here was looked at.
+    Passed(Position),
+}
+
+struct Subscription {
+    shared: Arc<Shared>,
+    connection: Arc<Connection>,
+    /// Absent until somebody waits, and after the connection failed.
+    listening: Option<Listening>,
+    after: Position,
+    pauses: Pauses,
+    decoder: Decoder,
+}
+
+struct Listening {
+    news: mpsc::Receiver<News>,
+    /// Ends with this.
+    _task: AbortOnDropHandle<()>,
+}
+
+/// All records after `after`, for ever. It ends, with an error, when the log is closed.
+pub(super) fn subscribe(
+    shared: Arc<Shared>,
+    after: Position,
+) -> BoxStream<'static, Result<Vec<Record>, ReadError>> {
+    let connection = Arc::new(Connection::new(shared.settings.clone()));
+    let (pauses, decoder) = (Pauses::new(), Decoder::default());
+    let subscription = Subscription { shared, connection, listening: None, after, pauses, decoder };
+    stream::unfold(Some(subscription), |subscription| async {
+        let mut subscription = subscription?;
+        match subscription.next().await {
+            Some(records) => Some((Ok(records), Some(subscription))),
+            None => Some((Err(EventStoreError::Closed.into()), None)),
+        }
+    })
+    .fuse()
+    .boxed()
+}
+
+impl Subscription {
+    /// The next records; nothing when the log is closed.
+    async fn next(&mut self) -> Option<Vec<Record>> {
+        let closed = self.shared.closed.clone();
+        closed.run_until_cancelled(self.batch()).await
+    }
+
+    async fn batch(&mut self) -> Vec<Record> {
+        let mut news = Vec::new();
+        loop {
+            let after = self.after;
+            let listening = self.listening.get_or_insert_with(|| listen(&self.connection, after));
+            if listening.news.recv_many(&mut news, BATCH).await == 0 {
+                self.listening = None;
+                self.pauses.pause().await;
+                continue;
+            }
+            self.pauses = Pauses::new();
+            let mut records = Vec::with_capacity(news.len());
+            for news in news.drain(..) {
+                let position = match &news {
+                    News::Event(event) => Position(event.position.commit),
+                    News::Passed(position) => *position,
+                };
+                if position > self.after {
+                    self.after = position;
+                    records.extend(match news {
+                        News::Event(event) => self.decoder.record(*event),
+                        News::Passed(_) => None,
+                    });
+                }
+            }
+            if !records.is_empty() {
+                return records;
+            }
+        }
+    }
+}
+
+/// Listens until the connection fails. On a task of its own: the client loses its place when it is
+/// interrupted.
+fn listen(connection: &Arc<Connection>, after: Position) -> Listening {
+    let (sender, news) = mpsc::channel(BATCH);
+    let task = tokio::spawn(pump(Arc::clone(connection), after, sender));
+    Listening { news, _task: AbortOnDropHandle::new(task) }
+}
+
+async fn pump(connection: Arc<Connection>, after: Position, sender: mpsc::Sender<News>) {
+    let client = match connection.client().await {
+        Ok(client) => client,
+        Err(error) => return warn(&error),
+    };
+    // It would try again by itself, but with the client that may be dead.
+    let options = SubscribeToAllOptions::default()
+        .position(place(after))
+        .filter(without_system_records().max(BATCH as u32));
+    let mut subscription = client.subscribe_to_all(&options).await;
+    loop {
+        let news = match subscription.next_subscription_event().await {
+            Ok(SubscriptionEvent::EventAppeared(resolved)) => {
+                let Some(event) = resolved.link.or(resolved.event) else { continue };
+                News::Event(Box::new(event))
+            }
+            Ok(SubscriptionEvent::Checkpoint(place)) => News::Passed(Position(place.commit)),
+            Ok(_) => continue,
+            Err(error) => {
+                let error = EventStoreError::from(error);
+                connection.judge(&client, &error).await;
+                return warn(&error);
+            }
+        };
+        connection.works();
+        if sender.send(news).await.is_err() {
+            return;
+        }
+    }
+}
+
+fn warn(error: &EventStoreError) {
+    let error: &dyn std::error::Error = error;
+    tracing::warn!(error, "the log cannot be followed; it is tried again");
+}
