@@ -96,6 +96,7 @@ impl Product {
                     data: folder.path().to_owned(),
                     listen: address,
                     database_url: Some(database.into()),
+                    log_url: None,
                     log: String::new(),
                     log_format: Format::Text,
                 };

@@ -7,10 +7,8 @@ use axum::Router;
 use command_api::{CommandApi, CommandSettings, Parts, StartError as CommandsError};
 use infra::auth::{Auth, KeyError, Keys};
 use infra::clock::{Clock, SystemClock};
-use infra::data_folder::{DataFolder, LogError};
+use infra::data_folder::DataFolder;
 use infra::http::ServiceLimits;
-use infra::log::Log;
-use infra::log::embedded::{EmbeddedLog, EmbeddedOptions};
 use infra::payment::{self, MockProvider};
 use query_api::{LiveLimits, QueryState, Sources};
 use tokio_util::sync::CancellationToken;
@@ -18,6 +16,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::document;
 use crate::health::{self, Health};
+use crate::log::{OpenError, OpenLog, wake_list};
 use crate::settings::Checked;
 use crate::views::{Views, ViewsError};
 
@@ -29,7 +28,7 @@ const MOCK_ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 pub enum StartError {
     /// The log cannot be opened.
     #[error(transparent)]
-    Log(#[from] LogError),
+    Log(#[from] OpenError),
     /// The log cannot be read, or lost its end.
     #[error(transparent)]
     Commands(#[from] CommandsError),
@@ -51,7 +50,7 @@ pub struct App {
     queries: TaskTracker,
     queries_stop: CancellationToken,
     views: Views,
-    log: Arc<EmbeddedLog>,
+    log: OpenLog,
 }
 
 impl App {
@@ -61,8 +60,8 @@ impl App {
     /// See [`StartError`].
     pub async fn start(settings: &Checked, folder: &DataFolder) -> Result<Self, StartError> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let embedded = Arc::new(folder.open_log(EmbeddedOptions::default())?);
-        let log: Arc<dyn Log> = embedded.clone();
+        let opened = OpenLog::open(settings, folder)?;
+        let log = opened.shared();
         let keys = Keys::load_or_create(folder.path(), clock.clone())?;
         let auth = Auth::new(&keys, clock.clone());
 
@@ -73,7 +72,7 @@ impl App {
             clock: clock.clone(),
             auth: auth.clone(),
             provider: Arc::new(provider),
-            wake_file: folder.wake_list(),
+            wake_file: wake_list(settings, folder),
             settings: CommandSettings::default(),
         })
         .await?;
@@ -97,7 +96,7 @@ impl App {
             .merge(health::router(Health::new(log, views.pool())))
             .merge(document::router(&keys));
         let router = infra::http::service(router, ServiceLimits::default(), clock);
-        Ok(Self { router, commands, queries, queries_stop, views, log: embedded })
+        Ok(Self { router, commands, queries, queries_stop, views, log: opened })
     }
 
     /// Everything the process answers to.

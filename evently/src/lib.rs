@@ -10,6 +10,8 @@ pub mod document;
 #[cfg(feature = "embedded-postgres")]
 pub mod embedded_postgres;
 mod health;
+mod log;
+mod log_server;
 mod reach;
 mod serve;
 pub mod settings;

@@ -156,6 +156,11 @@ impl DataFolder {
         self.path.join("wake.json")
     }
 
+    /// The same for the log at `url` instead of the one in the folder.
+    pub fn wake_list_of(&self, url: &str) -> PathBuf {
+        self.path.join(format!("wake-{}.json", &blake3::hash(url.as_bytes()).to_hex()[..16]))
+    }
+
     /// The ledger of the mock payment provider.
     pub fn mock_payments(&self) -> PathBuf {
         self.path.join("mock-payments.sqlite")

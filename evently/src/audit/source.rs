@@ -3,12 +3,13 @@
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use infra::data_folder::{DataFolder, DataFolderError, LogError};
 use infra::log::chain::ChainHashError;
-use infra::log::embedded::EmbeddedLog;
 use infra::log::{Log, Position, ReadError, Record};
 use infra::shapes::AuditRecord;
+
+use crate::log::{OpenError, OpenLog};
 
 /// Records read at once.
 const BATCH: usize = 8_192;
@@ -17,9 +18,7 @@ const BATCH: usize = 8_192;
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SourceError {
     #[error(transparent)]
-    Folder(#[from] DataFolderError),
-    #[error(transparent)]
-    Log(#[from] LogError),
+    Log(#[from] OpenError),
     #[error(transparent)]
     Read(#[from] ReadError),
     #[error(
@@ -51,24 +50,20 @@ pub(crate) enum SourceError {
     },
 }
 
-/// The log in the data folder at `data`, whether a server runs on it or not. Nothing is changed.
-pub(crate) fn open_log(data: &Path) -> Result<EmbeddedLog, SourceError> {
-    let folder = DataFolder::open_existing(data)?;
-    Ok(folder.open_log_read_only()?)
-}
-
 /// The records of a log after one position up to another.
-pub(crate) struct Batches<'a> {
-    log: &'a EmbeddedLog,
+pub(crate) struct Batches {
+    log: Arc<dyn Log>,
     after: Position,
     upto: Position,
+    may_be_damaged: bool,
     /// Records read at once: fewer where some cannot be read, to come as near to them as can be.
     batch: usize,
 }
 
-impl<'a> Batches<'a> {
-    pub(crate) fn new(log: &'a EmbeddedLog, after: Position, upto: Position) -> Self {
-        Self { log, after, upto, batch: BATCH }
+impl Batches {
+    pub(crate) fn new(opened: &OpenLog, after: Position, upto: Position) -> Self {
+        let batch = BATCH;
+        Self { log: opened.shared(), may_be_damaged: opened.is_file(), after, upto, batch }
     }
 
     /// The next ones; none at the end.
@@ -79,6 +74,7 @@ impl<'a> Batches<'a> {
         let mut records = loop {
             match self.log.read_all(self.after, self.batch).await {
                 Ok(records) => break records,
+                Err(error) if !self.may_be_damaged => return Err(error.into()),
                 Err(_) if self.batch > 1 => self.batch /= 2,
                 Err(source) => return Err(SourceError::Unread { after: self.after, source }),
             }

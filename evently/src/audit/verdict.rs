@@ -5,11 +5,13 @@ use std::path::Path;
 use command_api::{LostEnd, followed_to};
 use indicatif::ProgressBar;
 use infra::data_folder::DataFolder;
+use infra::log::Position;
 use infra::log::chain::Seal;
-use infra::log::{Log, Position};
 
 use super::source::{Batches, Export, SourceError};
 use super::verify::{Finding, Proven, Verifier};
+use crate::log::{OpenLog, UNREADABLE_END, wake_list};
+use crate::settings::Checked;
 
 /// Something that speaks against what was looked at.
 #[derive(Debug, thiserror::Error)]
@@ -70,37 +72,38 @@ impl Verdict {
     }
 }
 
-/// Looks at the log in the data folder at `data`, whether a server runs on it or not, which had
-/// the `expected` records before.
+/// Looks at the log that the settings name, whether a server runs on it or not, which had the
+/// `expected` records before.
 pub(crate) async fn of_log(
-    data: &Path,
+    settings: &Checked,
     expected: Option<Seal>,
     bar: &ProgressBar,
 ) -> Result<Verdict, SourceError> {
-    let folder = DataFolder::open_existing(data)?;
-    let log = folder.open_log_read_only()?;
-    // Before the end of the log is looked at: both grow.
-    let list = folder.wake_list();
-    let known = followed_to(&list);
-    let head = log.head().await;
-    bar.set_length(head.as_ref().map_or(0, |head| head.0));
+    let log = OpenLog::look_at(settings)?;
+    // Before the end of the log is looked at: both grow. Where the log is a server's, it may never
+    // have been followed from here.
+    let folder = DataFolder::open_existing(&settings.data).ok();
+    let list = folder.map(|folder| wake_list(settings, &folder));
+    let known = list.as_deref().and_then(followed_to);
+    let end = log.end_to_read_to().await?;
+    bar.set_length(if end == UNREADABLE_END { 0 } else { end.0 });
     let mut problems = vec![];
     if !log.changed_guards().is_empty() {
         problems.push(Problem::Guards(log.changed_guards().to_vec()));
     }
-    if let (Some(followed), Ok(head)) = (known, &head) {
-        problems.extend(LostEnd::check(&list, followed, *head).err().map(Problem::from));
+    if let Some((list, followed)) = list.as_deref().zip(known) {
+        problems.extend(LostEnd::check(list, followed, end).err().map(Problem::from));
     }
-    let mut verifier = Verifier::of_whole_log().expecting(expected);
-    // Without an end it is read until that fails.
-    let mut batches = Batches::new(&log, Position(0), head.unwrap_or(Position(u64::MAX)));
+    let mut verifier = Verifier::of_whole_log(log.is_file()).expecting(expected);
+    let mut batches = Batches::new(&log, Position(0), end);
     loop {
         let records = match batches.next().await {
             Ok(records) => records,
-            Err(error) => {
+            Err(error @ SourceError::Unread { .. }) => {
                 problems.push(Problem::Unread(error));
                 break;
             }
+            Err(error) => return Err(error),
         };
         let Some(last) = records.last() else { break };
         if let Err(finding) = records.iter().try_for_each(|record| verifier.take(record)) {

@@ -72,9 +72,11 @@ pub(crate) struct Verifier {
 }
 
 impl Verifier {
-    /// For a whole log of this product, whose positions have no gaps.
-    pub(crate) fn of_whole_log() -> Self {
-        Self { chain: ChainVerifier::new().without_gaps(), ..Self::default() }
+    /// For a whole log, whose positions have gaps or not.
+    pub(crate) fn of_whole_log(without_gaps: bool) -> Self {
+        let chain = ChainVerifier::new();
+        let chain = if without_gaps { chain.without_gaps() } else { chain };
+        Self { chain, ..Self::default() }
     }
 
     /// For records of which these were there before.

@@ -1,21 +1,22 @@
 //! `evently audit`
 
 use std::io::{self, BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use domain::event::Event;
 use domain::{Aggregate, EventId, Time};
 use futures::StreamExt;
+use infra::log::Position;
 use infra::log::chain::Seal;
-use infra::log::{Log, Position};
 use serde_json::{Value, json};
 
 use super::{Failure, chain, progress};
 use crate::audit::export::{Filter, Format, Writer};
-use crate::audit::source::{Batches, open_log};
+use crate::audit::source::Batches;
 use crate::audit::verdict::{self, Problem, Verdict};
 use crate::audit::verify::Proven;
+use crate::log::OpenLog;
 use crate::settings::Checked;
 use crate::signals::Signals;
 
@@ -114,20 +115,19 @@ pub(super) struct TailArgs {
 
 /// Reads the log, and changes nothing.
 pub(super) fn run(command: &AuditCommand, settings: &Checked) -> Result<(), Failure> {
-    let data = &settings.data;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         match command {
-            AuditCommand::Verify(args) => verify(args, data).await,
-            AuditCommand::Export(args) => export(args, data).await,
-            AuditCommand::Tail(args) => tail(args, data).await,
+            AuditCommand::Verify(args) => verify(args, settings).await,
+            AuditCommand::Export(args) => export(args, settings).await,
+            AuditCommand::Tail(args) => tail(args, settings).await,
         }
     })
 }
 
-async fn verify(args: &VerifyArgs, data: &Path) -> Result<(), Failure> {
+async fn verify(args: &VerifyArgs, settings: &Checked) -> Result<(), Failure> {
     let looked = match &args.export {
-        None => verdict::of_log(data, args.expect, &progress::bar(0, "verifying")).await,
+        None => verdict::of_log(settings, args.expect, &progress::bar(0, "verifying")).await,
         Some(path) => verdict::of_export(path, args.expect, &progress::bytes(0, "verifying")),
     };
     let mut out = io::stdout().lock();
@@ -202,21 +202,21 @@ fn in_words(verdict: &Verdict) -> String {
     words + &format!("not proven: {NOT_PROVEN}\n")
 }
 
-async fn export(args: &ExportArgs, data: &Path) -> Result<(), Failure> {
+async fn export(args: &ExportArgs, settings: &Checked) -> Result<(), Failure> {
     let ExportArgs { format, from, to, event, since, until } = *args;
     let filter = Filter { from, to, event, since, until };
     filter.check().map_err(|empty| Failure::Usage(vec![empty.to_owned()]))?;
-    let log = open_log(data)?;
+    let opened = OpenLog::look_at(settings)?;
+    let log = opened.shared();
     if let Some(event) = event
         && log.read_stream(&Event::stream(event), 0, 1).await?.is_empty()
     {
         return Err(Failure::Wrong(vec![format!("the log knows no event {event}")]));
     }
-    // An end that cannot be read does not keep what is before it from being printed.
-    let upto = filter.upto(log.head().await.unwrap_or(Position(u64::MAX)));
+    let upto = filter.upto(opened.end_to_read_to().await?);
     let bar = progress::bar(upto.0.saturating_sub(filter.after().0), "exporting");
     let mut out = Writer::new(format, BufWriter::new(io::stdout().lock()))?;
-    let mut batches = Batches::new(&log, filter.after(), upto);
+    let mut batches = Batches::new(&opened, filter.after(), upto);
     loop {
         let records = batches.next().await?;
         let Some(last) = records.last() else { break };
@@ -229,10 +229,10 @@ async fn export(args: &ExportArgs, data: &Path) -> Result<(), Failure> {
     Ok(out.flush()?)
 }
 
-async fn tail(args: &TailArgs, data: &Path) -> Result<(), Failure> {
+async fn tail(args: &TailArgs, settings: &Checked) -> Result<(), Failure> {
     let filter = Filter { event: args.event, ..Filter::default() };
     let mut signals = Signals::listen()?;
-    let log = open_log(data)?;
+    let log = OpenLog::look_at(settings)?.shared();
     let after = match args.after {
         Some(after) => Position(after),
         None => log.head().await?,

@@ -4,6 +4,7 @@
 mod audit;
 mod config;
 mod demo;
+mod log_server;
 mod progress;
 mod projections;
 mod token;
@@ -55,6 +56,12 @@ enum Command {
     /// under way finish. A second signal ends it at once.
     #[command(after_help = SERVE_EXAMPLES)]
     Serve,
+    /// Serve the data folder's log to several processes, over the protocol of EventStoreDB
+    ///
+    /// Other processes of this product use it as `--log-url`, and any client of EventStoreDB or
+    /// KurrentDB can read it, follow it and append JSON to it. It listens at 127.0.0.1:2113 unless
+    /// --listen says otherwise, prints one line that says where, and serves until SIGTERM or SIGINT.
+    LogServer(log_server::LogServerArgs),
     /// Print a bearer token for the API
     Token(token::TokenArgs),
     /// Watch a sale with many more buyers than seats, and its audit
@@ -126,6 +133,9 @@ fn run(asked: &Invocation) -> Result<(), Failure> {
     if let Some(Command::Config(command)) = &asked.cli.command {
         return config::run(command, asked);
     }
+    if let Some(Command::LogServer(args)) = &asked.cli.command {
+        return log_server::run(args, asked);
+    }
     let settings = asked.settings().map_err(Failure::Usage)?;
     match &asked.cli.command {
         None | Some(Command::Serve) => Ok(crate::serve::run(&settings)?),
@@ -133,15 +143,20 @@ fn run(asked: &Invocation) -> Result<(), Failure> {
         Some(Command::Projections(command)) => projections::run(command, &settings),
         Some(Command::Demo(args)) => demo::run(args, &settings),
         Some(Command::Audit(command)) => audit::run(command, &settings),
-        Some(Command::Config(_)) => Ok(()),
+        Some(Command::Config(_) | Command::LogServer(_)) => Ok(()),
     }
 }
 
 impl Invocation {
     /// The settings, or everything that is wrong with them.
     fn settings(&self) -> Result<Checked, Vec<String>> {
+        self.check(&self.cli.settings)
+    }
+
+    /// The same, of settings that were changed since.
+    fn check(&self, settings: &Settings) -> Result<Checked, Vec<String>> {
         let mut wrong = self.file.wrong().to_vec();
-        match self.cli.settings.check() {
+        match settings.check() {
             Ok(checked) if wrong.is_empty() => Ok(checked),
             Ok(_) => Err(wrong),
             Err(more) => {

@@ -15,13 +15,14 @@ use std::time::{Duration, Instant};
 
 use indicatif::ProgressBar;
 use infra::auth::IssueError;
-use infra::log::{Log, Position};
+use infra::log::Position;
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
 use crate::app::StartError;
-use crate::audit::source::{Batches, SourceError, open_log};
+use crate::audit::source::{Batches, SourceError};
 use crate::audit::verify::{Finding, Proven, Verifier};
+use crate::log::{OpenError, OpenLog};
 use buyer::Buyer;
 use client::Client;
 pub(crate) use report::Report;
@@ -64,6 +65,8 @@ pub(crate) enum DemoError {
     Stranger { url: String, data: PathBuf },
     #[error("the server answered {doing} with {status} {code}")]
     Refused { doing: &'static str, status: u16, code: String },
+    #[error("the log cannot be audited")]
+    Log(#[from] OpenError),
     #[error("the log cannot be audited")]
     Audit(#[from] SourceError),
 }
@@ -155,10 +158,10 @@ async fn wind_up(sale: &Sale, tasks: &TaskTracker, bar: &ProgressBar) -> Result<
 
 /// The same verification as `evently audit verify`.
 async fn audit(target: &Target) -> Result<Result<Proven, Finding>, DemoError> {
-    let log = open_log(target.data())?;
-    let head = log.head().await.map_err(SourceError::from)?;
-    let mut verifier = Verifier::of_whole_log();
-    let mut batches = Batches::new(&log, Position(0), head);
+    let opened = OpenLog::look_at(target.settings())?;
+    let head = opened.shared().head().await.map_err(SourceError::from)?;
+    let mut verifier = Verifier::of_whole_log(opened.is_file());
+    let mut batches = Batches::new(&opened, Position(0), head);
     loop {
         let records = batches.next().await?;
         if records.is_empty() {

@@ -1,7 +1,7 @@
 //! The server the demo runs against: one that runs, or its own.
 
 use std::net::Ipv4Addr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use infra::auth::Keys;
@@ -20,7 +20,7 @@ use crate::settings::Checked;
 /// Where to sell.
 pub(crate) struct Target {
     url: String,
-    data: PathBuf,
+    settings: Checked,
     keys: Arc<Keys>,
     own: Option<OwnServer>,
 }
@@ -43,23 +43,23 @@ impl Target {
             Err(error) => return Err(error.into()),
         };
         match (url, running) {
-            (Some(url), _) => Self::running(url.trim_end_matches('/').to_owned(), &settings.data),
-            (None, Some(address)) => Self::running(reach::url(address), &settings.data),
+            (Some(url), _) => Self::running(url.trim_end_matches('/').to_owned(), settings),
+            (None, Some(address)) => Self::running(reach::url(address), settings),
             (None, None) => Self::own(settings).await,
         }
     }
 
-    fn running(url: String, data: &Path) -> Result<Self, DemoError> {
-        let keys = Arc::new(Keys::load_or_create(data, Arc::new(SystemClock))?);
-        Ok(Self { url, data: data.to_owned(), keys, own: None })
+    fn running(url: String, settings: &Checked) -> Result<Self, DemoError> {
+        let keys = Arc::new(Keys::load_or_create(&settings.data, Arc::new(SystemClock))?);
+        Ok(Self { url, settings: settings.clone(), keys, own: None })
     }
 
     async fn own(settings: &Checked) -> Result<Self, DemoError> {
         let temporary = tempfile::Builder::new().prefix("evently-demo-").tempdir();
         let temporary = temporary.map_err(DemoError::Own)?;
-        let data = temporary.path().to_owned();
-        let settings = Checked { data: data.clone(), database_url: None, ..settings.clone() };
-        let folder = DataFolder::open(&data)?;
+        let (data, base) = (temporary.path().to_owned(), settings.clone());
+        let settings = Checked { data, database_url: None, log_url: None, ..base };
+        let folder = DataFolder::open(&settings.data)?;
         let mut lock = folder.serve()?;
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await;
         let listener = listener.map_err(DemoError::Own)?;
@@ -68,9 +68,9 @@ impl Target {
         lock.at(address)?;
         let stop = CancellationToken::new();
         let serving = tokio::spawn(infra::http::serve(listener, app.router(), stop.clone()));
-        let keys = Arc::new(Keys::load_or_create(&data, Arc::new(SystemClock))?);
+        let keys = Arc::new(Keys::load_or_create(&settings.data, Arc::new(SystemClock))?);
         let own = OwnServer { app, stop, serving, lock, folder: temporary };
-        Ok(Self { url: reach::url(address), data, keys, own: Some(own) })
+        Ok(Self { url: reach::url(address), settings, keys, own: Some(own) })
     }
 
     /// The address without a path.
@@ -80,7 +80,12 @@ impl Target {
 
     /// Its data folder.
     pub(crate) fn data(&self) -> &Path {
-        &self.data
+        &self.settings.data
+    }
+
+    /// How its log is found.
+    pub(super) fn settings(&self) -> &Checked {
+        &self.settings
     }
 
     /// What signs its tokens.

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 
 use clap::ArgMatches;
 use clap::parser::ValueSource;
+use infra::log::eventstore::EventStoreLog;
 use infra::telemetry::Format;
 
 pub use file::File;
@@ -40,7 +41,7 @@ pub struct Settings {
         hide_short_help = true
     )]
     pub database_url: Option<Secret>,
-    /// Log server; without it the log is a file in the data folder
+    /// Log server, EventStoreDB or KurrentDB (esdb://...); without it the log is in the data folder
     #[arg(
         long,
         global = true,
@@ -81,6 +82,8 @@ pub struct Checked {
     pub listen: SocketAddr,
     /// Database of the views; one inside the process if absent.
     pub database_url: Option<Secret>,
+    /// Where the log is; in the data folder if absent.
+    pub log_url: Option<Secret>,
     /// What is logged.
     pub log: String,
     /// How it is logged.
@@ -144,12 +147,11 @@ impl Settings {
                     .to_owned(),
             );
         }
-        if self.log_url.as_ref().is_some_and(|url| !url.is_empty()) {
-            wrong.push(
-                "log_url (EVENTLY_LOG_URL) is set, but this version keeps the log in the data \
-                 folder only: unset it"
-                    .to_owned(),
-            );
+        let log_url = self.log_url.clone().filter(|url| !url.is_empty());
+        if let Some(url) = &log_url
+            && let Err(error) = EventStoreLog::check(url.reveal())
+        {
+            wrong.push(format!("log_url (EVENTLY_LOG_URL): {error}"));
         }
         if let Err(error) = infra::telemetry::check(&self.log) {
             wrong.push(format!("log: {error}"));
@@ -161,6 +163,7 @@ impl Settings {
                 data: self.data.clone(),
                 listen,
                 database_url,
+                log_url,
                 log: self.log.clone(),
                 log_format,
             }),
@@ -168,14 +171,18 @@ impl Settings {
         }
     }
 
-    /// Every setting with where it comes from, secrets masked.
-    pub fn shown(&self, matches: &ArgMatches, file: &File) -> Vec<Shown> {
-        let origin = |key: &str| match matches.value_source(key) {
+    /// Where the setting comes from.
+    pub fn origin(&self, key: &str, matches: &ArgMatches, file: &File) -> Origin {
+        match matches.value_source(key) {
             Some(ValueSource::CommandLine) => Origin::Flag,
             Some(ValueSource::EnvVariable) => Origin::Environment,
             _ if file.has(key) => Origin::File,
             _ => Origin::Default,
-        };
+        }
+    }
+
+    /// Every setting with where it comes from, secrets masked.
+    pub fn shown(&self, matches: &ArgMatches, file: &File) -> Vec<Shown> {
         let value = |key: &str| match key {
             "data" => Some(self.data.display().to_string()),
             "listen" => Some(self.listen.clone()),
@@ -184,6 +191,7 @@ impl Settings {
             "log" => Some(self.log.clone()),
             _ => Some(self.log_format.clone()),
         };
+        let origin = |key| self.origin(key, matches, file);
         let shown = |key| Shown { key, value: value(key), origin: origin(key) };
         Self::KEYS.into_iter().map(shown).collect()
     }

@@ -25,9 +25,10 @@ pub(crate) async fn said(command: &mut tokio::process::Command) -> (i32, String,
 
 #[tokio::test]
 async fn help_and_version_are_results() {
-    let commands: [&[&str]; 11] = [
+    let commands: [&[&str]; 12] = [
         &[],
         &["serve"],
+        &["log-server"],
         &["token"],
         &["demo"],
         &["audit", "verify"],
@@ -109,7 +110,7 @@ async fn everything_that_is_wrong_with_settings_is_told() {
         let mut command = evently();
         command.args(check).arg("--config").arg(&file).arg("--data").arg(folder.path());
         command.env("DATABASE_URL", "mysql://me:s3cret@db").env("EVENTLY_LOG", "infra=loudest");
-        command.env("EVENTLY_LOG_URL", "esdb://me:s3cret@log").env("EVENTLY_LISTEN", "nowhere");
+        command.env("EVENTLY_LOG_URL", "http://me:s3cret@log").env("EVENTLY_LISTEN", "nowhere");
         command
     };
     for (args, expected) in [(&["config", "check"][..], 1), (&["serve"][..], 2)] {
@@ -119,7 +120,7 @@ async fn everything_that_is_wrong_with_settings_is_told() {
             "unknown key port",
             "listen is \"nowhere\"",
             "database_url (DATABASE_URL) is not an address",
-            "log_url (EVENTLY_LOG_URL) is set",
+            "log_url (EVENTLY_LOG_URL): expected an address like esdb://",
             "the log filter is not like",
             "log_format: expected text or json",
         ] {

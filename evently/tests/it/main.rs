@@ -14,6 +14,8 @@ mod demo;
 #[cfg(test)]
 mod kill;
 #[cfg(test)]
+mod log_server;
+#[cfg(test)]
 mod lost;
 #[cfg(test)]
 mod machine;

@@ -6,8 +6,6 @@ use command_api::{LostEnd, followed_to};
 use indicatif::ProgressBar;
 use infra::clock::SystemClock;
 use infra::data_folder::{DataFolder, Serving};
-use infra::log::Log;
-use infra::log::embedded::EmbeddedLog;
 use projections::Projections;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
@@ -15,12 +13,13 @@ use tokio_util::task::TaskTracker;
 
 use crate::cli::Failure;
 use crate::database::Database;
+use crate::log::{OpenLog, wake_list};
 use crate::settings::Checked;
 
 /// The folder, kept from servers meanwhile.
 pub(super) struct Folder {
     projections: Projections,
-    log: Arc<EmbeddedLog>,
+    log: OpenLog,
     database: TaskTracker,
     database_stop: CancellationToken,
     _lock: Serving,
@@ -29,14 +28,14 @@ pub(super) struct Folder {
 impl Folder {
     pub(super) async fn open(settings: &Checked, folder: DataFolder) -> Result<Self, Failure> {
         let lock = folder.serve()?;
-        let log = Arc::new(folder.open_log_read_only()?);
-        let list = folder.wake_list();
+        let log = OpenLog::look_at(settings)?;
+        let list = wake_list(settings, &folder);
         if let Some(followed) = followed_to(&list) {
             // Views are not to lose what the log lost, as long as that is not accepted.
-            LostEnd::check(&list, followed, log.head().await?)?;
+            LostEnd::check(&list, followed, log.shared().head().await?)?;
         }
         let opened = Database::open(settings, &folder).await?;
-        let projections = Projections::new(log.clone(), opened.pool(), Arc::new(SystemClock));
+        let projections = Projections::new(log.shared(), opened.pool(), Arc::new(SystemClock));
         opened.prepare(&projections).await?;
         let (database, database_stop) = (TaskTracker::new(), CancellationToken::new());
         database.spawn(opened.run(database_stop.clone()));

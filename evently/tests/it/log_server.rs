@@ -1,0 +1,139 @@
+//! `evently log-server`, and the product on the log at its other end.
+
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::Duration;
+
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::Child;
+use tokio::time::timeout;
+
+use crate::cli::{run, run_on, said};
+use crate::server::{Server, evently};
+use crate::shop::Shop;
+
+const DEADLINE: Duration = Duration::from_secs(60);
+
+/// A log server in a folder of its own.
+struct LogServer {
+    folder: TempDir,
+    process: Child,
+    url: String,
+}
+
+impl LogServer {
+    async fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let (process, url) = Self::spawn(folder.path().join("data"), "127.0.0.1:0").await;
+        Self { folder, process, url }
+    }
+
+    async fn spawn(data: PathBuf, listen: &str) -> (Child, String) {
+        let mut command = evently();
+        command.args(["log-server", "--listen", listen, "--data"]).arg(data);
+        let mut process = command.stdout(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
+        let line = timeout(DEADLINE, lines.next_line()).await.expect("it starts in time");
+        let line = line.unwrap().expect("it says where it listens");
+        let url = line.split_whitespace().find(|word| word.starts_with("esdb://"));
+        let url = url.unwrap_or_else(|| panic!("no address in {line:?}")).to_owned();
+        (process, url)
+    }
+
+    fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    /// `kill -9`
+    async fn kill(&mut self) {
+        self.process.kill().await.unwrap();
+    }
+
+    /// At the same address.
+    async fn restart(&mut self) {
+        let address = self.url.trim_start_matches("esdb://").trim_end_matches("?tls=false");
+        let (process, url) = Self::spawn(self.data(), address).await;
+        assert_eq!(url, self.url);
+        self.process = process;
+    }
+}
+
+#[tokio::test]
+async fn a_sale_on_a_log_server_is_proven_over_the_network_and_from_the_file() {
+    let log = LogServer::start().await;
+    let server = Server::start_with(&["--log-url", &log.url]).await;
+    let sale = ["demo", "--buyers", "300", "--seats", "50", "--json", "--log-url", &log.url];
+    let (status, out, err) = run_on(&server.data(), &sale).await;
+    assert_eq!(status, 0, "{err}");
+    let report: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(report["failed"], 0, "{report:#}");
+    assert_eq!(report["audit"]["intact"], true, "{report:#}");
+    let verify = ["audit", "verify", "--json"];
+    let mut verdicts = vec![];
+    let distant = run(&[&verify[..], &["--log-url", &log.url]].concat()).await;
+    for (status, out, err) in [distant, run_on(&log.data(), &verify).await] {
+        assert_eq!(status, 0, "{err}");
+        verdicts.push(serde_json::from_str::<Value>(&out).unwrap());
+    }
+    assert_eq!(verdicts[0], verdicts[1]);
+    assert_eq!(verdicts[0]["proven"], report["audit"]["proven"]);
+    // All of it is there, and nothing in the folder of the server that sold.
+    assert!(!server.data().join("log.sqlite").exists());
+}
+
+#[tokio::test]
+async fn without_its_log_server_nothing_is_sold_and_then_it_goes_on() {
+    let mut log = LogServer::start().await;
+    let server = Server::start_with(&["--log-url", &log.url]).await;
+    let shop = Shop::open(&server, 10).await;
+    let first = shop.reserve(1, 1).await;
+    let ready = async || {
+        let answer = reqwest::get(server.url("/health/ready")).await.unwrap();
+        (answer.status(), answer.text().await.unwrap())
+    };
+    assert_eq!(ready().await.0, 200);
+    log.kill().await;
+    timeout(DEADLINE, async { while ready().await.0 != 503 {} }).await.expect("it is told");
+    let (_, said) = ready().await;
+    assert!(!said.contains(&log.url), "{said}");
+    log.restart().await;
+    timeout(DEADLINE, async { while ready().await.0 != 200 {} }).await.expect("it is over");
+    shop.confirm(1, &first).await;
+    assert_ne!(shop.reserve(2, 1).await, first);
+}
+
+#[tokio::test]
+async fn one_process_serves_a_folder() {
+    let log = LogServer::start().await;
+    for command in [&["serve"][..], &["log-server", "--listen", "127.0.0.1:0"]] {
+        let (status, _, err) = run_on(&log.data(), command).await;
+        assert_eq!(status, 1, "{err}");
+        assert!(err.contains("already has the data folder"), "{err}");
+    }
+}
+
+#[tokio::test]
+async fn who_starts_it_wrongly_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let missing = folder.path().join("missing.pem");
+    let missing = missing.to_str().unwrap();
+    let wrong: [(&[&str], i32, &str); 4] = [
+        (&["--credentials", "ops"], 2, "expected credentials like user:password"),
+        (&["--tls-cert", missing], 2, "--tls-key"),
+        (&["--tls-cert", missing, "--tls-key", missing], 1, "missing.pem cannot be read"),
+        (&["--log-url", "esdb://log"], 2, "is for those who use a log server"),
+    ];
+    for (args, expected, says) in wrong {
+        let (status, out, err) = run_on(&data, &[&["log-server"], args].concat()).await;
+        assert_eq!((status, out.as_str()), (expected, ""), "{args:?}: {err}");
+        assert!(err.contains(says), "{args:?}: {err}");
+    }
+    assert!(!data.exists());
+    let mut secret = evently();
+    secret.args(["log-server", "--help"]).env("EVENTLY_LOG_SERVER_CREDENTIALS", "ops:hunter2");
+    let (status, out, _) = said(&mut secret).await;
+    assert!(status == 0 && !out.contains("hunter2"), "{out}");
+}
