@@ -19,9 +19,14 @@ pub(crate) trait Decider: Default + Send + 'static {
     /// Settles and decides; the facts are taken in already.
     fn execute(&mut self, command: &Self::Command, now: Time) -> Executed<Self>;
 
-    /// What time alone brings about.
+    /// What time alone brings about, not more than fits an append.
     fn settle(&mut self, _now: Time) -> Vec<Self::Fact> {
         vec![]
+    }
+
+    /// As much of that as has to be before anything is decided; and whether that was all.
+    fn settle_first(&mut self, _now: Time) -> (Vec<Self::Fact>, bool) {
+        (vec![], true)
     }
 
     /// From here on facts can be taken back.
@@ -64,6 +69,12 @@ impl Decider for Inventory {
 
     fn settle(&mut self, now: Time) -> Vec<Self::Fact> {
         Self::settle(self, now)
+    }
+
+    fn settle_first(&mut self, now: Time) -> (Vec<Self::Fact>, bool) {
+        let settled = self.settle_stock(now);
+        let all = settled.len() < inventory::SETTLED_AT_ONCE;
+        (settled, all)
     }
 
     fn begin(&mut self) {

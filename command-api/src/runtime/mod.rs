@@ -1,6 +1,7 @@
 //! The command runtime: who decides, and how a decision becomes durable.
 
 mod decider;
+mod draft;
 mod handle;
 mod inventories;
 mod records;

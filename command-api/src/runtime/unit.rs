@@ -1,7 +1,6 @@
 //! The one loop that loads, decides, appends and retries. Nothing else in the program retries a
 //! decision.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use domain::{StoredFact, Time};
@@ -9,8 +8,9 @@ use infra::clock::Clock;
 use infra::log::{AppendError, Appended, Expected, Log, NewRecord, Position, Record};
 use uuid::Uuid;
 
-use super::decider::{Decider, Done, Executed, Failure, Job, Origin, Outcome};
-use super::records::{RECORDS_OF_A_COMMAND, Recorder, is_of, record_id};
+use super::decider::{Decider, Done, Failure, Job, Outcome};
+use super::draft::{Draft, Found, Pending};
+use super::records::is_of;
 
 /// How many records are read at a time when a state is loaded.
 const PAGE: usize = 10_000;
@@ -37,30 +37,14 @@ pub(crate) struct Unit<D> {
     is_unreadable: bool,
 }
 
-/// Records of this program's own commands found when the state was read again.
-type Found<F> = HashMap<Uuid, (F, Position)>;
-
-/// An append in the making: records, and which of them belong to which job.
-struct Draft<D: Decider> {
-    records: Vec<NewRecord>,
-    outcomes: Vec<Pending<D>>,
-}
-
-/// What will be answered once the records are durable.
-enum Pending<D: Decider> {
-    /// Its last record is the n-th of the append; `None` if it has no record.
-    Decided {
-        facts: Vec<D::Fact>,
-        last: Option<usize>,
-        seen: D::Seen,
-    },
-    /// It was appended before, though the answer was lost.
-    Recovered {
-        facts: Vec<D::Fact>,
-        position: Position,
-        seen: D::Seen,
-    },
-    Refused(D::Refusal),
+/// What became of an append that brought nothing, as far as one knows.
+enum NotAppended {
+    /// Another writer was first.
+    Late,
+    /// It may be in the log; why nobody knows.
+    Unknown(String),
+    /// The log did not take it; why, in words that are safe to tell.
+    Failed(Option<String>),
 }
 
 impl<D: Decider> Unit<D> {
@@ -92,13 +76,30 @@ impl<D: Decider> Unit<D> {
     }
 
     /// Executes `jobs` one after the other on the state as changed by those before, appends all
-    /// their facts in one call, and answers each. Without jobs it does what is due by now.
-    /// `before_append` sees the state that is about to become durable.
+    /// their facts in one call, or in a few if they are large, and answers each. Without jobs it
+    /// does what is due by now. `before_append` sees the state that is about to become durable.
     pub(crate) async fn process(
         &mut self,
         jobs: &[Job<D::Command>],
         mut before_append: impl FnMut(&D) + Send,
     ) -> Vec<Outcome<D>> {
+        let mut outcomes = Vec::with_capacity(jobs.len());
+        loop {
+            let rest = &jobs[outcomes.len()..];
+            let (some, is_full) = self.process_some(rest, &mut before_append).await;
+            outcomes.extend(some);
+            if !is_full {
+                return outcomes;
+            }
+        }
+    }
+
+    /// One append: the outcomes of the first of `jobs`, or of all, and whether another has to follow.
+    async fn process_some(
+        &mut self,
+        jobs: &[Job<D::Command>],
+        before_append: &mut (impl FnMut(&D) + Send),
+    ) -> (Vec<Outcome<D>>, bool) {
         let mut found = Found::new();
         let mut looked_for: Vec<Uuid> = vec![];
         // Whether the log was read since the jobs came.
@@ -107,7 +108,7 @@ impl<D: Decider> Unit<D> {
         let mut reason = None;
         for _ in 0..MOST_CONFLICTS {
             let Ok(now) = self.load(&looked_for, &mut found).await else {
-                return self.give_up(jobs);
+                return (self.give_up(jobs), false);
             };
             let draft = self.draft(jobs, now, &found);
             if let Some(state) = &self.state {
@@ -120,56 +121,82 @@ impl<D: Decider> Unit<D> {
                 // No append will tell that the state is out of date, and then a refusal may be
                 // wrong: what another process wrote is asked for.
                 let Ok(is_behind) = self.catch_up(is_fresh).await else {
-                    return self.give_up(jobs);
+                    return (self.give_up(jobs), false);
                 };
                 if !is_behind {
-                    return self.answer(draft.outcomes, None);
+                    return (self.answer(draft.outcomes, None), false);
                 }
                 is_fresh = true;
                 continue;
             }
-            let expected = match self.records - draft.records.len() as u64 {
-                0 => Expected::NoStream,
-                records => Expected::Revision(records - 1),
-            };
-            let count = draft.records.len();
-            match self.log.append(&self.stream, expected, draft.records).await {
+            match self.append(draft.records, now).await {
                 Ok(appended) => {
-                    if let Some(state) = &mut self.state {
-                        state.commit();
-                    }
-                    self.position = appended.position;
-                    self.at = now;
-                    return self.answer(draft.outcomes, Some((appended, count)));
+                    return (self.answer(draft.outcomes, Some(appended)), draft.is_full);
                 }
-                Err(AppendError::WrongRevision { actual }) => {
-                    tracing::debug!(stream = self.stream, ?actual, "another writer was first");
+                Err(NotAppended::Late) => {}
+                Err(NotAppended::Unknown(why)) => reason = Some(why),
+                Err(NotAppended::Failed(Some(reason))) => {
+                    let unwritable = || Failure::Unwritable(reason.clone());
+                    return (self.give_up_for(jobs, unwritable), false);
                 }
-                Err(AppendError::OutcomeUnknown(source)) => {
-                    // As below: the log has told of it.
-                    let error: &dyn std::error::Error = &*source;
-                    tracing::debug!(stream = self.stream, error, "outcome of an append is unknown");
-                    reason = Some(source.to_string());
-                }
-                Err(error @ (AppendError::Unavailable(_) | AppendError::Unfit(_))) => {
-                    // The log tells operators of its failure, once. What is unfit is our fault.
-                    self.take_back(count);
-                    if let Some(reason) = error.reason() {
-                        tracing::debug!(stream = self.stream, reason, "an append was refused");
-                        return self.give_up_for(jobs, || Failure::Unwritable(reason.clone()));
-                    }
-                    let error: &dyn std::error::Error = &error;
-                    tracing::error!(stream = self.stream, error, "the log cannot be written");
-                    return self.give_up(jobs);
-                }
+                Err(NotAppended::Failed(None)) => return (self.give_up(jobs), false),
             }
-            self.take_back(count);
             is_fresh = true;
             looked_for = jobs.iter().map(|job| job.origin.id).collect();
         }
-        match reason {
+        let outcomes = match reason {
             Some(reason) => self.give_up_for(jobs, || Failure::Unwritable(reason.clone())),
             None => self.give_up(jobs),
+        };
+        (outcomes, false)
+    }
+
+    /// Appends the records of a draft, and says how many there were. If that fails, or may have, the
+    /// state goes back to what the log had before.
+    async fn append(
+        &mut self,
+        records: Vec<NewRecord>,
+        now: Time,
+    ) -> Result<(Appended, usize), NotAppended> {
+        let count = records.len();
+        let expected = match self.records - count as u64 {
+            0 => Expected::NoStream,
+            before => Expected::Revision(before - 1),
+        };
+        let error = match self.log.append(&self.stream, expected, records).await {
+            Ok(appended) => {
+                if let Some(state) = &mut self.state {
+                    state.commit();
+                }
+                self.position = appended.position;
+                self.at = now;
+                return Ok((appended, count));
+            }
+            Err(error) => error,
+        };
+        self.take_back(count);
+        match error {
+            AppendError::WrongRevision { actual } => {
+                tracing::debug!(stream = self.stream, ?actual, "another writer was first");
+                Err(NotAppended::Late)
+            }
+            AppendError::OutcomeUnknown(source) => {
+                // As below: the log has told of it.
+                let error: &dyn std::error::Error = &*source;
+                tracing::debug!(stream = self.stream, error, "outcome of an append is unknown");
+                Err(NotAppended::Unknown(source.to_string()))
+            }
+            // The log tells operators of its failure, once. What is unfit is our fault.
+            AppendError::Unavailable(_) | AppendError::Unfit(_) => {
+                let reason = error.reason();
+                if let Some(reason) = &reason {
+                    tracing::debug!(stream = self.stream, reason, "an append was refused");
+                } else {
+                    let error: &dyn std::error::Error = &error;
+                    tracing::error!(stream = self.stream, error, "the log cannot be written");
+                }
+                Err(NotAppended::Failed(reason))
+            }
         }
     }
 
@@ -266,33 +293,11 @@ impl<D: Decider> Unit<D> {
     }
 
     fn draft(&mut self, jobs: &[Job<D::Command>], now: Time, found: &Found<D::Fact>) -> Draft<D> {
-        let mut draft = Draft { records: vec![], outcomes: Vec::with_capacity(jobs.len()) };
-        let Some(state) = &mut self.state else { return draft };
-        state.begin();
-        let system = Origin::system();
-        let mut own = Recorder::new(&system, now);
-        for job in jobs {
-            if let Some(recovered) = recover(state, job, found) {
-                draft.outcomes.push(recovered);
-                continue;
-            }
-            let Executed { settled, decided } = state.execute(&job.command, now);
-            draft.records.extend(settled.iter().map(|fact| own.record(fact)));
-            draft.outcomes.push(match decided {
-                Ok(facts) => {
-                    if !facts.is_empty() {
-                        let mut recorder = Recorder::new(&job.origin, now);
-                        draft.records.extend(facts.iter().map(|fact| recorder.record(fact)));
-                    }
-                    let last = (!facts.is_empty()).then(|| draft.records.len() - 1);
-                    let seen = state.see(&job.command, last.is_some());
-                    Pending::Decided { facts, last, seen }
-                }
-                Err(refusal) => Pending::Refused(refusal),
-            });
+        let mut draft = Draft::default();
+        if let Some(state) = &mut self.state {
+            state.begin();
+            draft.fill(state, jobs, now, found);
         }
-        let settled = state.settle(now);
-        draft.records.extend(settled.iter().map(|fact| own.record(fact)));
         self.records += draft.records.len() as u64;
         draft
     }
@@ -336,18 +341,4 @@ fn fold<D: Decider>(
         }
     }
     Ok((state, mine))
-}
-
-/// The outcome of a job whose records were found in the log.
-fn recover<D: Decider>(
-    state: &D,
-    job: &Job<D::Command>,
-    found: &Found<D::Fact>,
-) -> Option<Pending<D>> {
-    let records: Vec<_> = (0..RECORDS_OF_A_COMMAND)
-        .map_while(|index| found.get(&record_id(job.origin.id, index)))
-        .collect();
-    let position = records.last().map(|(_, position)| *position)?;
-    let facts = records.iter().map(|(fact, _)| fact.clone()).collect();
-    Some(Pending::Recovered { facts, position, seen: state.see(&job.command, true) })
 }

@@ -27,6 +27,7 @@ pub use commands::{Command, PaymentResult, Refusal, Wanted};
 pub use facts::*;
 pub use ledger::{Ledger, SeatState, TierCount, Violation};
 pub use payments::{CHARGE_PATIENCE_S, PaymentStep};
+pub use settle::SETTLED_AT_ONCE;
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -113,7 +114,7 @@ impl Inventory {
     pub fn execute(&mut self, command: &Command, now: Time) -> Executed {
         let settled = match command {
             Command::Settle => self.settle(now),
-            _ => self.settle_stock(now),
+            _ => self.settle_all_stock(now),
         };
         let decided = self.decide(command, now);
         for fact in decided.iter().flatten() {

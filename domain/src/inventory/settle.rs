@@ -7,12 +7,13 @@ use super::{Cancelled, CancelledBy, Expired, Fact, Inventory, Line, Offered, Pla
 use crate::request::Fingerprint;
 use crate::{BookingId, EventId, Request, Time, WaitlistId};
 
-/// How many bookings of a cancelled event are cancelled at a time, so that one append stays small.
-pub(super) const CLOSE_AT_ONCE: usize = 2_000;
+/// How many facts time alone brings about at a time, so that one append stays small.
+pub const SETTLED_AT_ONCE: usize = 500;
 
 impl Inventory {
-    /// What is due at `now`: dead holds expire (BK-4), returned places go to the waitlist (WL-2), a
-    /// cancelled event's bookings are cancelled, so many at a time. The facts are taken in.
+    /// What is due at `now`, at most [`SETTLED_AT_ONCE`] of it: dead holds expire (BK-4), returned
+    /// places go to the waitlist (WL-2), a cancelled event's bookings are cancelled. The facts are
+    /// taken in.
     pub fn settle(&mut self, now: Time) -> Vec<Fact> {
         let mut facts = self.settle_stock(now);
         if self.closed {
@@ -21,13 +22,25 @@ impl Inventory {
         facts
     }
 
-    /// What has to be settled before anything is decided.
-    pub(super) fn settle_stock(&mut self, now: Time) -> Vec<Fact> {
+    /// What has to be settled before anything is decided; as much of it as [`Inventory::settle`].
+    pub fn settle_stock(&mut self, now: Time) -> Vec<Fact> {
         self.clock = self.clock.max(now);
         let mut facts = Vec::new();
         self.expire(now, &mut facts);
         if !self.closed && self.waitlist.waiting() > 0 {
             self.offer(now, &mut facts);
+        }
+        facts
+    }
+
+    /// All of it.
+    pub(super) fn settle_all_stock(&mut self, now: Time) -> Vec<Fact> {
+        let mut facts = self.settle_stock(now);
+        let mut last = facts.len();
+        while last == SETTLED_AT_ONCE {
+            let more = self.settle_stock(now);
+            last = more.len();
+            facts.extend(more);
         }
         facts
     }
@@ -54,7 +67,7 @@ impl Inventory {
 
     fn expire(&mut self, now: Time, facts: &mut Vec<Fact>) {
         while let Some(&(deadline, index)) = self.deadlines.first() {
-            if now < deadline {
+            if now < deadline || facts.len() >= SETTLED_AT_ONCE {
                 return;
             }
             let Some(booking) = self.bookings.get(index) else { return };
@@ -70,8 +83,7 @@ impl Inventory {
     }
 
     fn cancel_some(&mut self, now: Time, facts: &mut Vec<Fact>) {
-        let most = facts.len() + CLOSE_AT_ONCE;
-        while self.closing < self.bookings.len() && facts.len() < most {
+        while self.closing < self.bookings.len() && facts.len() < SETTLED_AT_ONCE {
             let index = u32::try_from(self.closing).unwrap_or(u32::MAX);
             self.closing += 1;
             if self.bookings.get(index).is_some_and(Booking::is_live) {
@@ -120,7 +132,8 @@ impl Inventory {
             return;
         }
         let expires_at = now.plus_s(u64::from(plan.offer_ttl_s));
-        while let Some((tier, entry)) = self.next_offer(now) {
+        while facts.len() < SETTLED_AT_ONCE {
+            let Some((tier, entry)) = self.next_offer(now) else { return };
             let Some(entry) = self.waitlist.entry(entry) else { return };
             let event = self.event.unwrap_or(EventId::from_u128(0));
             if self.bought_too_many(entry.user, u32::from(entry.quantity)) {

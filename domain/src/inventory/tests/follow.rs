@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::event::{Stock, Tier};
-use crate::inventory::settle::CLOSE_AT_ONCE;
+use crate::inventory::settle::SETTLED_AT_ONCE;
 
 #[test]
 fn publishing_opens_the_inventory_once() {
@@ -146,7 +146,7 @@ fn a_closed_inventory_stays_closed() {
 
 #[test]
 fn a_stadium_is_cancelled_in_rounds() {
-    let bookings = 2 * CLOSE_AT_ONCE as u64 + 3;
+    let bookings = 2 * SETTLED_AT_ONCE as u64 + 3;
     let capacity = u32::try_from(bookings).unwrap();
     let mut inventory = after(&[opened(&[floor(capacity)])]);
     let lines = || places(FLOOR, 1);
@@ -158,9 +158,26 @@ fn a_stadium_is_cancelled_in_rounds() {
     inventory.evolve(at(1), &fact);
     // A command settles what it needs, and leaves the rounds to the timer.
     assert_eq!(inventory.execute(&cancel(0, BOB), at(1)).settled, []);
-    for round in [CLOSE_AT_ONCE, CLOSE_AT_ONCE, 3] {
+    for round in [SETTLED_AT_ONCE, SETTLED_AT_ONCE, 3] {
         assert_eq!(inventory.next_due(), Some(Time::default()));
         assert_eq!(inventory.settle(at(1)).len(), round);
     }
     assert_eq!((inventory.next_due(), inventory.settle(at(1))), (None, vec![]));
+}
+
+#[test]
+fn a_stadium_of_holds_dies_in_rounds() {
+    let bookings = 2 * SETTLED_AT_ONCE as u64 + 3;
+    let capacity = u32::try_from(bookings).unwrap();
+    let mut facts = vec![opened(&[floor(capacity)])];
+    facts.extend((0..bookings).map(|number| reserved(0, number, ANN, places(FLOOR, 1))));
+    let mut by_timer = after(&facts);
+    for round in [SETTLED_AT_ONCE, SETTLED_AT_ONCE, 3] {
+        assert_eq!(by_timer.next_due(), Some(at(HOLD_S)));
+        assert_eq!(by_timer.settle(at(HOLD_S)).len(), round);
+    }
+    assert_eq!(by_timer.next_due(), None);
+    // No decision sees a dead hold, however many died.
+    let executed = after(&facts).execute(&leave(ANN), at(HOLD_S));
+    assert_eq!(executed.settled.len() as u64, bookings);
 }
