@@ -51,7 +51,8 @@ impl CancelledBody {
     params(
         ("booking_id" = String, Path, description = "`bkg_...`"),
         ("Idempotency-Key" = Option<String>, Header,
-            description = "The same key: the first answer again, for at least 24 hours"),
+            description = "The same key: the first answer again, for at least 24 hours; \
+            remembered per person and event"),
     ),
     responses(
         (status = 200, description = "It is cancelled", body = CancelledBody),

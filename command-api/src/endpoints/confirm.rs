@@ -38,7 +38,8 @@ type Answer = AtPosition<Json<Booking>>;
 #[utoipa::path(
     post, path = "/api/v1/bookings/confirm", tag = "bookings", request_body = ConfirmBody,
     params(("Idempotency-Key" = Option<String>, Header,
-        description = "The same key and body: the first answer again, for at least 24 hours")),
+        description = "The same key and body: the first answer again, for at least 24 hours; \
+            remembered per person and event")),
     responses(
         (status = 200, description = "It is paid and has tickets", body = Booking),
         (status = 404, description = "BOOKING_NOT_FOUND", body = ProblemDocument),

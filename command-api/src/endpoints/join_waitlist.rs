@@ -34,7 +34,8 @@ pub(crate) struct JoinBody {
 #[utoipa::path(
     post, path = "/api/v1/waitlist/join", tag = "waitlist", request_body = JoinBody,
     params(("Idempotency-Key" = Option<String>, Header,
-        description = "The same key and body: the first answer again, for at least 24 hours")),
+        description = "The same key and body: the first answer again, for at least 24 hours; \
+            remembered per person and event")),
     responses(
         (status = 201, description = "You wait", body = WaitlistEntry),
         (status = 404, description = "EVENT_NOT_FOUND, TIER_NOT_FOUND", body = ProblemDocument),

@@ -36,7 +36,8 @@ pub(crate) struct LeftBody {
 #[utoipa::path(
     delete, path = "/api/v1/waitlist/leave", tag = "waitlist",
     params(LeaveQuery, ("Idempotency-Key" = Option<String>, Header,
-        description = "The same key: the first answer again, for at least 24 hours")),
+        description = "The same key: the first answer again, for at least 24 hours; \
+            remembered per person and event")),
     responses(
         (status = 200, description = "You do not wait any more", body = LeftBody),
         (status = 404, description = "NOT_WAITING, EVENT_NOT_FOUND", body = ProblemDocument),

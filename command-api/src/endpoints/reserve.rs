@@ -62,7 +62,8 @@ pub(super) fn tickets(quantity: i64) -> Result<u32, Problem> {
 #[utoipa::path(
     post, path = "/api/v1/bookings/reserve", tag = "bookings", request_body = ReserveBody,
     params(("Idempotency-Key" = Option<String>, Header,
-        description = "The same key and body: the first answer again, for at least 24 hours")),
+        description = "The same key and body: the first answer again, for at least 24 hours; \
+            remembered per person and event")),
     responses(
         (status = 201, description = "The places are held", body = Booking),
         (status = 404, description = "EVENT_NOT_FOUND, TIER_NOT_FOUND, SEAT_NOT_FOUND",

@@ -101,15 +101,12 @@ impl Decider for Inventory {
             | C::Cancel { booking, .. } => self.booking(*booking),
             _ => None,
         };
-        // A key is remembered for the person whose booking it is, also when an admin acts.
-        let owner = booking.as_ref().map(|booking| booking.user);
         let (user, request): (Option<UserId>, _) = match command {
             C::Reserve { user, request, .. }
+            | C::StartPayment { user, request, .. }
+            | C::Cancel { user, request, .. }
             | C::JoinWaitlist { user, request, .. }
             | C::LeaveWaitlist { user, request } => (Some(*user), request.as_ref()),
-            C::StartPayment { request, .. } | C::Cancel { request, .. } => {
-                (owner, request.as_ref())
-            }
             _ => (None, None),
         };
         let done_at = user.zip(request).and_then(|(user, request)| self.done_at(user, request));

@@ -4,7 +4,8 @@ use super::bookings::{Booking, BookingStatus};
 use super::requests::Seek;
 use super::waitlist::EntryStatus;
 use super::{
-    Command, Fact, Inventory, Line, Plan, Refusal, Reserved, WaitlistJoined, WaitlistLeft, Wanted,
+    Cancelled, Command, Fact, Inventory, Line, Plan, Refusal, Reserved, WaitlistJoined,
+    WaitlistLeft, Wanted,
 };
 use crate::event::RefundRule;
 use crate::{BookingId, EventId, Request, TierId, Time, UserId, WaitlistId};
@@ -161,8 +162,7 @@ impl Inventory {
         now: Time,
     ) -> Decided {
         let (index, booking) = self.own(id, (!as_admin).then_some(user))?;
-        // The key is remembered for the person whose booking it is, whoever asks for them.
-        if self.done_before(booking.user, request)? {
+        if self.done_before(user, request)? {
             return Ok(vec![]);
         }
         match booking.status {
@@ -184,7 +184,9 @@ impl Inventory {
             }
             _ => 0,
         };
-        Ok(vec![self.cancelled(index, percent, request.cloned()).into()])
+        let admin = (user != booking.user).then_some(user);
+        let cancelled = self.cancelled(index, percent, request.cloned());
+        Ok(vec![Cancelled { admin, ..cancelled }.into()])
     }
 
     fn join(

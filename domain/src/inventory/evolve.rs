@@ -94,7 +94,7 @@ impl Inventory {
             Fact::Reserved(fact) => (fact.user, &fact.request),
             Fact::PaymentStarted(fact) => (self.bookings.get(booking?)?.user, &fact.request),
             Fact::Confirmed(fact) => (fact.user, &fact.request),
-            Fact::Cancelled(fact) => (fact.user, &fact.request),
+            Fact::Cancelled(fact) => (fact.admin.unwrap_or(fact.user), &fact.request),
             Fact::WaitlistJoined(fact) => (fact.user, &fact.request),
             Fact::WaitlistLeft(fact) => (fact.user, &fact.request),
             _ => return None,

@@ -267,6 +267,9 @@ pub struct Cancelled {
     /// The place in the waitlist that is given up, if it was an offer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waitlist: Option<WaitlistId>,
+    /// The admin who cancelled it for the buyer; the key is theirs, then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub admin: Option<UserId>,
     /// The command's key, if the client gave one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request: Option<Request>,

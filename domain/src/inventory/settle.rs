@@ -121,6 +121,7 @@ impl Inventory {
                 .entry(booking.waitlist)
                 .filter(|entry| entry.status == EntryStatus::Offered)
                 .map(|entry| entry.id),
+            admin: None,
             request,
         }
     }

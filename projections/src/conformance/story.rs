@@ -215,6 +215,7 @@ fn cancelled(number: u64, user: UserId, lines: Vec<Line>) -> Cancelled {
         refund_minor: 0,
         currency: Currency::EUR,
         waitlist: None,
+        admin: None,
         request: None,
     }
 }

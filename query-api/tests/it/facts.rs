@@ -148,6 +148,7 @@ impl Story {
             refund_minor: 0,
             currency: Currency::EUR,
             waitlist: None,
+            admin: None,
             request: None,
         }
         .into()

@@ -31,7 +31,7 @@ fn a_booking_is_given_back_once_by_its_owner_or_an_admin() {
     let facts = sold(plan(&[floor(10)]));
     given(&facts).when(9, cancel(1, BOB)).refused(Refusal::BookingNotFound);
     given(&facts).when(9, cancel(2, ANN)).refused(Refusal::BookingNotFound);
-    given(&facts).when(9, cancel_for(1, ADMIN)).then(&[back(9, 2_000)]);
+    given(&facts).when(9, cancel_for(1, ADMIN)).then(&[by_admin(back(9, 2_000), ADMIN)]);
     let gone = given(&facts).when(9, cancel(1, ANN)).then(&[back(9, 2_000)]);
     gone.and().when(9, start(1, ANN, 6)).refused(Refusal::AlreadyCancelled);
     let gone = given(&facts).when(9, cancel(1, ANN));

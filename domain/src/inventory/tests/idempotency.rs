@@ -60,9 +60,11 @@ fn the_same_key_with_another_body_is_refused() {
 fn the_first_answer_is_found_by_its_key() {
     for (name, facts, command) in commands() {
         let owner = match command {
-            Command::Reserve { user, .. } | Command::LeaveWaitlist { user, .. } => user,
-            Command::JoinWaitlist { user, .. } => user,
-            // Whoever asked: the key belongs to the person whose booking it is.
+            // Also an admin who acts for somebody else: the key is theirs.
+            Command::Reserve { user, .. }
+            | Command::Cancel { user, .. }
+            | Command::LeaveWaitlist { user, .. }
+            | Command::JoinWaitlist { user, .. } => user,
             _ => ANN,
         };
         let first = given(&facts).when(3, keyed(command, "key", "body"));
@@ -82,6 +84,19 @@ fn two_people_may_use_the_same_key() {
         let hold = under(reserved(1, 2, BOB, lines()), "key", body);
         given(&facts).when(1, bob).then(&[hold]);
     }
+}
+
+#[test]
+fn an_admins_key_is_not_their_customers() {
+    let facts = [opened(&[floor(9)]), under(reserved(0, 1, ANN, lines()), "key", "reserve")];
+    // Ann used the same key for something else before.
+    let command = || keyed(cancel_for(1, ADMIN), "key", "cancel");
+    let back = || under(by_admin(released(1, 1, ANN, lines()), ADMIN), "key", "cancel");
+    given(&facts).when(1, command()).then(&[back()]);
+    let done = [&facts[..], &[back()]].concat();
+    given(&done).when(2, command()).then(&[]);
+    // And Ann's stays hers.
+    given(&done).when(2, keyed(reserve(2, ANN, some(FLOOR, 2)), "key", "reserve")).then(&[]);
 }
 
 #[test]

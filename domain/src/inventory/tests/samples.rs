@@ -243,9 +243,16 @@ pub(super) fn released(s: u64, number: u64, user: UserId, lines: Vec<Line>) -> T
         refund_minor: 0,
         currency: Currency::EUR,
         waitlist: None,
+        admin: None,
         request: None,
     };
     (s, fact.into())
+}
+
+/// The same done by an admin for them.
+pub(super) fn by_admin((s, fact): Then, admin: UserId) -> Then {
+    let Fact::Cancelled(fact) = fact else { panic!("{fact:?}") };
+    (s, Cancelled { admin: Some(admin), ..fact }.into())
 }
 
 /// A ticket given back by its owner, with so much owed of `payment`.

@@ -90,9 +90,18 @@ fn cancelled(
         refund_minor: if payment.is_some() { TOTAL_MINOR } else { 0 },
         currency: Currency::EUR,
         waitlist,
+        admin: None,
         request,
     }
     .into()
+}
+
+/// With the fields that came later; without them the facts read as before.
+pub(super) fn later() -> Vec<(&'static str, Fact)> {
+    let Fact::Cancelled(fact) = cancelled(CancelledBy::Buyer, None, None, request()) else {
+        unreachable!()
+    };
+    vec![("admin", Cancelled { admin: Some(UserId::from_u128(2)), ..fact }.into())]
 }
 
 fn joined(tier: Option<TierId>, request: Option<Request>) -> Fact {
