@@ -17,11 +17,18 @@ use tokio_util::task::TaskTracker;
 use crate::document;
 use crate::health::{self, Health};
 use crate::log::{OpenError, OpenLog, wake_list};
+use crate::open_files;
 use crate::settings::Checked;
 use crate::views::{Views, ViewsError};
 
 /// How long the mock provider keeps those waiting who get no answer.
 const MOCK_ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Whoever only watches leaves half of the connections to those who buy.
+fn live_limits() -> LiveLimits {
+    let limits = LiveLimits::default();
+    LiveLimits { streams: limits.streams.min(open_files::connections() / 2), ..limits }
+}
 
 /// Why the process cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -86,8 +93,7 @@ impl App {
             auth: auth.clone(),
             clock: clock.clone(),
         };
-        let reading =
-            QueryState::start(sources, LiveLimits::default(), &queries, queries_stop.clone());
+        let reading = QueryState::start(sources, live_limits(), &queries, queries_stop.clone());
 
         let router = Router::new()
             .merge(command_api::router(commands.state()))

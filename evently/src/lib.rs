@@ -12,6 +12,7 @@ pub mod embedded_postgres;
 mod health;
 mod log;
 mod log_server;
+mod open_files;
 mod reach;
 mod serve;
 pub mod settings;

@@ -5,12 +5,14 @@ use std::io::{self, Write};
 use std::net::SocketAddr;
 
 use infra::data_folder::{DataFolder, DataFolderError};
+use infra::http::Connections;
 use infra::telemetry::{self, TelemetryError};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::{App, StartError};
 use crate::crash;
+use crate::open_files;
 use crate::reach;
 use crate::settings::Checked;
 use crate::signals::Signals;
@@ -61,6 +63,7 @@ async fn serve(
     stop: CancellationToken,
     crashed: &CancellationToken,
 ) -> Result<(), ServeError> {
+    open_files::take_all();
     let folder = DataFolder::open(&settings.data)?;
     let mut lock = folder.serve()?;
     let address = settings.listen;
@@ -79,7 +82,9 @@ async fn serve(
         }
         app.end_streams();
     };
-    tokio::join!(infra::http::serve(listener, app.router(), taking.clone()), ending);
+    let connections = Connections { most: open_files::connections(), ..Connections::default() };
+    let serving = infra::http::serve_with(listener, app.router(), connections, taking.clone());
+    tokio::join!(serving, ending);
     app.stop().await;
     if crashed.is_cancelled() { Err(ServeError::Crashed) } else { Ok(()) }
 }

@@ -87,7 +87,7 @@ impl<W: Write> Writer<W> {
             }
             Format::Csv => {
                 let mut rows = csv::Writer::from_writer(out);
-                rows.write_record(COLUMNS)?;
+                rows.write_record(COLUMNS).map_err(in_row)?;
                 Self::Csv(Box::new(rows))
             }
         })
@@ -100,18 +100,21 @@ impl<W: Write> Writer<W> {
                 serde_json::to_writer(&mut *out, &shown)?;
                 out.write_all(b"\n")
             }
-            Self::Csv(rows) => Ok(rows.write_record([
-                &shown.position.to_string(),
-                &shown.stream,
-                &shown.revision.to_string(),
-                &shown.id.to_string(),
-                &shown.kind,
-                &shown.version.to_string(),
-                &shown.at.to_string(),
-                shown.data.get(),
-                shown.metadata.get(),
-                &shown.hash,
-            ])?),
+            Self::Csv(rows) => {
+                let row = [
+                    &shown.position.to_string(),
+                    &shown.stream,
+                    &shown.revision.to_string(),
+                    &shown.id.to_string(),
+                    &shown.kind,
+                    &shown.version.to_string(),
+                    &shown.at.to_string(),
+                    shown.data.get(),
+                    shown.metadata.get(),
+                    &shown.hash,
+                ];
+                rows.write_record(row).map_err(in_row)
+            }
         }
     }
 
@@ -120,5 +123,14 @@ impl<W: Write> Writer<W> {
             Self::Ndjson(out) => out.flush(),
             Self::Csv(rows) => rows.flush(),
         }
+    }
+}
+
+/// What went wrong itself. The usual conversion wraps it, and nobody would see any more that it is
+/// a pipe that was closed.
+fn in_row(error: csv::Error) -> io::Error {
+    match error.into_kind() {
+        csv::ErrorKind::Io(error) => error,
+        other => io::Error::other(format!("{other:?}")),
     }
 }

@@ -20,6 +20,12 @@ use crate::log::OpenLog;
 use crate::settings::Checked;
 use crate::signals::Signals;
 
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  evently audit verify
+  evently audit export --format csv > log.csv
+  evently audit tail --after 0";
+
 const VERIFY_EXAMPLES: &str = "\
 Examples:
   evently audit verify

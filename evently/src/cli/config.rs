@@ -10,7 +10,7 @@ use serde_json::json;
 use super::{Failure, Invocation, chain};
 use crate::settings::Shown;
 
-const EXAMPLES: &str = "\
+pub(super) const EXAMPLES: &str = "\
 Examples:
   evently config check
   evently config check --config /etc/evently.toml
@@ -21,7 +21,8 @@ pub(super) enum ConfigCommand {
     /// Print every setting with where it comes from, and what is wrong; 1 if anything is
     ///
     /// Prints a settings file in which each line says where its value comes from: flag, environment,
-    /// file or default. Passwords are masked. Nothing is started, changed or connected to.
+    /// file or default. Passwords are masked. Whether the data folder can be made and written is tried
+    /// out, and nothing left there. Nothing is started or connected to.
     #[command(after_help = EXAMPLES)]
     Check {
         /// Print JSON
@@ -59,10 +60,27 @@ fn line(setting: &Shown) -> String {
     }
 }
 
-/// Why the data folder cannot be used. None is no fault: it is made.
+/// Why the data folder cannot be used. None is no fault, if it can be made.
 fn unusable(data: &Path) -> Option<String> {
     match DataFolder::open_existing(data) {
-        Ok(_) | Err(DataFolderError::Missing(_)) => None,
+        Ok(_) | Err(DataFolderError::Missing(_)) => {
+            let path = data.to_owned();
+            let tried =
+                try_out(data).map_err(|source| DataFolderError::Unreachable { path, source });
+            tried.err().map(|error| chain(&error))
+        }
         Err(error) => Some(chain(&error)),
     }
+}
+
+/// Writes a file without a name into the folder, or makes and removes another one where it is to be
+/// made. Permissions alone would not tell of a file system that is read-only, full or none at all.
+fn try_out(data: &Path) -> io::Result<()> {
+    let is_there = |path: &Path| path.symlink_metadata().is_ok();
+    if is_there(data) {
+        return tempfile::tempfile_in(data)?.write_all(b"?");
+    }
+    let above = data.ancestors().skip(1).find(|above| is_there(above));
+    // The first part of a relative path is made here.
+    tempfile::tempdir_in(above.unwrap_or(Path::new(".")))?.close()
 }

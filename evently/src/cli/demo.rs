@@ -74,7 +74,10 @@ async fn sell(
     writeln!(io::stderr(), "selling at {whose} {}", target.url())?;
     let size = Size { buyers: args.buyers, seats: args.seats };
     let bar = progress::bar(u64::from(args.buyers), "buyers come");
-    let outcome = stop.run_until_cancelled(demo::run(&target, size, &bar)).await;
+    let outcome = tokio::select! {
+        outcome = stop.run_until_cancelled(demo::run(&target, size, &bar)) => outcome,
+        never = progress::in_lines(&bar, io::stderr()) => match never {},
+    };
     bar.finish_and_clear();
     // A log that tells of a whole sale is left for whoever wants to see for themselves.
     target.release(matches!(outcome, Some(Ok(_)))).await;

@@ -73,13 +73,13 @@ enum Command {
     /// is 1 if anything was oversold or altered.
     Demo(demo::DemoArgs),
     /// Prove, print or follow the log
-    #[command(subcommand)]
+    #[command(subcommand, after_help = audit::EXAMPLES)]
     Audit(audit::AuditCommand),
     /// Look after the views
-    #[command(subcommand)]
+    #[command(subcommand, after_help = projections::EXAMPLES)]
     Projections(projections::ProjectionsCommand),
     /// Look at the settings
-    #[command(subcommand)]
+    #[command(subcommand, after_help = config::EXAMPLES)]
     Config(config::ConfigCommand),
 }
 

@@ -25,6 +25,25 @@ pub(crate) async fn server_with_sales() -> Server {
     server
 }
 
+#[tokio::test]
+async fn whoever_has_seen_enough_of_an_export_is_not_told_of_a_fault() {
+    let server = Server::start().await;
+    let shop = Shop::open(&server, 100).await;
+    // More than what is kept back before anything is written.
+    for number in 0..60 {
+        shop.reserve(number, 1).await;
+    }
+    for args in [&["export"][..], &["export", "--format", "csv"], &["tail", "--after", "0"]] {
+        let mut command = evently();
+        command.arg("audit").args(args).arg("--data").arg(server.data());
+        let mut running = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        drop(running.stdout.take());
+        let output = running.wait_with_output().await.unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!((output.status.code(), said.as_str()), (Some(0), ""), "{args:?}");
+    }
+}
+
 async fn verified(data: &Path) -> Value {
     let (status, out, err) = run_on(data, &["audit", "verify", "--json"]).await;
     assert_eq!((status, err.as_str()), (0, ""));

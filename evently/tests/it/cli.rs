@@ -25,18 +25,21 @@ pub(crate) async fn said(command: &mut tokio::process::Command) -> (i32, String,
 
 #[tokio::test]
 async fn help_and_version_are_results() {
-    let commands: [&[&str]; 12] = [
+    let commands: [&[&str]; 15] = [
         &[],
         &["serve"],
         &["log-server"],
         &["token"],
         &["demo"],
+        &["audit"],
         &["audit", "verify"],
         &["audit", "export"],
         &["audit", "tail"],
+        &["projections"],
         &["projections", "status"],
         &["projections", "rebuild"],
         &["projections", "retry"],
+        &["config"],
         &["config", "check"],
     ];
     for command in commands {
@@ -79,7 +82,8 @@ async fn a_setting_comes_from_flag_environment_file_or_default() {
     std::fs::write(&file, "data = \"/from/file\"\nlisten = \"127.0.0.1:1\"\nlog = \"warn\"")
         .unwrap();
     let mut command = evently();
-    command.args(["config", "check", "--json", "--data", "/from/flag", "--config"]).arg(&file);
+    let data = folder.path().join("from").join("flag");
+    command.args(["config", "check", "--json", "--config"]).arg(&file).arg("--data").arg(&data);
     command.env("EVENTLY_DATA", "/from/environment").env("EVENTLY_LISTEN", "127.0.0.1:2");
     command.env("DATABASE_URL", "postgres://me:s3cret@db/evently");
     let (status, out, err) = said(&mut command).await;
@@ -90,7 +94,7 @@ async fn a_setting_comes_from_flag_environment_file_or_default() {
         .map(|s| format!("{} {} {}", s["key"], s["value"], s["origin"]).replace('"', ""))
         .collect();
     let expected = [
-        "data /from/flag flag",
+        &format!("data {} flag", data.display()),
         "listen 127.0.0.1:2 environment",
         "database_url postgres://***@db/evently environment",
         "log_url null default",
@@ -98,6 +102,32 @@ async fn a_setting_comes_from_flag_environment_file_or_default() {
         "log_format text default",
     ];
     assert_eq!(found, expected);
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "the check left something");
+}
+
+#[tokio::test]
+async fn a_check_names_a_folder_that_cannot_be_made_and_an_address_that_is_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("thesis.txt");
+    std::fs::write(&file, "years of work").unwrap();
+    let dangling = folder.path().join("dangling");
+    std::os::unix::fs::symlink(folder.path().join("nowhere"), &dangling).unwrap();
+    // Nobody can make anything in /proc.
+    let proc = Path::new("/proc/evently/data").to_owned();
+    for data in [proc, dangling, file.join("data")] {
+        let (status, out, err) = run_on(&data, &["config", "check"]).await;
+        assert_eq!(status, 1, "{out}{err}");
+        assert!(err.contains(data.to_str().unwrap()), "{err}");
+    }
+    let data = folder.path().join("data");
+    let check = ["config", "check", "--data", data.to_str().unwrap()];
+    let (status, _, err) = said(evently().args(check).env("EVENTLY_LISTEN", "")).await;
+    assert_eq!(status, 1);
+    assert!(err.contains("listen is \"\", not an address"), "{err}");
+    std::fs::create_dir(&data).unwrap();
+    let (status, _, err) = run(&check).await;
+    assert_eq!((status, err.as_str()), (0, ""));
+    assert_eq!(std::fs::read_dir(&data).unwrap().count(), 0);
 }
 
 #[tokio::test]

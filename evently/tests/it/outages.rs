@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use infra::auth::Role;
-use reqwest::{Client, Method};
+use reqwest::{Client, Method, Response};
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use serde_json::{Value, json};
+use tokio::net::TcpStream;
 
 use crate::server::{Circumstances, Server};
 use crate::serving::{Freeze, forward, free_port, get, name_of, socket_of, until};
@@ -69,6 +70,41 @@ async fn a_log_that_cannot_be_written_is_down_until_it_can_and_told_of_once() {
     assert_eq!(told("the log can be written again"), 1, "{lines}");
     assert_eq!(told(" ERROR "), 1, "{lines}");
     assert_eq!(told("unknown"), 0, "{lines}");
+}
+
+/// Whether the server said that it has no place left, and when to come again.
+fn is_full(answer: &Response) -> bool {
+    answer.status() == 503 && answer.headers()["retry-after"] == "5"
+}
+
+#[tokio::test]
+async fn who_only_watches_keeps_nobody_from_buying_and_too_many_are_told_so() {
+    // 256 are kept, 24 for connections, half of them for those who watch.
+    let mut server = Server::start_in(Circumstances::FewFiles(280), &[]).await;
+    let shop = Shop::open(&server, 10).await;
+    let ask = async |path: &str| Client::new().get(server.url(path)).send().await.unwrap();
+    let stream = format!("/api/v1/events/{}/stream", shop.event);
+    let mut watching = vec![];
+    for _ in 0..12 {
+        watching.push(ask(&stream).await);
+    }
+    assert!(watching.iter().all(|answer| answer.status() == 200));
+    assert!(is_full(&ask(&stream).await));
+    shop.reserve(1, 1).await;
+
+    let mut silent = vec![];
+    for _ in 0..24 {
+        silent.push(TcpStream::connect(server.address()).await.unwrap());
+    }
+    let refused = ask("/health/live").await;
+    assert!(is_full(&refused));
+    assert_eq!(refused.json::<Value>().await.unwrap()["code"], "OVERLOADED");
+    drop(silent);
+    until("there is a place again", async || ask("/health/live").await.status() == 200).await;
+    shop.reserve(2, 1).await;
+    drop((shop, watching));
+    assert!(server.stop().await.success());
+    assert!(!server.log().contains("cannot accept connections"), "{}", server.log());
 }
 
 #[tokio::test]

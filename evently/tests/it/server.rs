@@ -36,6 +36,8 @@ pub(crate) enum Circumstances {
     /// Writing beyond a limit of the size of files is an error, and not a signal that kills. The
     /// limit is for the test to set.
     SmallFiles,
+    /// It may have so few files open, and begins with fewer still.
+    FewFiles(u32),
 }
 
 struct Running {
@@ -84,11 +86,8 @@ impl Server {
 
     fn spawn(&self) -> Child {
         let mut command = match self.circumstances {
-            Circumstances::SmallFiles => {
-                let mut shell = without_settings("sh");
-                shell.args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\"", PROGRAM]);
-                shell
-            }
+            Circumstances::SmallFiles => after("trap '' XFSZ"),
+            Circumstances::FewFiles(most) => after(&format!("ulimit -n {most}; ulimit -Sn 100")),
             _ => evently(),
         };
         let standard_error = match self.circumstances {
@@ -170,6 +169,13 @@ impl Server {
 /// The program, without settings from the environment of the test; killed when dropped.
 pub(crate) fn evently() -> Command {
     without_settings(PROGRAM)
+}
+
+/// The program, in a shell that was told something before.
+fn after(told: &str) -> Command {
+    let mut shell = without_settings("sh");
+    shell.args(["-c", &format!("{told}; exec \"$0\" \"$@\""), PROGRAM]);
+    shell
 }
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_evently");

@@ -40,7 +40,7 @@ pub const GENERIC_CODES: &[Code] = &[
     code(415, UNSUPPORTED_MEDIA_TYPE, "The body is not application/json, uncompressed."),
     code(422, INVALID, "The request can be read, but a value in it is out of range."),
     code(500, INTERNAL, "A fault of the server; it was logged under the request id."),
-    code(503, OVERLOADED, "Too many requests at once; nothing was done."),
+    code(503, OVERLOADED, "Too many requests or connections at once; nothing was done."),
     code(503, TIMED_OUT, "No answer in time; with an Idempotency-Key it is safe to ask again."),
 ];
 

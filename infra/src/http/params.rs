@@ -6,6 +6,7 @@ use axum::extract::FromRequestParts;
 use axum::extract::path::ErrorKind;
 use axum::extract::rejection::PathRejection;
 use axum::http::request::Parts;
+use percent_encoding::percent_decode_str;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
@@ -58,6 +59,11 @@ impl<T: DeserializeOwned, S: Sync> FromRequestParts<S> for Query<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        // The parser would put replacement characters, and something else be looked for than asked.
+        let text = parts.uri.query().unwrap_or_default();
+        if percent_decode_str(text).decode_utf8().is_err() {
+            return Err(Problem::malformed("The query: expected UTF-8."));
+        }
         let query = axum::extract::Query::try_from_uri(&parts.uri);
         query.map(|query| Self(query.0)).map_err(|rejection| {
             // The source names the parameter; the rejection itself only says that it failed.

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::error::Error;
 
-use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::header::{CONNECTION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use domain::Time;
@@ -213,6 +213,13 @@ pub(super) fn too_large() -> Problem {
 pub(super) fn overloaded() -> Problem {
     const DETAIL: &str = "Too many requests at once. Nothing was done.";
     Problem::unavailable(codes::OVERLOADED, DETAIL, 1)
+}
+
+/// The connection is closed with it.
+pub(super) fn crowded() -> Problem {
+    const DETAIL: &str = "As many connections are open as this server serves. Nothing was done.";
+    let problem = Problem::unavailable(codes::OVERLOADED, DETAIL, 5);
+    problem.header(CONNECTION, HeaderValue::from_static("close"))
 }
 
 /// Time is up: because the client did not send its body, or because we did not answer.

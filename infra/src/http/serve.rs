@@ -16,6 +16,7 @@ use tokio_util::task::TaskTracker;
 use tower::Service;
 
 use super::pulse::{Answer, Pulse};
+use super::service::Crowded;
 
 const LINGER: Duration = Duration::from_secs(5);
 
@@ -28,11 +29,21 @@ pub struct Connections {
     pub head_timeout: Duration,
     /// After the order to stop: the longest wait for answers under way; then they are cut off.
     pub drain_timeout: Duration,
+    /// Connections open at once; beyond it each is answered 503 and closed. The process needs
+    /// [`REFUSED_AT_ONCE`] files more than this.
+    pub most: usize,
 }
+
+/// Connections beyond the limit that are told so at once; more are closed without a word.
+pub const REFUSED_AT_ONCE: usize = 64;
 
 impl Default for Connections {
     fn default() -> Self {
-        Self { head_timeout: Duration::from_secs(15), drain_timeout: Duration::from_secs(10) }
+        Self {
+            head_timeout: Duration::from_secs(15),
+            drain_timeout: Duration::from_secs(10),
+            most: 1 << 20,
+        }
     }
 }
 
@@ -51,8 +62,18 @@ pub async fn serve_with(
 ) {
     let stop = Stop { taking: shutdown, ..Stop::default() };
     let open = TaskTracker::new();
+    let mut told = false;
     while let Some(socket) = next(&listener, &stop.taking).await {
-        open.spawn(answer(socket, router.clone(), settings.head_timeout, stop.clone()));
+        let (most, over) = (settings.most, (open.len() + 1).saturating_sub(settings.most));
+        if over > 0 && !told {
+            tracing::warn!(most, "connections are refused: too many are open");
+        }
+        // Told again only after it was over for good.
+        told = over > 0 || told && open.len() > most - most / 4;
+        if over <= REFUSED_AT_ONCE {
+            let (router, stop) = (router.clone(), stop.clone());
+            open.spawn(answer(socket, router, over > 0, settings.head_timeout, stop));
+        }
     }
     drop(listener);
     open.close();
@@ -92,18 +113,32 @@ fn is_of_the_peer(error: &io::Error) -> bool {
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
 }
 
-async fn answer(socket: TcpStream, router: Router, head_timeout: Duration, stop: Stop) {
+async fn answer(
+    socket: TcpStream,
+    router: Router,
+    crowded: bool,
+    head_timeout: Duration,
+    stop: Stop,
+) {
     // Answers are small: waiting to fill a packet would only delay them.
     let _ = socket.set_nodelay(true);
-    converse(socket, router, head_timeout, stop).await;
+    converse(socket, router, crowded, head_timeout, stop).await;
 }
 
-async fn converse<S>(mut socket: S, router: Router, head_timeout: Duration, stop: Stop)
-where
+async fn converse<S>(
+    mut socket: S,
+    router: Router,
+    crowded: bool,
+    head_timeout: Duration,
+    stop: Stop,
+) where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let pulse = Pulse::default();
-    let service = service_fn(|request: hyper::Request<Incoming>| {
+    let service = service_fn(|mut request: hyper::Request<Incoming>| {
+        if crowded {
+            request.extensions_mut().insert(Crowded);
+        }
         let answering = pulse.answering();
         let response = router.clone().call(request);
         async { Ok::<_, Infallible>(response.await?.map(|body| Answer::new(body, answering))) }
@@ -160,7 +195,7 @@ mod tests {
         let large = get(async || Bytes::from(vec![b'x'; LARGE]));
         let router = Router::new().route("/", large);
         let (mut client, server) = tokio::io::duplex(PIECE);
-        let serving = tokio::spawn(converse(server, router, PATIENCE, Stop::default()));
+        let serving = tokio::spawn(converse(server, router, false, PATIENCE, Stop::default()));
         let request = b"GET / HTTP/1.1\r\nhost: evently\r\nconnection: close\r\n\r\n";
         client.write_all(request).await.unwrap();
         (client, serving)

@@ -45,9 +45,13 @@ impl Default for ServiceLimits {
     }
 }
 
+/// Marks a request on a connection that is one too many: it is refused, and the connection closed.
+#[derive(Clone, Copy)]
+pub(super) struct Crowded;
+
 /// Wraps all routes of a process, once, outermost: gives every request an id (`x-request-id`),
-/// a span of level debug, holds it to `limits`, turns panics into problems, and answers unknown paths (404) and methods
-/// (405) with problems.
+/// a span of level debug, holds it to `limits`, turns panics into problems, and answers unknown
+/// paths (404) and methods (405) with problems.
 pub fn service(router: Router, limits: ServiceLimits, clock: Arc<dyn Clock>) -> Router {
     let edge = EdgeLayer(Arc::new(Shared { limits, clock, in_flight: AtomicUsize::new(0) }));
     router
@@ -116,6 +120,9 @@ where
         reading_body: std::cell::Cell::new(false),
     };
     let response = context.scope(async move {
+        if request.extensions().get::<Crowded>().is_some() {
+            return problem::crowded().into_response();
+        }
         let Some(_place) = InFlight::enter(&shared) else {
             return problem::overloaded().into_response();
         };
@@ -140,8 +147,8 @@ where
     response
 }
 
-/// The request with a body that ends with an error beyond `max` bytes. Also for
-/// routes that take less than others.
+/// The request with a body that ends with an error beyond `max` bytes. Also for routes that take
+/// less than others.
 ///
 /// # Errors
 /// 413 if it is known now that the body is longer.

@@ -244,6 +244,8 @@ async fn a_query_is_read_or_refused() {
         ("limit=99999999999999999999", "limit", 400, "MALFORMED"),
         ("limit=", "limit", 400, "MALFORMED"),
         ("event_id=7", "an id like evt_", 400, "MALFORMED"),
+        ("city=S%E3o+Paulo", "expected UTF-8", 400, "MALFORMED"),
+        ("%ff=1", "expected UTF-8", 400, "MALFORMED"),
         ("cursor=7", "next_cursor", 400, "MALFORMED"),
         ("cursor=", "next_cursor", 400, "MALFORMED"),
         (&foreign, "next_cursor", 400, "MALFORMED"),

@@ -8,7 +8,7 @@ use axum::body::Body;
 use axum::routing::{get, post};
 use bytes::Bytes;
 use futures::{StreamExt, stream};
-use infra::http::{Connections, Json, ServiceLimits, serve_with};
+use infra::http::{Connections, Json, REFUSED_AT_ONCE, ServiceLimits, serve_with};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -156,6 +156,42 @@ async fn a_client_that_takes_nothing_of_its_answer_does_not_keep_it() {
     let mut stuck = server.connect().await;
     stuck.write_all(b"GET /endless HTTP/1.1\r\nhost: evently\r\n\r\n").await.unwrap();
     tokio::time::timeout(PATIENCE, gone.cancelled()).await.expect("the answer is kept");
+}
+
+#[tokio::test]
+async fn who_comes_when_all_connections_are_taken_is_told_and_served_when_one_is_free() {
+    let settings = Connections { most: 2, ..Connections::default() };
+    let server = start(echo(), settings).await;
+    let first = server.connect().await;
+    let _second = server.connect().await;
+    let request = b"GET /echo HTTP/1.1\r\nhost: evently\r\n\r\n";
+    let said = server.say(request).await;
+    assert!(said.starts_with("HTTP/1.1 503 "), "{said}");
+    for part in ["retry-after: 5", "connection: close", "x-request-id: ", "\"code\":\"OVERLOADED\""]
+    {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    let mut silent = vec![];
+    for _ in 0..REFUSED_AT_ONCE {
+        silent.push(server.connect().await);
+    }
+    let mut closed = server.connect().await;
+    let read = tokio::time::timeout(PATIENCE, closed.read(&mut [0])).await.expect("it is kept");
+    assert!(matches!(read, Ok(0) | Err(_)), "{read:?}");
+
+    drop((first, silent));
+    let served = async {
+        loop {
+            let mut socket = server.connect().await;
+            // It may be closed at once.
+            let _ = socket.write_all(request).await;
+            let mut start = [0; 12];
+            if socket.read_exact(&mut start).await.is_ok() && &start == b"HTTP/1.1 405" {
+                return;
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, served).await.expect("nobody is served any more");
 }
 
 #[tokio::test]

@@ -19,6 +19,12 @@ use crate::signals::Signals;
 use folder::Folder;
 use server::Server;
 
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  evently projections status
+  evently projections rebuild bookings
+  evently projections retry bookings";
+
 const STATUS_EXAMPLES: &str = "\
 Examples:
   evently projections status
