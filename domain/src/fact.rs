@@ -1,6 +1,6 @@
 //! Facts as they are stored: a kind, a version, and JSON.
 
-use crate::{event, inventory, venue};
+use crate::{account, email_claim, event, inventory, venue};
 
 /// Facts of one aggregate, as the log stores them.
 pub trait StoredFact: Sized {
@@ -124,9 +124,41 @@ pub enum Fact {
     Event(event::Fact),
     /// Of an `inventory-...` stream.
     Inventory(inventory::Fact),
+    /// Of an `account-...` stream.
+    Account(account::Fact),
+    /// Of an `email-...` stream.
+    Email(email_claim::Fact),
+}
+
+/// The same of whichever fact it is.
+macro_rules! whichever {
+    ($fact:expr, $of:ident => $what:expr) => {
+        match $fact {
+            Fact::Venue($of) => $what,
+            Fact::Event($of) => $what,
+            Fact::Inventory($of) => $what,
+            Fact::Account($of) => $what,
+            Fact::Email($of) => $what,
+        }
+    };
 }
 
 impl Fact {
+    /// As [`StoredFact::kind`].
+    pub fn kind(&self) -> &'static str {
+        whichever!(self, fact => fact.kind())
+    }
+
+    /// As [`StoredFact::version`].
+    pub fn version(&self) -> u16 {
+        whichever!(self, fact => fact.version())
+    }
+
+    /// As [`StoredFact::encode`].
+    pub fn encode(&self) -> Vec<u8> {
+        whichever!(self, fact => fact.encode())
+    }
+
     /// The fact in a record of `stream`; `None` when the stream is none of ours.
     ///
     /// # Errors
@@ -143,6 +175,10 @@ impl Fact {
             venue::Venue::CATEGORY => Self::Venue(StoredFact::decode(kind, version, data)?),
             event::Event::CATEGORY => Self::Event(StoredFact::decode(kind, version, data)?),
             inventory::CATEGORY => Self::Inventory(StoredFact::decode(kind, version, data)?),
+            account::Account::CATEGORY => Self::Account(StoredFact::decode(kind, version, data)?),
+            email_claim::EmailClaim::CATEGORY => {
+                Self::Email(StoredFact::decode(kind, version, data)?)
+            }
             _ => return Ok(None),
         }))
     }
@@ -157,5 +193,7 @@ pub fn schemas() -> Vec<(&'static str, &'static str, schemars::Schema)> {
     of(venue::Venue::CATEGORY, venue::schemas())
         .chain(of(event::Event::CATEGORY, event::schemas()))
         .chain(of(inventory::CATEGORY, inventory::schemas()))
+        .chain(of(account::Account::CATEGORY, account::schemas()))
+        .chain(of(email_claim::EmailClaim::CATEGORY, email_claim::schemas()))
         .collect()
 }

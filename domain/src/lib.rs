@@ -3,8 +3,10 @@
 //! Each aggregate is one module with the same parts in the same order: stream name, facts, state
 //! and `evolve`, commands and `decide`. Facts are the stored contract; nothing else is stored.
 
+pub mod account;
 pub mod aggregate;
 mod base32;
+pub mod email_claim;
 pub mod event;
 pub mod fact;
 pub mod id;
@@ -12,16 +14,21 @@ pub mod inventory;
 pub mod money;
 pub mod request;
 mod rfc3339;
+pub mod role;
+pub mod sealed;
 pub mod seating;
 mod text;
 pub mod time;
 pub mod venue;
 
 pub use aggregate::Aggregate;
+pub use email_claim::EmailHash;
 pub use fact::{Fact, FactError, StoredFact};
 pub use id::{
     BookingId, EventId, IdError, PaymentId, TicketId, TierId, UserId, VenueId, WaitlistId,
 };
 pub use money::Currency;
 pub use request::{Request, RequestError};
+pub use role::{Role, RoleError, Roles};
+pub use sealed::Sealed;
 pub use time::Time;

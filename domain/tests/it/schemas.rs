@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 
-use domain::{Aggregate, StoredFact, event, inventory, venue};
+use domain::{Aggregate, StoredFact, account, email_claim, event, inventory, venue};
 
 fn folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../schemas/facts")
@@ -17,6 +17,8 @@ fn version_of(category: &str, kind: &str) -> u16 {
         venue::Venue::CATEGORY => venue::Fact::KINDS,
         event::Event::CATEGORY => event::Fact::KINDS,
         inventory::CATEGORY => inventory::Fact::KINDS,
+        account::Account::CATEGORY => account::Fact::KINDS,
+        email_claim::EmailClaim::CATEGORY => email_claim::Fact::KINDS,
         other => panic!("whose facts are {other}?"),
     };
     kinds.iter().find(|(name, _)| *name == kind).unwrap().1

@@ -3,9 +3,8 @@
 use axum::extract::{FromRef, FromRequestParts};
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
-use domain::UserId;
+use domain::{Role, Roles, UserId};
 
-use super::role::{Role, Roles};
 use super::verifier::{Auth, AuthError};
 use crate::http::Problem;
 

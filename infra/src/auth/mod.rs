@@ -3,12 +3,11 @@
 mod cache;
 mod caller;
 mod keys;
-mod role;
 #[cfg(test)]
 mod tests;
 mod verifier;
 
 pub use caller::{Caller, MaybeCaller};
+pub use domain::{Role, RoleError, Roles};
 pub use keys::{IssueError, KeyError, Keys};
-pub use role::{Role, RoleError, Roles};
 pub use verifier::{Auth, AuthError};

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use async_trait::async_trait;
-use domain::{BookingId, EventId, Fact, FactError, UserId, event, inventory, venue};
+use domain::{BookingId, EventId, Fact, FactError, UserId, email_claim, event, inventory, venue};
 use infra::log::{Metadata, Record};
 use sqlx::PgConnection;
 use sqlx::types::Uuid;
@@ -87,13 +87,13 @@ fn event_of(stream: &str) -> Option<EventId> {
 fn booking_of(fact: &Fact) -> Option<BookingId> {
     match fact {
         Fact::Inventory(fact) => fact.booking(),
-        Fact::Venue(_) | Fact::Event(_) => None,
+        Fact::Venue(_) | Fact::Event(_) | Fact::Account(_) | Fact::Email(_) => None,
     }
 }
 
 /// The person a fact says it is about.
 fn user_of(fact: &Fact) -> Option<UserId> {
-    use {event::Fact as E, inventory::Fact as I, venue::Fact as V};
+    use {email_claim::Fact as C, event::Fact as E, inventory::Fact as I, venue::Fact as V};
     match fact {
         Fact::Venue(V::VenueCreated(fact)) => Some(fact.owner),
         Fact::Venue(V::VenueChanged(fact)) => Some(fact.by),
@@ -101,6 +101,9 @@ fn user_of(fact: &Fact) -> Option<UserId> {
         Fact::Event(E::EventChanged(fact)) => Some(fact.by),
         Fact::Event(E::EventPublished(fact)) => Some(fact.by),
         Fact::Event(E::EventCancelled(fact)) => Some(fact.by),
+        Fact::Account(fact) => Some(fact.user()),
+        Fact::Email(C::EmailClaimed(fact)) => Some(fact.user),
+        Fact::Email(C::EmailReleased(fact)) => Some(fact.user),
         Fact::Inventory(I::Reserved(fact)) => Some(fact.user),
         Fact::Inventory(I::Offered(fact)) => Some(fact.user),
         Fact::Inventory(I::Confirmed(fact)) => Some(fact.user),

@@ -3,6 +3,7 @@
 //!
 //! `EVENTLY_BLESS=1 cargo test -p domain` writes files that are missing, and never touches others.
 
+mod accounts;
 mod inventory;
 mod organizer;
 
@@ -10,7 +11,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 
-use domain::{Aggregate, Fact, FactError, StoredFact, Time, event, venue};
+use domain::{Aggregate, Fact, FactError, StoredFact, Time, account, email_claim, event, venue};
 
 fn folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden")
@@ -46,6 +47,8 @@ fn goldens() -> Vec<Golden> {
         of("event", organizer::events(), Fact::Event),
         of("inventory", inventory::facts(), Fact::Inventory),
         later.collect(),
+        of("account", accounts::facts(), Fact::Account),
+        of("email", accounts::claims(), Fact::Email),
     ]
     .concat()
 }
@@ -65,19 +68,11 @@ fn of<F: StoredFact>(
     .collect()
 }
 
-fn encode(fact: &Fact) -> (u16, Vec<u8>) {
-    match fact {
-        Fact::Venue(fact) => (fact.version(), fact.encode()),
-        Fact::Event(fact) => (fact.version(), fact.encode()),
-        Fact::Inventory(fact) => (fact.version(), fact.encode()),
-    }
-}
-
 #[test]
 fn every_file_reads_as_the_fact_it_was_and_is_written_alike() {
     for golden in goldens() {
         let path = folder().join(golden.file());
-        let (version, mut written) = encode(&golden.fact);
+        let (version, mut written) = (golden.fact.version(), golden.fact.encode());
         written.push(b'\n');
         let bless = std::env::var_os("EVENTLY_BLESS").is_some() && !path.exists();
         if bless && version == golden.version {
@@ -106,6 +101,8 @@ fn every_version_of_every_kind_has_a_file_and_every_file_a_fact() {
         (venue::Venue::CATEGORY, venue::Fact::KINDS),
         (event::Event::CATEGORY, event::Fact::KINDS),
         (domain::inventory::CATEGORY, domain::inventory::Fact::KINDS),
+        (account::Account::CATEGORY, account::Fact::KINDS),
+        (email_claim::EmailClaim::CATEGORY, email_claim::Fact::KINDS),
     ];
     for (category, kinds) in kinds {
         for (kind, newest) in kinds {

@@ -1,4 +1,4 @@
-//! What a person may be.
+//! What a person may be (AC-1).
 
 use std::fmt;
 use std::str::FromStr;
@@ -60,6 +60,28 @@ impl FromStr for Role {
     }
 }
 
+impl Serialize for Role {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}
+
+impl<'de> Deserialize<'de> for Role {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        crate::text::deserialize(deserializer, "a role like attendee")
+    }
+}
+
+impl schemars::JsonSchema for Role {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Role".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({"type": "string", "enum": Self::ALL.map(Self::name)})
+    }
+}
+
 /// A set of roles. In a token: a list of their names.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Roles(u8);
@@ -68,6 +90,16 @@ impl Roles {
     /// The set of these roles.
     pub fn of(roles: &[Role]) -> Self {
         Self(roles.iter().fold(0, |bits, role| bits | role.bit()))
+    }
+
+    /// Takes `role` into the set.
+    pub const fn insert(&mut self, role: Role) {
+        self.0 |= role.bit();
+    }
+
+    /// Takes `role` out of the set.
+    pub const fn remove(&mut self, role: Role) {
+        self.0 &= !role.bit();
     }
 
     /// Whether `role` is in the set.

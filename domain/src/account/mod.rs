@@ -1,0 +1,318 @@
+//! A person's account (AC-1, AC-2). What is personal in it stays sealed: nothing here reads it.
+
+mod facts;
+mod person;
+#[cfg(test)]
+mod tests;
+
+pub use facts::{
+    AccountErased, AccountLocked, AccountRegistered, EmailVerified, Fact, LoginFailed,
+    LoginSucceeded, PasswordCause, PasswordChanged, ProfileChanged, RoleGranted, RoleRevoked,
+    schemas,
+};
+pub use person::{Email, Profile, check_password};
+
+use crate::{Aggregate, Request, Role, Roles, Sealed, Time, UserId};
+
+/// Wrong passwords in a row that lock an account (AC-2).
+pub const FAILURES_TO_LOCK: u32 = 5;
+
+/// How long it is locked then, in seconds (AC-2).
+pub const LOCK_S: u64 = 15 * 60;
+
+// State and evolve
+
+/// An account as its facts tell it.
+#[derive(Debug, Clone, Default)]
+pub struct Account {
+    /// Whose it is; `None` as long as it does not exist.
+    pub user: Option<UserId>,
+    /// The person is forgotten: what is sealed cannot be read any more.
+    pub is_erased: bool,
+    /// The address.
+    pub email: Option<Sealed>,
+    /// What is known of the person.
+    pub profile: Option<Sealed>,
+    /// The password's hash.
+    pub password: Option<Sealed>,
+    /// Whether the address was shown to be theirs.
+    pub is_verified: bool,
+    /// What they may be.
+    pub roles: Roles,
+    /// Since when there is an account.
+    pub registered_at: Time,
+    failures: u32,
+    locked_until: Time,
+    requests: Vec<(UserId, Request)>,
+}
+
+impl Account {
+    /// Whose it is, as long as it is in use.
+    pub fn in_use(&self) -> Option<UserId> {
+        self.user.filter(|_| !self.is_erased)
+    }
+
+    fn forget_failures(&mut self) {
+        self.failures = 0;
+        self.locked_until = Time::default();
+    }
+}
+
+// Commands and decide
+
+/// What somebody said of themselves when they registered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Credentials {
+    /// A [`Profile`] as JSON.
+    pub profile: Sealed,
+    /// The password's hash as a PHC string.
+    pub password: Option<Sealed>,
+}
+
+/// What can be asked of an account.
+#[derive(Debug, Clone)]
+pub enum Command {
+    /// Make it.
+    Register {
+        /// The id it gets.
+        user: UserId,
+        /// The address.
+        email: Sealed,
+        /// What was said.
+        credentials: Credentials,
+    },
+    /// The address is theirs. Of several who registered with it, the one who verified it counts.
+    VerifyEmail(Credentials),
+    /// Somebody gave a password.
+    LogIn {
+        /// Whether it is the right one.
+        matches: bool,
+    },
+    /// Take another password.
+    ChangePassword {
+        /// Its hash.
+        password: Sealed,
+        /// They showed that the address is theirs, and not the old password.
+        is_reset: bool,
+        /// The command's key.
+        request: Option<Request>,
+    },
+    /// Replace what is known of the person.
+    ChangeProfile {
+        /// What is known from now on.
+        profile: Sealed,
+        /// The command's key.
+        request: Option<Request>,
+    },
+    /// Let the person be other things.
+    ChangeRoles {
+        /// What they may be.
+        grant: Vec<Role>,
+        /// What they may no longer be.
+        revoke: Vec<Role>,
+        /// The admin; `None` for the command line.
+        by: Option<UserId>,
+        /// Why.
+        reason: Sealed,
+        /// The command's key.
+        request: Option<Request>,
+    },
+    /// Forget the person.
+    Erase {
+        /// Who asks; `None` for the command line.
+        by: Option<UserId>,
+    },
+}
+
+/// Why an account says no.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// There is no such account, or the person is forgotten.
+    NotFound,
+    /// There is one already.
+    Exists,
+    /// Too many wrong passwords.
+    Locked {
+        /// Until when.
+        until: Time,
+    },
+    /// Nobody has shown yet that the address is theirs.
+    NotVerified,
+    /// The key was used for something else (BK-6).
+    KeyReused,
+}
+
+impl Aggregate for Account {
+    const CATEGORY: &'static str = "account";
+    type Id = UserId;
+    type Fact = Fact;
+    type Command = Command;
+    type Refusal = Refusal;
+
+    fn evolve(&mut self, at: Time, fact: &Fact) {
+        match fact {
+            Fact::AccountRegistered(fact) => {
+                self.user = Some(fact.user);
+                self.email = Some(fact.email.clone());
+                self.profile = Some(fact.profile.clone());
+                self.password.clone_from(&fact.password);
+                self.roles = Roles::of(&fact.roles);
+                self.registered_at = at;
+            }
+            Fact::EmailVerified(_) => self.is_verified = true,
+            Fact::PasswordChanged(fact) => {
+                self.password = Some(fact.password.clone());
+                self.forget_failures();
+            }
+            Fact::LoginFailed(fact) => self.failures = fact.failures,
+            Fact::AccountLocked(fact) => {
+                // When the lock opens there are as many tries as before.
+                self.failures = 0;
+                self.locked_until = fact.until;
+            }
+            Fact::LoginSucceeded(_) => self.forget_failures(),
+            Fact::ProfileChanged(fact) => self.profile = Some(fact.profile.clone()),
+            Fact::RoleGranted(fact) => self.roles.insert(fact.role),
+            Fact::RoleRevoked(fact) => self.roles.remove(fact.role),
+            Fact::AccountErased(_) => self.is_erased = true,
+        }
+        self.requests.extend(fact.request().map(|(by, request)| (by, request.clone())));
+    }
+
+    fn decide(&self, command: &Command, now: Time) -> Result<Vec<Fact>, Refusal> {
+        if let Command::Register { user, email, credentials } = command {
+            return self.register(*user, email, credentials);
+        }
+        let Some(user) = self.user else { return Err(Refusal::NotFound) };
+        if let Command::Erase { by } = command {
+            let erased = AccountErased { user, by: *by };
+            return Ok(if self.is_erased { vec![] } else { vec![erased.into()] });
+        }
+        if self.is_erased {
+            return Err(Refusal::NotFound);
+        }
+        match command {
+            Command::Register { .. } | Command::Erase { .. } => Ok(vec![]),
+            Command::VerifyEmail(credentials) => Ok(self.verify(user, credentials)),
+            Command::LogIn { matches } => self.log_in(user, *matches, now),
+            Command::ChangePassword { password, is_reset, request } => {
+                self.change_password(user, password, *is_reset, request.as_ref())
+            }
+            Command::ChangeProfile { profile, request } => {
+                if self.repeated(Some(user), request.as_ref())? {
+                    return Ok(vec![]);
+                }
+                let (profile, request) = (profile.clone(), request.clone());
+                Ok(vec![ProfileChanged { user, profile, request }.into()])
+            }
+            Command::ChangeRoles { grant, revoke, by, reason, request } => {
+                if self.repeated(*by, request.as_ref())? {
+                    return Ok(vec![]);
+                }
+                Ok(self.change_roles(user, grant, revoke, *by, reason, request.as_ref()))
+            }
+        }
+    }
+}
+
+impl Account {
+    fn register(
+        &self,
+        user: UserId,
+        email: &Sealed,
+        said: &Credentials,
+    ) -> Result<Vec<Fact>, Refusal> {
+        if self.user.is_some() {
+            return Err(Refusal::Exists);
+        }
+        let (email, profile) = (email.clone(), said.profile.clone());
+        let (password, roles) = (said.password.clone(), vec![Role::Attendee]);
+        Ok(vec![AccountRegistered { user, email, profile, password, roles }.into()])
+    }
+
+    fn verify(&self, user: UserId, said: &Credentials) -> Vec<Fact> {
+        if self.is_verified {
+            return vec![];
+        }
+        let mut facts = vec![EmailVerified { user }.into()];
+        if let Some(password) =
+            said.password.clone().filter(|it| Some(it) != self.password.as_ref())
+        {
+            let cause = PasswordCause::RegisteredAgain;
+            facts.push(PasswordChanged { user, password, cause, request: None }.into());
+        }
+        if self.profile.as_ref() != Some(&said.profile) {
+            let profile = said.profile.clone();
+            facts.push(ProfileChanged { user, profile, request: None }.into());
+        }
+        facts
+    }
+
+    fn log_in(&self, user: UserId, matches: bool, now: Time) -> Result<Vec<Fact>, Refusal> {
+        if now < self.locked_until {
+            return Err(Refusal::Locked { until: self.locked_until });
+        }
+        if !matches {
+            let failures = self.failures + 1;
+            let mut facts = vec![LoginFailed { user, failures }.into()];
+            if failures >= FAILURES_TO_LOCK {
+                facts.push(AccountLocked { user, until: now.plus_s(LOCK_S) }.into());
+            }
+            return Ok(facts);
+        }
+        if !self.is_verified {
+            return Err(Refusal::NotVerified);
+        }
+        Ok(if self.failures > 0 { vec![LoginSucceeded { user }.into()] } else { vec![] })
+    }
+
+    fn change_password(
+        &self,
+        user: UserId,
+        password: &Sealed,
+        is_reset: bool,
+        request: Option<&Request>,
+    ) -> Result<Vec<Fact>, Refusal> {
+        if self.repeated(Some(user), request)? {
+            return Ok(vec![]);
+        }
+        let mut facts = vec![];
+        if is_reset && !self.is_verified {
+            facts.push(EmailVerified { user }.into());
+        }
+        let cause = if is_reset { PasswordCause::Reset } else { PasswordCause::Changed };
+        let (password, request) = (password.clone(), request.cloned());
+        facts.push(PasswordChanged { user, password, cause, request }.into());
+        Ok(facts)
+    }
+
+    fn change_roles(
+        &self,
+        user: UserId,
+        grant: &[Role],
+        revoke: &[Role],
+        by: Option<UserId>,
+        reason: &Sealed,
+        request: Option<&Request>,
+    ) -> Vec<Fact> {
+        let granted = grant.iter().filter(|role| !self.roles.has(**role)).map(|role| {
+            let (role, reason, request) = (*role, reason.clone(), request.cloned());
+            Fact::from(RoleGranted { user, role, by, reason, request })
+        });
+        let revoked = revoke.iter().filter(|role| self.roles.has(**role)).map(|role| {
+            let (role, reason, request) = (*role, reason.clone(), request.cloned());
+            Fact::from(RoleRevoked { user, role, by, reason, request })
+        });
+        granted.chain(revoked).collect()
+    }
+
+    /// Whether `request` was carried out before.
+    fn repeated(&self, by: Option<UserId>, request: Option<&Request>) -> Result<bool, Refusal> {
+        let Some(by) = by else { return Ok(false) };
+        match crate::request::find(&self.requests, by, request) {
+            None => Ok(false),
+            Some(true) => Ok(true),
+            Some(false) => Err(Refusal::KeyReused),
+        }
+    }
+}
