@@ -161,6 +161,16 @@ impl DataFolder {
         self.path.join(format!("wake-{}.json", &blake3::hash(url.as_bytes()).to_hex()[..16]))
     }
 
+    /// Keys of persons, sessions and codes, when no PostgreSQL keeps them.
+    pub fn identity(&self) -> PathBuf {
+        self.path.join("keys").join("identity.sqlite")
+    }
+
+    /// Where mails are written when there is no mail server.
+    pub fn mail(&self) -> PathBuf {
+        self.path.join("mail")
+    }
+
     /// The ledger of the mock payment provider.
     pub fn mock_payments(&self) -> PathBuf {
         self.path.join("mock-payments.sqlite")

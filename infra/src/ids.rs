@@ -26,7 +26,15 @@ pub struct NoRandomness(#[source] rand::rand_core::OsError);
 /// # Errors
 /// The operating system has none to give.
 pub fn secret() -> Result<[u8; 32], NoRandomness> {
-    let mut bytes = [0; 32];
+    secret_bytes()
+}
+
+/// So many bytes from the operating system: nonces, salts, tokens.
+///
+/// # Errors
+/// The operating system has none to give.
+pub fn secret_bytes<const N: usize>() -> Result<[u8; N], NoRandomness> {
+    let mut bytes = [0; N];
     rand::rngs::OsRng.try_fill_bytes(&mut bytes).map_err(NoRandomness)?;
     Ok(bytes)
 }

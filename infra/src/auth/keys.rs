@@ -1,8 +1,6 @@
 //! The key pair that signs access tokens.
 
-use std::fs::{self, OpenOptions, Permissions};
-use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,6 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Clock;
 use crate::ids::{self, NoRandomness};
+use crate::private_file;
 
 /// Who issues tokens, and for whom: tokens of other products are refused.
 pub(super) const ISSUER: &str = "evently";
@@ -94,21 +93,14 @@ impl Keys {
     /// See [`KeyError`].
     pub fn load_or_create(data: &Path, clock: Arc<dyn Clock>) -> Result<Self, KeyError> {
         let path = data.join("keys").join("signing.pem");
-        let failed = |source| KeyError::File { path: path.clone(), source };
-        let pem = match fs::read_to_string(&path) {
+        let pem = match private_file::read_or_create(&path, make) {
             Ok(pem) => pem,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let key = SigningKey::from_bytes(&ids::secret()?);
-                create(&path, &key).map_err(failed)?;
-                // Another process may have been first: its key is the one that counts.
-                fs::read_to_string(&path).map_err(failed)?
-            }
-            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+            Err(MakeError::File(error)) if error.kind() == io::ErrorKind::InvalidData => {
                 return Err(KeyError::Damaged { path });
             }
-            Err(error) => return Err(failed(error)),
+            Err(MakeError::File(source)) => return Err(KeyError::File { path, source }),
+            Err(MakeError::Randomness(error)) => return Err(error.into()),
         };
-        keep_private(&path).map_err(failed)?;
         let key = SigningKey::from_pkcs8_pem(&pem).map_err(|_| KeyError::Damaged { path })?;
         Self::new(&key, &pem, clock).map_err(KeyError::Unusable)
     }
@@ -171,40 +163,36 @@ impl Keys {
     }
 }
 
+/// Why no new key can be made.
+enum MakeError {
+    File(io::Error),
+    Randomness(NoRandomness),
+}
+
+impl From<io::Error> for MakeError {
+    fn from(error: io::Error) -> Self {
+        Self::File(error)
+    }
+}
+
+/// A new key in its text form.
+fn make() -> Result<String, MakeError> {
+    let key = SigningKey::from_bytes(&ids::secret().map_err(MakeError::Randomness)?);
+    let pem = key.to_pkcs8_pem(LineEnding::LF).map_err(io::Error::other)?;
+    Ok(pem.to_string())
+}
+
 impl std::fmt::Debug for Keys {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Keys").field("kid", &self.header.kid).finish_non_exhaustive()
     }
 }
 
-/// Writes a new key so that its file is there whole or not at all, and never replaces one.
-fn create(path: &Path, key: &SigningKey) -> io::Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-    let pem = key.to_pkcs8_pem(LineEnding::LF).map_err(io::Error::other)?;
-    let draft = path.with_extension(format!("{:016x}.new", ids::random_u64()));
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;
-    let written = file.write_all(pem.as_bytes()).and_then(|()| file.sync_all());
-    let placed = written.and_then(|()| match fs::hard_link(&draft, path) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        placed => placed,
-    });
-    fs::remove_file(&draft)?;
-    placed?;
-    fs::File::open(folder)?.sync_all()
-}
-
-/// Takes from everyone but the owner what they may do with the key's file.
-fn keep_private(path: &Path) -> io::Result<()> {
-    if fs::metadata(path)?.permissions().mode() & 0o077 == 0 {
-        return Ok(());
-    }
-    tracing::warn!(path = %path.display(), "others could read the signing key; no longer");
-    fs::set_permissions(path, Permissions::from_mode(0o600))
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
     use crate::clock::SystemClock;
 

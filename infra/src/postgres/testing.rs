@@ -115,6 +115,11 @@ impl Server {
         Ok(Self { folder, databases: AtomicU32::new(0), template, _keeper: stdin })
     }
 
+    /// The folder with everything that the server keeps.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// The address of a database of this server.
     pub fn url(&self, database: &str) -> String {
         format!("postgres://postgres@localhost/{database}?host={}", self.folder.display())

@@ -10,6 +10,8 @@ mod data_folder;
 #[cfg(test)]
 mod extractors;
 #[cfg(test)]
+mod identity;
+#[cfg(test)]
 mod log;
 #[cfg(test)]
 mod log_server;

@@ -228,13 +228,7 @@ pub(super) fn histories(events: u64, seed: u64, facts: usize) -> Vec<(Time, Fact
 
 /// The facts of all kinds that came up.
 pub(super) fn kinds(history: &[(Time, Fact)]) -> std::collections::BTreeSet<&'static str> {
-    use domain::StoredFact;
-    let kind = |fact: &Fact| match fact {
-        Fact::Venue(fact) => fact.kind(),
-        Fact::Event(fact) => fact.kind(),
-        Fact::Inventory(fact) => fact.kind(),
-    };
-    history.iter().map(|(_, fact)| kind(fact)).collect()
+    history.iter().map(|(_, fact)| fact.kind()).collect()
 }
 
 /// Every kind an inventory can have.

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::{Aggregate, Fact, StoredFact, Time, UserId, event, inventory, venue};
+use domain::{
+    Aggregate, EmailHash, Fact, Time, UserId, account, email_claim, event, inventory, venue,
+};
 use infra::clock::ManualClock;
 use infra::log::embedded::{EmbeddedLog, EmbeddedOptions};
 use infra::log::{Expected, Log, Metadata, NewRecord, Position, Record};
@@ -63,16 +65,15 @@ pub(super) fn stream_of(fact: &Fact) -> String {
             I::WaitlistLeft(fact) => fact.event,
             fact => fact.booking().expect("all others are of a booking").event,
         }),
+        Fact::Account(fact) => account::Account::stream(fact.user()),
+        // Which address it is about no fact says.
+        Fact::Email(_) => email_claim::EmailClaim::stream(EmailHash([0; 32])),
     }
 }
 
 /// A fact as a record, decided at that moment by that person.
 pub(super) fn record(at: Time, actor: Option<UserId>, fact: &Fact) -> NewRecord {
-    let (kind, version, data) = match fact {
-        Fact::Venue(fact) => (fact.kind(), fact.version(), fact.encode()),
-        Fact::Event(fact) => (fact.kind(), fact.version(), fact.encode()),
-        Fact::Inventory(fact) => (fact.kind(), fact.version(), fact.encode()),
-    };
+    let (kind, version, data) = (fact.kind(), fact.version(), fact.encode());
     let id = Uuid::from_u128(infra::ids::random_u128());
     let metadata = Metadata { command: id, actor, ..Metadata::default() };
     let metadata = serde_json::to_string(&metadata).expect("metadata is text");

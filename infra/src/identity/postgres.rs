@@ -1,0 +1,336 @@
+//! The identity store in PostgreSQL, shared by all nodes.
+
+use async_trait::async_trait;
+use domain::{Time, UserId};
+use sqlx::PgPool;
+use sqlx::migrate::Migrator;
+use tokio::sync::OnceCell;
+use uuid::Uuid;
+
+use super::{
+    Code, IdentityStore, Kept, KeyId, MOST_CODES, Purpose, Rotation, Session, StoreError, TokenHash,
+};
+use crate::postgres;
+
+static MIGRATIONS: Migrator = sqlx::migrate!("./migrations/identity");
+
+/// The store in the schema `identity` of a database. Its tables are set up when it is first used, so
+/// that the product can start while the database is down.
+pub struct PostgresIdentity {
+    pool: PgPool,
+    is_ready: OnceCell<()>,
+}
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        Self(error.into())
+    }
+}
+
+fn user(id: Uuid) -> UserId {
+    UserId::from_u128(id.as_u128())
+}
+
+fn hash(token: TokenHash) -> Vec<u8> {
+    token.0.to_vec()
+}
+
+impl PostgresIdentity {
+    /// The store in the database that `pool` connects to.
+    pub fn new(pool: PgPool) -> Self {
+        Self { pool, is_ready: OnceCell::new() }
+    }
+
+    async fn pool(&self) -> Result<&PgPool, StoreError> {
+        self.is_ready.get_or_try_init(|| set_up(&self.pool)).await?;
+        Ok(&self.pool)
+    }
+}
+
+/// Sets the tables up. Which migrations were applied is noted beside them: the views' own may be
+/// dropped with the views.
+async fn set_up(pool: &PgPool) -> Result<(), StoreError> {
+    let mut connection = pool.acquire().await?;
+    // However this ends, also by being dropped: nobody else gets a connection that may still hold
+    // the lock which keeps migrations apart.
+    connection.close_on_drop();
+    let mut migrator = Migrator { migrations: MIGRATIONS.migrations.clone(), ..Migrator::DEFAULT };
+    migrator.create_schema("identity");
+    migrator.dangerous_set_table_name("identity.applied");
+    let migrated = migrator.run_direct(None, &mut *connection, false).await;
+    migrated.map_err(|error| StoreError(error.into()))
+}
+
+#[async_trait]
+impl IdentityStore for PostgresIdentity {
+    async fn key(&self, id: KeyId) -> Result<Option<Kept>, StoreError> {
+        let (kind, id) = id.parts();
+        let found = sqlx::query_scalar!(
+            "SELECT wrapped FROM identity.key WHERE kind = $1 AND id = $2",
+            kind,
+            id,
+        );
+        let found = found.fetch_optional(self.pool().await?).await?;
+        Ok(found.map(|wrapped| wrapped.map_or(Kept::Destroyed, Kept::Wrapped)))
+    }
+
+    async fn add_key(&self, id: KeyId, wrapped: Vec<u8>) -> Result<Kept, StoreError> {
+        let (kind, bytes) = id.parts();
+        sqlx::query!(
+            "INSERT INTO identity.key (kind, id, wrapped) VALUES ($1, $2, $3)
+             ON CONFLICT DO NOTHING",
+            kind,
+            bytes,
+            wrapped,
+        )
+        .execute(self.pool().await?)
+        .await?;
+        Ok(self.key(id).await?.unwrap_or(Kept::Destroyed))
+    }
+
+    async fn destroy_key(&self, id: KeyId) -> Result<(), StoreError> {
+        let pool = self.pool().await?;
+        let (kind, bytes) = id.parts();
+        let KeyId::Person(user) = id else {
+            sqlx::query!("DELETE FROM identity.key WHERE kind = $1 AND id = $2", kind, bytes)
+                .execute(pool)
+                .await?;
+            return Ok(());
+        };
+        let mut transaction = postgres::begin(pool, "BEGIN").await?;
+        sqlx::query!(
+            "INSERT INTO identity.key (kind, id, wrapped) VALUES ($1, $2, NULL)
+             ON CONFLICT (kind, id) DO UPDATE SET wrapped = NULL",
+            kind,
+            bytes,
+        )
+        .execute(&mut *transaction)
+        .await?;
+        sqlx::query!("DELETE FROM identity.erasing WHERE person = $1", user.as_uuid())
+            .execute(&mut *transaction)
+            .await?;
+        Ok(transaction.commit().await?)
+    }
+
+    async fn keys(
+        &self,
+        after: Option<KeyId>,
+        limit: usize,
+    ) -> Result<Vec<(KeyId, Vec<u8>)>, StoreError> {
+        let (kind, bytes) = after.map_or(("", vec![]), KeyId::parts);
+        let rows = sqlx::query!(
+            r#"SELECT kind, id, wrapped AS "wrapped!" FROM identity.key
+               WHERE (kind, id) > ($1, $2) AND wrapped IS NOT NULL ORDER BY kind, id LIMIT $3"#,
+            kind,
+            bytes,
+            i64::try_from(limit).unwrap_or(i64::MAX),
+        );
+        let rows = rows.fetch_all(self.pool().await?).await?;
+        let key = |kind: &str, id: &[u8]| {
+            KeyId::of(kind, id).ok_or_else(|| StoreError("a key of an unknown kind".into()))
+        };
+        rows.into_iter().map(|row| Ok((key(&row.kind, &row.id)?, row.wrapped))).collect()
+    }
+
+    async fn rewrap_key(&self, id: KeyId, old: Vec<u8>, new: Vec<u8>) -> Result<bool, StoreError> {
+        let (kind, bytes) = id.parts();
+        let changed = sqlx::query!(
+            "UPDATE identity.key SET wrapped = $4 WHERE kind = $1 AND id = $2 AND wrapped = $3",
+            kind,
+            bytes,
+            old,
+            new,
+        );
+        Ok(changed.execute(self.pool().await?).await?.rows_affected() == 1)
+    }
+
+    async fn begin_erasing(&self, user: UserId) -> Result<(), StoreError> {
+        sqlx::query!(
+            "INSERT INTO identity.erasing VALUES ($1) ON CONFLICT DO NOTHING",
+            user.as_uuid(),
+        )
+        .execute(self.pool().await?)
+        .await?;
+        Ok(())
+    }
+
+    async fn erasing(&self) -> Result<Vec<UserId>, StoreError> {
+        let marked = sqlx::query_scalar!("SELECT person FROM identity.erasing ORDER BY person");
+        Ok(marked.fetch_all(self.pool().await?).await?.into_iter().map(user).collect())
+    }
+
+    async fn open_session(&self, session: Session, token: TokenHash) -> Result<(), StoreError> {
+        sqlx::query!(
+            "WITH opened AS (
+                INSERT INTO identity.session (id, person, opened_at_ms, used_at_ms, expires_at_ms)
+                VALUES ($1, $2, $3, $4, $5) RETURNING id, expires_at_ms)
+             INSERT INTO identity.refresh_token (hash, session, expires_at_ms)
+             SELECT $6, id, expires_at_ms FROM opened",
+            Uuid::from_u128(session.id),
+            session.user.as_uuid(),
+            session.opened_at.as_ms(),
+            session.used_at.as_ms(),
+            session.expires_at.as_ms(),
+            hash(token),
+        )
+        .execute(self.pool().await?)
+        .await?;
+        Ok(())
+    }
+
+    async fn whose(&self, token: TokenHash, now: Time) -> Result<Option<UserId>, StoreError> {
+        let found = sqlx::query_scalar!(
+            "SELECT session.person FROM identity.refresh_token AS token
+             JOIN identity.session ON session.id = token.session
+             WHERE hash = $1 AND token.expires_at_ms > $2 AND NOT is_spent",
+            hash(token),
+            now.as_ms(),
+        );
+        Ok(found.fetch_optional(self.pool().await?).await?.map(user))
+    }
+
+    async fn rotate(
+        &self,
+        old: TokenHash,
+        new: TokenHash,
+        now: Time,
+        expires_at: Time,
+    ) -> Result<Rotation, StoreError> {
+        let mut transaction = postgres::begin(self.pool().await?, "BEGIN").await?;
+        // The session's lock lets those who bring its tokens at once go one after the other.
+        let session = sqlx::query!(
+            "SELECT session.id, person FROM identity.session
+             WHERE id = (SELECT session FROM identity.refresh_token
+                         WHERE hash = $1 AND expires_at_ms > $2) FOR UPDATE",
+            hash(old),
+            now.as_ms(),
+        );
+        let Some(session) = session.fetch_optional(&mut *transaction).await? else {
+            return Ok(Rotation::Unknown);
+        };
+        let spent = sqlx::query!(
+            "UPDATE identity.refresh_token SET is_spent = true WHERE hash = $1 AND NOT is_spent",
+            hash(old),
+        );
+        if spent.execute(&mut *transaction).await?.rows_affected() == 0 {
+            sqlx::query!("DELETE FROM identity.session WHERE id = $1", session.id)
+                .execute(&mut *transaction)
+                .await?;
+            transaction.commit().await?;
+            return Ok(Rotation::Reused(user(session.person)));
+        }
+        sqlx::query!(
+            "WITH used AS (
+                UPDATE identity.session SET used_at_ms = $3, expires_at_ms = $4 WHERE id = $2)
+             INSERT INTO identity.refresh_token (hash, session, expires_at_ms)
+             VALUES ($1, $2, $4)",
+            hash(new),
+            session.id,
+            now.as_ms(),
+            expires_at.as_ms(),
+        )
+        .execute(&mut *transaction)
+        .await?;
+        transaction.commit().await?;
+        Ok(Rotation::Rotated(user(session.person)))
+    }
+
+    async fn close_session(&self, token: TokenHash) -> Result<Option<UserId>, StoreError> {
+        let closed = sqlx::query_scalar!(
+            "DELETE FROM identity.session
+             WHERE id = (SELECT session FROM identity.refresh_token WHERE hash = $1)
+             RETURNING person",
+            hash(token),
+        );
+        Ok(closed.fetch_optional(self.pool().await?).await?.map(user))
+    }
+
+    async fn close_sessions(&self, user: UserId) -> Result<(), StoreError> {
+        sqlx::query!("DELETE FROM identity.session WHERE person = $1", user.as_uuid())
+            .execute(self.pool().await?)
+            .await?;
+        Ok(())
+    }
+
+    async fn sessions(&self, whose: UserId) -> Result<Vec<Session>, StoreError> {
+        let rows = sqlx::query!(
+            "SELECT id, opened_at_ms, used_at_ms, expires_at_ms FROM identity.session
+             WHERE person = $1 ORDER BY opened_at_ms, id",
+            whose.as_uuid(),
+        );
+        let rows = rows.fetch_all(self.pool().await?).await?;
+        let sessions = rows.into_iter().map(|row| Session {
+            id: row.id.as_u128(),
+            user: whose,
+            opened_at: Time::from_ms(row.opened_at_ms),
+            used_at: Time::from_ms(row.used_at_ms),
+            expires_at: Time::from_ms(row.expires_at_ms),
+        });
+        Ok(sessions.collect())
+    }
+
+    async fn put_code(&self, code: Code) -> Result<(), StoreError> {
+        let mut transaction = postgres::begin(self.pool().await?, "BEGIN").await?;
+        let (user, purpose) = (code.user.as_uuid(), code.purpose.name());
+        sqlx::query!(
+            "INSERT INTO identity.code (hash, person, purpose, payload, expires_at_ms)
+             VALUES ($1, $2, $3, $4, $5)",
+            hash(code.hash),
+            user,
+            purpose,
+            code.payload,
+            code.expires_at.as_ms(),
+        )
+        .execute(&mut *transaction)
+        .await?;
+        sqlx::query!(
+            "DELETE FROM identity.code WHERE hash IN (
+                SELECT hash FROM identity.code WHERE person = $1 AND purpose = $2
+                ORDER BY expires_at_ms DESC, number DESC OFFSET $3)",
+            user,
+            purpose,
+            MOST_CODES,
+        )
+        .execute(&mut *transaction)
+        .await?;
+        Ok(transaction.commit().await?)
+    }
+
+    async fn take_code(
+        &self,
+        code: TokenHash,
+        purpose: Purpose,
+        now: Time,
+    ) -> Result<Option<(UserId, String)>, StoreError> {
+        let taken = sqlx::query!(
+            "DELETE FROM identity.code WHERE hash = $1 AND purpose = $2 AND expires_at_ms > $3
+             RETURNING person, payload",
+            hash(code),
+            purpose.name(),
+            now.as_ms(),
+        );
+        let taken = taken.fetch_optional(self.pool().await?).await?;
+        Ok(taken.map(|row| (user(row.person), row.payload)))
+    }
+
+    async fn drop_codes(&self, user: UserId) -> Result<(), StoreError> {
+        sqlx::query!("DELETE FROM identity.code WHERE person = $1", user.as_uuid())
+            .execute(self.pool().await?)
+            .await?;
+        Ok(())
+    }
+
+    async fn sweep(&self, now: Time) -> Result<(), StoreError> {
+        sqlx::query!(
+            "WITH tokens AS (
+                DELETE FROM identity.refresh_token WHERE expires_at_ms <= $1),
+             codes AS (
+                DELETE FROM identity.code WHERE expires_at_ms <= $1)
+             DELETE FROM identity.session WHERE expires_at_ms <= $1",
+            now.as_ms(),
+        )
+        .execute(self.pool().await?)
+        .await?;
+        Ok(())
+    }
+}

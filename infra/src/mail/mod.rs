@@ -1,0 +1,59 @@
+//! Mails to people (AC-1): by SMTP, or into a folder where there is no mail server.
+
+mod folder;
+mod smtp;
+
+use std::time::{Duration, UNIX_EPOCH};
+
+use async_trait::async_trait;
+use domain::account::Email;
+use domain::{Time, UserId};
+use lettre::message::header::ContentType;
+use lettre::message::{Mailbox, Message};
+
+pub use folder::FolderMailer;
+pub use smtp::{AddressError, SmtpMailer};
+
+/// A mail to one person.
+#[derive(Debug, Clone)]
+pub struct Mail {
+    /// Who gets it.
+    pub user: UserId,
+    /// Where.
+    pub to: Email,
+    /// What about.
+    pub subject: &'static str,
+    /// What it says.
+    pub text: String,
+}
+
+/// A mail was not sent.
+#[derive(Debug, thiserror::Error)]
+#[error("the mail could not be sent")]
+pub struct MailError(#[source] Box<dyn std::error::Error + Send + Sync>);
+
+/// Sends mails.
+#[async_trait]
+pub trait Mailer: Send + Sync + 'static {
+    /// Gives the mail to whoever delivers it.
+    async fn send(&self, mail: &Mail) -> Result<(), MailError>;
+
+    /// Keeps nothing of what was sent to this person.
+    async fn forget(&self, user: UserId) -> Result<(), MailError>;
+}
+
+/// The mail in its standard form (RFC 5322).
+fn message(mail: &Mail, from: &Mailbox, now: Time) -> Result<Message, MailError> {
+    let failed = |error: Box<dyn std::error::Error + Send + Sync>| MailError(error);
+    let address = mail.to.as_str().parse();
+    let address = address.map_err(|error: lettre::address::AddressError| failed(error.into()))?;
+    let since_1970 = Duration::from_millis(now.ms_since(Time::from_ms(0)));
+    Message::builder()
+        .from(from.clone())
+        .to(Mailbox::new(None, address))
+        .subject(mail.subject)
+        .date(UNIX_EPOCH + since_1970)
+        .header(ContentType::TEXT_PLAIN)
+        .body(mail.text.clone())
+        .map_err(|error| failed(error.into()))
+}
