@@ -1,5 +1,6 @@
 //! Commands: decided by the domain, made durable by the log, answered with a position.
 
+mod accounts;
 mod booking;
 mod endpoints;
 mod followup;
@@ -8,13 +9,16 @@ mod refusal;
 mod runtime;
 mod state;
 
+pub use accounts::{AccountError, Accounts, AccountsParts, NewAccount};
 pub use refusal::CODES;
 pub use runtime::{LostEnd, followed_to};
 pub use state::{CommandApi, CommandSettings, CommandState, Parts, StartError};
 
 use axum::Router;
+use axum::extract::Request;
 use axum::middleware::map_request;
-use axum::routing::{delete, post, put};
+use axum::routing::{delete, get, post, put};
+use infra::http::Problem;
 use utoipa::OpenApi as _;
 
 /// The largest body of a request of a buyer, in bytes: a thousand seats and their names.
@@ -22,7 +26,7 @@ const MAX_BUYER_BODY_BYTES: usize = 64 * 1024;
 
 /// The command endpoints, all under `/api/v1`.
 pub fn router(state: CommandState) -> Router {
-    organizers().merge(buyers()).with_state(state)
+    organizers().merge(buyers()).merge(persons()).with_state(state)
 }
 
 fn organizers() -> Router<CommandState> {
@@ -41,13 +45,39 @@ fn organizers() -> Router<CommandState> {
 /// There are many more buyers, and what they ask for is small: more is not even read.
 fn buyers() -> Router<CommandState> {
     use endpoints as e;
-    let small = |request| async { infra::http::with_body_within(request, MAX_BUYER_BODY_BYTES) };
     Router::new()
         .route("/api/v1/bookings/reserve", post(e::reserve::reserve))
         .route("/api/v1/bookings/confirm", post(e::confirm::confirm))
         .route("/api/v1/bookings/{booking_id}", delete(e::cancel_booking::cancel_booking))
         .route("/api/v1/waitlist/join", post(e::join_waitlist::join_waitlist))
         .route("/api/v1/waitlist/leave", delete(e::leave_waitlist::leave_waitlist))
+        .route_layer(map_request(small))
+}
+
+async fn small(request: Request) -> Result<Request, Problem> {
+    infra::http::with_body_within(request, MAX_BUYER_BODY_BYTES)
+}
+
+/// Everything about a person's own account, and what admins do to others'.
+fn persons() -> Router<CommandState> {
+    use endpoints as e;
+    Router::new()
+        .route("/api/v1/auth/register", post(e::register::register))
+        .route("/api/v1/auth/email/verify", post(e::verify_email::verify_email))
+        .route("/api/v1/auth/login", post(e::log_in::log_in))
+        .route("/api/v1/auth/refresh", post(e::refresh::refresh))
+        .route("/api/v1/auth/logout", post(e::log_out::log_out))
+        .route("/api/v1/auth/password/forgot", post(e::forgot_password::forgot_password))
+        .route("/api/v1/auth/password/reset", post(e::reset_password::reset_password))
+        .route(
+            "/api/v1/users/me",
+            get(e::profile::profile)
+                .put(e::change_profile::change_profile)
+                .delete(e::erase_me::erase_me),
+        )
+        .route("/api/v1/users/me/export", get(e::export_me::export_me))
+        .route("/api/v1/users/me/password", put(e::change_password::change_password))
+        .route("/api/v1/admin/users/{user_id}/roles", post(e::change_roles::change_roles))
         .route_layer(map_request(small))
 }
 

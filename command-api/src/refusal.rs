@@ -10,6 +10,9 @@ use crate::runtime::Failure;
 
 /// The codes of this crate, for the API document.
 pub const CODES: &[Code] = &[
+    code(401, "LOGIN_REFUSED", "Email or password is wrong, or not verified, or locked for now."),
+    code(401, "SESSION_OVER", "The refresh token is not valid any more; log in again."),
+    code(404, "ACCOUNT_NOT_FOUND", "There is no such account, or the person was erased."),
     code(404, "EVENT_NOT_FOUND", "There is no such event, or it is not published."),
     code(404, "VENUE_NOT_FOUND", "There is no such venue."),
     code(404, "TIER_NOT_FOUND", "The event has no such tier."),
@@ -37,11 +40,14 @@ pub const CODES: &[Code] = &[
     code(409, "TICKETS_AVAILABLE", "There is no need to wait: so many can be bought now."),
     code(409, "NEVER_ENOUGH", "So many tickets can never become free."),
     code(409, "ALREADY_WAITING", "The person waits for this event already, or has an offer."),
+    code(409, "CODE_NOT_VALID", "The code from the mail was used, has expired, or is none."),
     code(422, "IDEMPOTENCY_KEY_REUSED", "The key was used for another request."),
     code(422, "NOTHING_WANTED", "No tickets were asked for."),
     code(422, "SEAT_TWICE", "A seat is named twice."),
     code(503, "TOO_MANY_WAITING", "Too many commands wait for this event; nothing was done."),
     code(503, "LOG_UNAVAILABLE", "The log is away; ask again with the same Idempotency-Key."),
+    code(503, "TOO_MANY_LOGINS", "Too many log in at once; nothing was done."),
+    code(503, "IDENTITY_UNAVAILABLE", "What accounts need beside the log is away."),
     code(503, "PAYMENT_PENDING", "The provider has not answered; ask again with the same key."),
     code(503, "PAYMENT_UNAVAILABLE", "The provider cannot be reached; nothing was charged."),
 ];
@@ -71,17 +77,17 @@ fn failure<R>(failure: Failure<R>, refused: impl FnOnce(R) -> Problem) -> Proble
     }
 }
 
-fn log_unavailable(what: &str) -> Problem {
+pub(crate) fn log_unavailable(what: &str) -> Problem {
     let detail =
         format!("{what}. Try again with the same Idempotency-Key; nothing will be done twice.");
     problem("LOG_UNAVAILABLE", detail).retry_after_s(2)
 }
 
-fn invalid(Invalid { field, problem }: &Invalid) -> Problem {
+pub(crate) fn invalid(Invalid { field, problem }: &Invalid) -> Problem {
     Problem::invalid(field, &format!("must be {problem}"))
 }
 
-fn key_reused() -> Problem {
+pub(crate) fn key_reused() -> Problem {
     problem(
         "IDEMPOTENCY_KEY_REUSED",
         "This Idempotency-Key was used for another request. Take a new key for a new request.",

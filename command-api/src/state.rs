@@ -7,10 +7,13 @@ use std::time::Duration;
 use axum::extract::FromRef;
 use domain::inventory::{self, Inventory};
 use domain::{EventId, Request, UserId};
-use infra::auth::{Auth, Caller, Role};
+use infra::auth::{Auth, Caller, Keys, Role};
 use infra::clock::Clock;
 use infra::http::{IdempotencyKey, Problem, RequestId};
+use infra::identity::Vault;
 use infra::log::{Log, ReadError};
+use infra::mail::Mailer;
+use infra::passwords::Passwords;
 use infra::payment::PaymentProvider;
 use parking_lot::Mutex;
 use serde::Serialize;
@@ -18,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
+use crate::accounts::{Accounts, AccountsParts};
 use crate::followup::FollowUp;
 use crate::payments::{Payments, Saga};
 use crate::runtime::{
@@ -33,6 +37,8 @@ pub struct CommandSettings {
     pub idle: Duration,
     /// How long the payment provider may take before a client is told that a payment is pending.
     pub charge_timeout: Duration,
+    /// How long an answer takes at least that must not tell whether an address is known.
+    pub discretion: Duration,
 }
 
 impl Default for CommandSettings {
@@ -41,6 +47,7 @@ impl Default for CommandSettings {
             mailbox: 4_096,
             idle: Duration::from_secs(60),
             charge_timeout: Duration::from_secs(10),
+            discretion: Duration::from_millis(300),
         }
     }
 }
@@ -53,6 +60,14 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
     /// Who asks.
     pub auth: Auth,
+    /// Who signs tokens.
+    pub keys: Arc<Keys>,
+    /// Keys of persons, sessions, codes.
+    pub vault: Arc<Vault>,
+    /// Who hashes passwords.
+    pub passwords: Arc<Passwords>,
+    /// Who writes to people.
+    pub mailer: Arc<dyn Mailer>,
     /// Who charges.
     pub provider: Arc<dyn PaymentProvider>,
     /// Where the wake list is kept between two starts.
@@ -90,6 +105,7 @@ pub(crate) struct Shared {
     pub(crate) log: Arc<dyn Log>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) auth: Auth,
+    pub(crate) accounts: Arc<Accounts>,
     pub(crate) inventories: Arc<Inventories>,
     pub(crate) saga: Arc<Saga>,
 }
@@ -107,7 +123,18 @@ impl CommandApi {
     /// # Errors
     /// The log cannot be read, or lost its end.
     pub async fn start(parts: Parts) -> Result<Self, StartError> {
-        let Parts { log, clock, auth, provider, wake_file, settings } = parts;
+        let Parts {
+            log,
+            clock,
+            auth,
+            keys,
+            vault,
+            passwords,
+            mailer,
+            provider,
+            wake_file,
+            settings,
+        } = parts;
         let (work, background) = (TaskTracker::new(), TaskTracker::new());
         let stop = CancellationToken::new();
         let wake = Arc::new(WakeList::load(&wake_file, log.head().await?)?);
@@ -128,6 +155,19 @@ impl CommandApi {
             charge_timeout: settings.charge_timeout,
             under_way: Mutex::default(),
         });
+        let accounts = Arc::new(Accounts::new(
+            AccountsParts {
+                log: log.clone(),
+                clock: clock.clone(),
+                keys,
+                vault,
+                passwords,
+                mailer,
+            },
+            settings.discretion,
+            work.clone(),
+        ));
+        background.spawn(accounts.clone().tidy(stop.clone()));
         background.spawn(saga.clone().run(steps));
         let follow_up = Arc::new(FollowUp {
             log: log.clone(),
@@ -140,7 +180,7 @@ impl CommandApi {
         background.spawn(follow_up.clone().follow_events());
         background.spawn(follow_up.clone().wake_up());
         background.spawn(follow_up.save());
-        let shared = Shared { log, clock, auth, inventories, saga };
+        let shared = Shared { log, clock, auth, accounts, inventories, saga };
         Ok(Self { state: CommandState(Arc::new(shared)), work, background, stop })
     }
 

@@ -1,18 +1,32 @@
 //! One file per endpoint.
 
+mod account_body;
 pub(crate) mod cancel_booking;
 pub(crate) mod cancel_event;
 pub(crate) mod change_event;
+pub(crate) mod change_password;
+pub(crate) mod change_profile;
+pub(crate) mod change_roles;
 pub(crate) mod change_venue;
 pub(crate) mod confirm;
 pub(crate) mod create_venue;
 pub(crate) mod draft_event;
+pub(crate) mod erase_me;
 mod event_body;
+pub(crate) mod export_me;
+pub(crate) mod forgot_password;
 pub(crate) mod join_waitlist;
 pub(crate) mod leave_waitlist;
+pub(crate) mod log_in;
+pub(crate) mod log_out;
+pub(crate) mod profile;
 pub(crate) mod publish_event;
+pub(crate) mod refresh;
+pub(crate) mod register;
 pub(crate) mod reserve;
+pub(crate) mod reset_password;
 mod venue_body;
+pub(crate) mod verify_email;
 
 /// The API document's part on commands.
 #[derive(utoipa::OpenApi)]
@@ -28,5 +42,18 @@ mod venue_body;
     cancel_booking::cancel_booking,
     join_waitlist::join_waitlist,
     leave_waitlist::leave_waitlist,
+    register::register,
+    verify_email::verify_email,
+    log_in::log_in,
+    refresh::refresh,
+    log_out::log_out,
+    forgot_password::forgot_password,
+    reset_password::reset_password,
+    profile::profile,
+    change_profile::change_profile,
+    change_password::change_password,
+    erase_me::erase_me,
+    export_me::export_me,
+    change_roles::change_roles,
 ))]
 pub(crate) struct Document;

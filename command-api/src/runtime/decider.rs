@@ -1,7 +1,10 @@
 //! What the runtime needs of an aggregate, and what comes back from a command.
 
 use domain::inventory::{self, BookingSnapshot, Inventory};
-use domain::{Aggregate, StoredFact, Time, UserId, event::Event, venue::Venue};
+use domain::{
+    Aggregate, StoredFact, Time, UserId, account::Account, email_claim::EmailClaim, event::Event,
+    venue::Venue,
+};
 use infra::log::Position;
 use uuid::Uuid;
 
@@ -153,6 +156,8 @@ macro_rules! plain {
 
 plain!(Venue);
 plain!(Event);
+plain!(Account);
+plain!(EmailClaim);
 
 /// A command with what its records say about where it came from.
 #[derive(Debug)]

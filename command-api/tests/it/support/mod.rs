@@ -7,6 +7,7 @@ mod provider;
 mod sale;
 mod witness;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,8 +17,11 @@ use domain::UserId;
 use futures::StreamExt;
 use infra::auth::{Auth, Keys, Role};
 use infra::http::{ServiceLimits, service};
+use infra::identity::{MasterKeys, SqliteIdentity, Vault};
 use infra::log::embedded::{EmbeddedLog, EmbeddedOptions};
 use infra::log::{Log, Position, Record};
+use infra::mail::FolderMailer;
+use infra::passwords::{Cost, Passwords};
 use infra::payment::{MockProvider, PaymentProvider};
 use tempfile::TempDir;
 use tokio::runtime::{Handle, Runtime};
@@ -34,6 +38,9 @@ pub(crate) use witness::{Story, fact};
 /// machines are slow; what has to be quick is checked by the times in the log.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
+/// What a password's hash costs here: nobody guesses in tests.
+const CHEAP: Cost = Cost { memory_kib: 8, passes: 1 };
+
 /// What everything takes place in: one data folder, one clock, one payment provider.
 pub(crate) struct World {
     pub(crate) folder: TempDir,
@@ -41,7 +48,9 @@ pub(crate) struct World {
     pub(crate) log: Arc<EmbeddedLog>,
     pub(crate) provider: Arc<MockProvider>,
     pub(crate) settings: CommandSettings,
-    pub(crate) keys: Keys,
+    pub(crate) keys: Arc<Keys>,
+    pub(crate) vault: Arc<Vault>,
+    pub(crate) passwords: Arc<Passwords>,
     witness: Arc<Witness>,
 }
 
@@ -56,14 +65,19 @@ impl World {
         let clock = Arc::new(SkippingClock::default());
         let provider = folder.path().join("payments.sqlite");
         let provider = MockProvider::open(&provider, clock.clone(), answers_within).unwrap();
+        let identity = SqliteIdentity::open(&folder.path().join("identity.sqlite")).unwrap();
+        let masters = MasterKeys::load_or_create(folder.path()).unwrap();
         Self {
             log: Arc::new(open_log(&folder)),
-            keys: Keys::load_or_create(folder.path(), clock.clone()).unwrap(),
+            keys: Arc::new(Keys::load_or_create(folder.path(), clock.clone()).unwrap()),
+            vault: Arc::new(Vault::new(Arc::new(identity), masters)),
+            passwords: Arc::new(Passwords::start_with(CHEAP, 2, 64).unwrap()),
             folder,
             clock,
             provider: Arc::new(provider),
             settings: CommandSettings {
                 charge_timeout: Duration::from_secs(5),
+                discretion: Duration::ZERO,
                 ..CommandSettings::default()
             },
             witness: Arc::default(),
@@ -80,10 +94,19 @@ impl World {
             log,
             clock: self.clock.clone(),
             auth: Auth::new(&self.keys, self.clock.clone()),
+            keys: self.keys.clone(),
+            vault: self.vault.clone(),
+            passwords: self.passwords.clone(),
+            mailer: Arc::new(FolderMailer::new(&self.mail(), self.clock.clone())),
             provider,
             wake_file: self.folder.path().join(name),
             settings: self.settings.clone(),
         }
+    }
+
+    /// Where mails are written.
+    pub(crate) fn mail(&self) -> PathBuf {
+        self.folder.path().join("mail")
     }
 
     /// A node on the folder.

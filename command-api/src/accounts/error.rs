@@ -1,0 +1,155 @@
+//! Why something was not done with an account, and how that looks to a client.
+
+use domain::account::Refusal;
+use domain::seating::Invalid;
+use infra::auth::IssueError;
+use infra::http::Problem;
+use infra::identity::{StoreError, VaultError};
+use infra::ids::NoRandomness;
+use infra::passwords::PasswordError;
+
+use crate::refusal::problem;
+use crate::runtime::Failure;
+
+/// Why something was not done with an account.
+#[derive(Debug, thiserror::Error)]
+pub enum AccountError {
+    /// Address or password is wrong, or the account is locked or not verified: it is not said which.
+    #[error("the log-in was refused")]
+    LoginRefused,
+    /// The refresh token is not one, or not any more.
+    #[error("the session is over")]
+    SessionOver,
+    /// The code is not one, or not any more.
+    #[error("the code is not valid")]
+    CodeNotValid,
+    /// There is no such account.
+    #[error("there is no such account")]
+    NotFound,
+    /// The key was used for something else (BK-6).
+    #[error("the idempotency key was used for another request")]
+    KeyReused,
+    /// A value cannot be accepted.
+    #[error("{0}")]
+    Invalid(Invalid),
+    /// Too many passwords wait.
+    #[error("too many wait to log in")]
+    Busy,
+    /// The log is away.
+    #[error("the log cannot be reached")]
+    LogUnavailable,
+    /// The log cannot be written, for this reason, in words that are safe to tell.
+    #[error("the log cannot be written: {0}")]
+    LogUnwritable(String),
+    /// The keys are away.
+    #[error(transparent)]
+    Store(StoreError),
+    /// A fault of ours.
+    #[error("an account cannot be used")]
+    Fault(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl From<VaultError> for AccountError {
+    fn from(error: VaultError) -> Self {
+        match error {
+            VaultError::Store(error) => Self::Store(error),
+            // Their account says so too, or will in a moment.
+            VaultError::Erased => Self::NotFound,
+            error => Self::Fault(error.into()),
+        }
+    }
+}
+
+impl From<StoreError> for AccountError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl From<PasswordError> for AccountError {
+    fn from(error: PasswordError) -> Self {
+        match error {
+            PasswordError::Busy | PasswordError::Stopped => Self::Busy,
+            error => Self::Fault(error.into()),
+        }
+    }
+}
+
+impl From<Invalid> for AccountError {
+    fn from(invalid: Invalid) -> Self {
+        Self::Invalid(invalid)
+    }
+}
+
+impl From<NoRandomness> for AccountError {
+    fn from(error: NoRandomness) -> Self {
+        Self::Fault(error.into())
+    }
+}
+
+impl From<IssueError> for AccountError {
+    fn from(error: IssueError) -> Self {
+        Self::Fault(error.into())
+    }
+}
+
+impl From<serde_json::Error> for AccountError {
+    fn from(error: serde_json::Error) -> Self {
+        Self::Fault(error.into())
+    }
+}
+
+impl From<Failure<Refusal>> for AccountError {
+    fn from(failure: Failure<Refusal>) -> Self {
+        match failure {
+            Failure::Refused(Refusal::NotFound) => Self::NotFound,
+            Failure::Refused(Refusal::KeyReused) => Self::KeyReused,
+            Failure::Refused(Refusal::Locked { .. } | Refusal::NotVerified) => Self::LoginRefused,
+            // Whoever registers looks at this before.
+            Failure::Refused(Refusal::Exists) => Self::Busy,
+            Failure::Overloaded | Failure::Unavailable => Self::LogUnavailable,
+            Failure::Unwritable(reason) => Self::LogUnwritable(reason),
+        }
+    }
+}
+
+impl From<AccountError> for Problem {
+    fn from(error: AccountError) -> Self {
+        let detail = |text: &'static str| text;
+        match error {
+            AccountError::LoginRefused => problem(
+                "LOGIN_REFUSED",
+                "Email or password is wrong, the email is not verified, or there were too many \
+                 failures: then it is possible again after 15 minutes.",
+            ),
+            AccountError::SessionOver => {
+                problem("SESSION_OVER", detail("The refresh token is not valid. Log in again."))
+            }
+            AccountError::CodeNotValid => {
+                problem("CODE_NOT_VALID", detail("The code was used, has expired, or is none."))
+            }
+            AccountError::NotFound => {
+                problem("ACCOUNT_NOT_FOUND", detail("There is no such account."))
+            }
+            AccountError::KeyReused => crate::refusal::key_reused(),
+            AccountError::Invalid(what) => crate::refusal::invalid(&what),
+            AccountError::Busy => {
+                problem("TOO_MANY_LOGINS", detail("Too many log in at once. Nothing was done."))
+                    .retry_after_s(2)
+            }
+            AccountError::LogUnavailable => {
+                crate::refusal::log_unavailable("The log cannot be reached")
+            }
+            AccountError::LogUnwritable(reason) => {
+                crate::refusal::log_unavailable(&format!("The log cannot be written: {reason}"))
+            }
+            AccountError::Store(error) => {
+                let error: &dyn std::error::Error = &error;
+                tracing::warn!(error, "the identity store is away");
+                let text = "Accounts cannot be reached at the moment. Try again.";
+                problem("IDENTITY_UNAVAILABLE", detail(text)).retry_after_s(2)
+            }
+            AccountError::Fault(error) => Self::internal(&*error),
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! What accounts need beside their decisions: keys, hashes, sessions and mails (AC-1 to AC-3).
+
+mod erase;
+mod error;
+mod export;
+mod find;
+mod mails;
+mod password;
+mod register;
+mod roles;
+mod sessions;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::{Aggregate, UserId};
+use infra::auth::Keys;
+use infra::clock::Clock;
+use infra::identity::Vault;
+use infra::log::{Log, Position};
+use infra::mail::Mailer;
+use infra::passwords::Passwords;
+use tokio_util::task::TaskTracker;
+use uuid::Uuid;
+
+use crate::runtime::{Decider, Done, Failure, Job, Origin, Unit};
+
+pub use error::AccountError;
+pub(crate) use export::Export;
+pub(crate) use find::Opened;
+pub use register::NewAccount;
+pub(crate) use roles::RoleChange;
+pub(crate) use sessions::Tokens;
+
+/// What accounts are made of.
+pub struct AccountsParts {
+    /// Where facts go.
+    pub log: Arc<dyn Log>,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+    /// Who signs tokens.
+    pub keys: Arc<Keys>,
+    /// Keys of persons, sessions, codes.
+    pub vault: Arc<Vault>,
+    /// Who hashes passwords.
+    pub passwords: Arc<Passwords>,
+    /// Who writes to people.
+    pub mailer: Arc<dyn Mailer>,
+}
+
+/// Everything that is done with accounts.
+pub struct Accounts {
+    log: Arc<dyn Log>,
+    clock: Arc<dyn Clock>,
+    keys: Arc<Keys>,
+    vault: Arc<Vault>,
+    passwords: Arc<Passwords>,
+    mailer: Arc<dyn Mailer>,
+    discretion: Duration,
+    /// Mails under way.
+    work: TaskTracker,
+}
+
+impl Accounts {
+    /// Accounts made of `parts`. What must not tell whether an address is known takes at least
+    /// `discretion`; mails go out in tasks of `work`.
+    pub fn new(parts: AccountsParts, discretion: Duration, work: TaskTracker) -> Self {
+        let AccountsParts { log, clock, keys, vault, passwords, mailer } = parts;
+        Self { log, clock, keys, vault, passwords, mailer, discretion, work }
+    }
+
+    /// Executes a command on one aggregate.
+    async fn execute<A: Aggregate + Decider<Seen = A>>(
+        &self,
+        id: A::Id,
+        command: <A as Decider>::Command,
+        origin: Origin,
+    ) -> Result<Done<<A as Decider>::Fact, A>, Failure<<A as Decider>::Refusal>> {
+        let mut outcomes = self.unit::<A>(id).process(&[Job { command, origin }], |_| {}).await;
+        outcomes.pop().unwrap_or(Err(Failure::Unavailable))
+    }
+
+    /// An aggregate as the log has it now, and where its last record is.
+    async fn look<A: Aggregate + Decider<Seen = A> + Clone>(
+        &self,
+        id: A::Id,
+    ) -> Result<(A, Position), AccountError> {
+        let mut unit = self.unit::<A>(id);
+        let state = unit.look().await.map_err(|()| AccountError::LogUnavailable)?.clone();
+        Ok((state, unit.position()))
+    }
+
+    fn unit<A: Aggregate + Decider>(&self, id: A::Id) -> Unit<A> {
+        Unit::new(self.log.clone(), self.clock.clone(), A::stream(id))
+    }
+
+    /// Where the log ends: the position of answers that must not tell whether anything was written.
+    pub(crate) async fn head(&self) -> Result<Position, AccountError> {
+        self.log.head().await.map_err(|_| AccountError::LogUnavailable)
+    }
+
+    /// Does `work`, and answers when a whole number of `discretion`s is over since it was asked, so
+    /// that the time it took tells nothing, however much there is to do.
+    async fn discreetly<T>(&self, work: impl Future<Output = T>) -> T {
+        let begun = tokio::time::Instant::now();
+        let done = work.await;
+        tokio::time::sleep_until(begun + whole(self.discretion, begun.elapsed())).await;
+        done
+    }
+}
+
+/// The least multiple of `step` that is longer than `elapsed`.
+fn whole(step: Duration, elapsed: Duration) -> Duration {
+    let steps = elapsed.as_nanos().checked_div(step.as_nanos()).map_or(0, |steps| steps + 1);
+    step.saturating_mul(u32::try_from(steps).unwrap_or(u32::MAX))
+}
+
+/// Where a command on an account comes from. Without the request's id: clients choose it, and what
+/// they choose may be personal.
+fn origin(actor: Option<UserId>) -> Origin {
+    let id = Uuid::from_u128(infra::ids::random_u128());
+    Origin { id, correlation: None, trace: None, actor }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn discretion_is_rounded_up_to_whole_steps() {
+        let ms = Duration::from_millis;
+        let table =
+            [(300, 0, 300), (300, 299, 300), (300, 300, 600), (300, 1_000, 1_200), (0, 5, 0)];
+        for (step, elapsed, expected) in table {
+            assert_eq!(whole(ms(step), ms(elapsed)), ms(expected), "{step} {elapsed}");
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! Registering, and showing that the address is one's own.
+
+use std::sync::Arc;
+
+use domain::account::{Account, Command, Credentials, Email, Profile, Refusal, check_password};
+use domain::email_claim::{self, EmailClaim};
+use domain::{EmailHash, Sealed, UserId};
+use infra::identity::{Field, Purpose, TokenHash};
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use super::{AccountError, Accounts, Opened, Tokens, mails, origin};
+use crate::runtime::Failure;
+
+/// How often an address may be forgotten while somebody registers with it.
+const ATTEMPTS: u32 = 3;
+
+/// What somebody says of themselves when they register.
+pub struct NewAccount {
+    /// The address.
+    pub email: Email,
+    /// In clear; only its hash is kept.
+    pub password: Zeroizing<String>,
+    /// What else is known of them.
+    pub profile: Profile,
+}
+
+/// What a code brings back: what was said when it was asked for. Sealed.
+#[derive(Serialize, Deserialize)]
+struct Said {
+    profile: Sealed,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    password: Option<Sealed>,
+}
+
+/// An account that was made, or the one that the address has already.
+struct Registered {
+    user: UserId,
+    said: Credentials,
+    is_new: bool,
+}
+
+impl Accounts {
+    /// Registers somebody. Whatever comes of it is told to the address and not to who asks.
+    ///
+    /// # Errors
+    /// A value cannot be accepted, or something is away; never that the address is known.
+    pub(crate) async fn register(self: &Arc<Self>, new: NewAccount) -> Result<(), AccountError> {
+        new.profile.check()?;
+        check_password("password", &new.password)?;
+        let registering = async {
+            let email = new.email.clone();
+            let Registered { user, said, is_new } = self.make(new).await?;
+            let (account, _) = self.look::<Account>(user).await?;
+            if !is_new && account.is_verified {
+                self.mail(user, email, mails::ALREADY_REGISTERED, String::new());
+                return Ok(());
+            }
+            let said = Said { profile: said.profile, password: said.password };
+            let payload = serde_json::to_string(&said)?;
+            self.mail_code(user, email, Purpose::VerifyEmail, payload).await
+        };
+        self.discreetly(registering).await
+    }
+
+    /// Makes an account for the address, unless there is one.
+    async fn make(&self, new: NewAccount) -> Result<Registered, AccountError> {
+        let NewAccount { email, password, profile } = new;
+        let hash = Zeroizing::new(self.passwords.hash(password).await?);
+        let user = UserId::from_u128(infra::ids::time_ordered(self.clock.now()));
+        let user = self.claim(&email, user).await?;
+        let key = self.vault.make_person(user).await?;
+        let said = Credentials {
+            profile: Self::seal_profile(&key, &profile)?,
+            password: Some(key.seal(Field::Password, hash.as_bytes())?),
+        };
+        let email = key.seal(Field::Email, email.as_str().as_bytes())?;
+        let command = Command::Register { user, email, credentials: said.clone() };
+        let is_new = match self.execute::<Account>(user, command, origin(None)).await {
+            Ok(_) => true,
+            Err(Failure::Refused(Refusal::Exists)) => false,
+            Err(failure) => return Err(failure.into()),
+        };
+        Ok(Registered { user, said, is_new })
+    }
+
+    /// Claims the address for `user`; whose it is then. Whoever claimed it before and did not come
+    /// to the end has their account made by whoever comes next.
+    async fn claim(&self, email: &Email, user: UserId) -> Result<UserId, AccountError> {
+        for _ in 0..ATTEMPTS {
+            let address = self.vault.make_address(email).await?;
+            let holder = self.claim_stream(address, user).await?;
+            // What was forgotten meanwhile nobody would find again.
+            if self.vault.address(email).await? == Some(address) {
+                return Ok(holder);
+            }
+        }
+        Err(AccountError::Busy)
+    }
+
+    async fn claim_stream(&self, address: EmailHash, user: UserId) -> Result<UserId, AccountError> {
+        let command = email_claim::Command::Claim(user);
+        match self.execute::<EmailClaim>(address, command, origin(None)).await {
+            Ok(_) => Ok(user),
+            Err(Failure::Refused(email_claim::Refusal::Taken { holder })) => Ok(holder),
+            Err(Failure::Overloaded | Failure::Unavailable) => Err(AccountError::LogUnavailable),
+            Err(Failure::Unwritable(reason)) => Err(AccountError::LogUnwritable(reason)),
+        }
+    }
+
+    /// Takes the code from a mail: the address is theirs, and they are logged in.
+    pub(crate) async fn verify_email(&self, code: &str) -> Result<Tokens, AccountError> {
+        let now = self.clock.now();
+        let taken = self.vault.store().take_code(TokenHash::of(code), Purpose::VerifyEmail, now);
+        let (user, payload) = taken.await?.ok_or(AccountError::CodeNotValid)?;
+        let Said { profile, password } = serde_json::from_str(&payload)?;
+        let command = Command::VerifyEmail(Credentials { profile, password });
+        match self.execute::<Account>(user, command, origin(Some(user))).await {
+            Ok(done) => self.open_session(user, done.seen.roles, done.position).await,
+            Err(Failure::Refused(_)) => Err(AccountError::CodeNotValid),
+            Err(failure) => Err(failure.into()),
+        }
+    }
+
+    /// The account that has this address, made and verified if there is none; for the command line.
+    ///
+    /// # Errors
+    /// See [`AccountError`].
+    pub async fn provide(&self, new: NewAccount) -> Result<(UserId, bool), AccountError> {
+        new.profile.check()?;
+        check_password("password", &new.password)?;
+        let Registered { user, said, is_new } = self.make(new).await?;
+        if is_new {
+            let verify = Command::VerifyEmail(said);
+            self.execute::<Account>(user, verify, origin(None)).await?;
+        }
+        Ok((user, is_new))
+    }
+
+    /// Changes what is known of a person.
+    pub(crate) async fn change_profile(
+        &self,
+        user: UserId,
+        profile: &Profile,
+        key: Option<&str>,
+    ) -> Result<Opened, AccountError> {
+        profile.check()?;
+        let before = self.of(user).await?;
+        let request = before.request(key, "change-profile", profile)?;
+        let profile = Self::seal_profile(&before.key, profile)?;
+        let command = Command::ChangeProfile { profile, request: request.clone() };
+        let done = self.execute::<Account>(user, command, origin(Some(user))).await?;
+        if done.facts.is_empty()
+            && let Some(request) = request
+        {
+            return self.right_after(before, &request).await;
+        }
+        Ok(Opened { user, account: done.seen, key: before.key, position: done.position })
+    }
+}

@@ -1,0 +1,68 @@
+//! What people may be, as admins say (AC-1).
+
+use domain::account::{Account, Command};
+use domain::seating::Invalid;
+use domain::{Role, UserId};
+use infra::identity::Field;
+use serde::Serialize;
+
+use super::{AccountError, Accounts, Opened, origin};
+
+/// What an admin changes.
+#[derive(Debug, Serialize)]
+pub(crate) struct RoleChange {
+    pub(crate) grant: Vec<Role>,
+    pub(crate) revoke: Vec<Role>,
+    pub(crate) reason: String,
+}
+
+impl RoleChange {
+    fn check(&self) -> Result<(), Invalid> {
+        let some = self.grant.len() + self.revoke.len() > 0;
+        Invalid::unless(some, || "grant".to_owned(), "a list of roles, or revoke is")?;
+        let apart = self.grant.iter().all(|role| !self.revoke.contains(role));
+        Invalid::unless(apart, || "revoke".to_owned(), "without the roles that are granted")?;
+        let sound = !self.reason.trim().is_empty() && self.reason.len() <= 500;
+        let problem = "a text of 1 to 500 bytes";
+        Invalid::unless(sound, || "reason".to_owned(), problem)
+    }
+}
+
+impl Accounts {
+    /// Changes what somebody may be; in force with their next access token.
+    pub(crate) async fn change_roles(
+        &self,
+        user: UserId,
+        mut change: RoleChange,
+        by: Option<UserId>,
+        key: Option<&str>,
+    ) -> Result<Opened, AccountError> {
+        change.check()?;
+        let before = self.of(user).await?;
+        let request = before.request(key, "change-roles", &(by, &change))?;
+        for roles in [&mut change.grant, &mut change.revoke] {
+            roles.sort_unstable();
+            roles.dedup();
+        }
+        let RoleChange { grant, revoke, reason } = change;
+        let reason = before.key.seal(Field::Reason, reason.as_bytes())?;
+        let command = Command::ChangeRoles { grant, revoke, by, reason, request: request.clone() };
+        let done = self.execute::<Account>(user, command, origin(by)).await?;
+        if done.facts.is_empty()
+            && let Some(request) = request
+        {
+            return self.right_after(before, &request).await;
+        }
+        Ok(Opened { user, account: done.seen, key: before.key, position: done.position })
+    }
+
+    /// Makes somebody an admin, for the command line.
+    ///
+    /// # Errors
+    /// See [`AccountError`].
+    pub async fn make_admin(&self, user: UserId, reason: &str) -> Result<(), AccountError> {
+        let (grant, reason) = (vec![Role::Admin], reason.to_owned());
+        self.change_roles(user, RoleChange { grant, revoke: vec![], reason }, None, None).await?;
+        Ok(())
+    }
+}

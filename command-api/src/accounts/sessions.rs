@@ -1,0 +1,192 @@
+//! Logging in and out, and staying logged in (AC-2).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use domain::account::{Account, Command, Email, Fact};
+use domain::{Roles, UserId};
+use infra::auth::Role;
+use infra::identity::{Rotation, Session, TokenHash};
+use infra::log::Position;
+use zeroize::Zeroizing;
+
+use super::{AccountError, Accounts, Opened, origin};
+
+/// How long an access token is valid.
+const ACCESS_TTL: Duration = Duration::from_secs(15 * 60);
+
+/// How long a refresh token is.
+const REFRESH_TTL: Duration = Duration::from_secs(7 * 86_400);
+
+/// What somebody who is logged in has.
+pub(crate) struct Tokens {
+    pub(crate) user: UserId,
+    pub(crate) access: String,
+    pub(crate) access_ttl: Duration,
+    pub(crate) refresh: Zeroizing<String>,
+    pub(crate) refresh_ttl: Duration,
+    pub(crate) position: Position,
+}
+
+impl Accounts {
+    /// Logs somebody in. `email` is `None` if it cannot be an address at all.
+    pub(crate) async fn log_in(
+        &self,
+        email: Option<Email>,
+        password: Zeroizing<String>,
+    ) -> Result<Tokens, AccountError> {
+        let logging_in = async {
+            let found = match &email {
+                Some(email) => self.by_email(email).await?,
+                None => None,
+            };
+            let user = self.check_password(found, password).await?;
+            let (account, position) = self.look::<Account>(user).await?;
+            self.open_session(user, account.roles, position).await
+        };
+        let begun = tokio::time::Instant::now();
+        let outcome = logging_in.await;
+        if outcome.is_err() {
+            // Only refusals have something to hide.
+            let until = begun + super::whole(self.discretion, begun.elapsed());
+            tokio::time::sleep_until(until).await;
+        }
+        outcome
+    }
+
+    /// Whose password it is. Costs the same without an account. What became of it is decided on the
+    /// account's stream, one try after the other.
+    pub(super) async fn check_password(
+        &self,
+        found: Option<Opened>,
+        password: Zeroizing<String>,
+    ) -> Result<UserId, AccountError> {
+        let stored = found.as_ref().map(Opened::password).transpose()?.flatten();
+        let matches = self.passwords.is_right(password, stored).await?;
+        let Some(Opened { user, .. }) = found else { return Err(AccountError::LoginRefused) };
+        let done = self.execute::<Account>(user, Command::LogIn { matches }, origin(None)).await;
+        match done {
+            Ok(_) if matches => Ok(user),
+            Ok(done) => {
+                if done.facts.iter().any(|fact| matches!(fact, Fact::AccountLocked(_))) {
+                    tracing::warn!(%user, "an account is locked after too many wrong passwords");
+                }
+                Err(AccountError::LoginRefused)
+            }
+            Err(failure) => match failure.into() {
+                AccountError::NotFound => Err(AccountError::LoginRefused),
+                error => Err(error),
+            },
+        }
+    }
+
+    /// Begins a session on one device.
+    pub(super) async fn open_session(
+        &self,
+        user: UserId,
+        roles: Roles,
+        position: Position,
+    ) -> Result<Tokens, AccountError> {
+        let (token, now) = (token()?, self.clock.now());
+        let session = Session {
+            id: infra::ids::random_u128(),
+            user,
+            opened_at: now,
+            used_at: now,
+            expires_at: now.plus_s(REFRESH_TTL.as_secs()),
+        };
+        self.vault.store().open_session(session, TokenHash::of(&token)).await?;
+        self.tokens(user, roles, token, position)
+    }
+
+    fn tokens(
+        &self,
+        user: UserId,
+        roles: Roles,
+        refresh: Zeroizing<String>,
+        position: Position,
+    ) -> Result<Tokens, AccountError> {
+        let roles: Vec<Role> = roles.iter().collect();
+        let access = self.keys.issue(user, &roles, ACCESS_TTL)?;
+        let (access_ttl, refresh_ttl) = (ACCESS_TTL, REFRESH_TTL);
+        Ok(Tokens { user, access, access_ttl, refresh, refresh_ttl, position })
+    }
+
+    /// Gives new tokens for an old one, which is spent by that.
+    pub(crate) async fn refresh(&self, old: &str) -> Result<Tokens, AccountError> {
+        let (old, new, now) = (TokenHash::of(old), token()?, self.clock.now());
+        let store = self.vault.store();
+        // Everything that can be away is asked before the old token is spent.
+        let account = match store.whose(old, now).await? {
+            Some(user) => Some(self.look::<Account>(user).await?),
+            None => None,
+        };
+        let expires_at = now.plus_s(REFRESH_TTL.as_secs());
+        match store.rotate(old, TokenHash::of(&new), now, expires_at).await? {
+            Rotation::Rotated(user) => match account {
+                Some((account, position)) if account.in_use() == Some(user) => {
+                    self.tokens(user, account.roles, new, position)
+                }
+                _ => {
+                    store.close_sessions(user).await?;
+                    Err(AccountError::SessionOver)
+                }
+            },
+            Rotation::Reused(user) => {
+                tracing::warn!(%user, "a spent refresh token came back; its session is closed");
+                Err(AccountError::SessionOver)
+            }
+            Rotation::Unknown => Err(AccountError::SessionOver),
+        }
+    }
+
+    /// Ends the session of a token, or with `everywhere` all sessions of whose it is.
+    pub(crate) async fn log_out(&self, token: &str, everywhere: bool) -> Result<(), AccountError> {
+        let (store, token) = (self.vault.store(), TokenHash::of(token));
+        if everywhere && let Some(user) = store.whose(token, self.clock.now()).await? {
+            store.close_sessions(user).await?;
+        }
+        store.close_session(token).await?;
+        Ok(())
+    }
+
+    /// Finishes what was begun before a crash and forgets what has expired, from time to time.
+    pub(crate) async fn tidy(self: Arc<Self>, stop: tokio_util::sync::CancellationToken) {
+        const EVERY: Duration = Duration::from_secs(600);
+        let mut pulse = tokio::time::interval(EVERY);
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                _ = pulse.tick() => {}
+            }
+            let tidied = tokio::select! {
+                () = stop.cancelled() => return,
+                tidied = self.tidy_once() => tidied,
+            };
+            match tidied {
+                Ok(()) => {}
+                Err(AccountError::Fault(error)) => {
+                    let error: &dyn std::error::Error = &*error;
+                    tracing::error!(error, "accounts cannot be tidied up; tried again later");
+                }
+                Err(error) => {
+                    let error: &dyn std::error::Error = &error;
+                    tracing::warn!(error, "accounts are tidied up later");
+                }
+            }
+        }
+    }
+
+    async fn tidy_once(&self) -> Result<(), AccountError> {
+        self.vault.store().sweep(self.clock.now()).await?;
+        self.finish_erasures().await
+    }
+}
+
+/// 256 random bits as text.
+pub(super) fn token() -> Result<Zeroizing<String>, AccountError> {
+    let bytes = Zeroizing::new(infra::ids::secret()?);
+    Ok(Zeroizing::new(URL_SAFE_NO_PAD.encode(*bytes)))
+}

@@ -1,0 +1,30 @@
+//! `DELETE /users/me` (AC-3).
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use infra::auth::Caller;
+use infra::http::{AtPosition, Problem, ProblemDocument};
+
+use crate::state::CommandState;
+
+/// Be forgotten
+///
+/// Destroys the key under which everything personal is kept, for ever; asked again, it is so already.
+/// Tickets stay valid: they name nobody.
+#[utoipa::path(
+    delete, path = "/api/v1/users/me", tag = "accounts",
+    responses(
+        (status = 204, description = "Nothing personal can be read any more"),
+        (status = 404, description = "ACCOUNT_NOT_FOUND", body = ProblemDocument),
+        (status = 503, description = "LOG_UNAVAILABLE, IDENTITY_UNAVAILABLE",
+            body = ProblemDocument),
+    ),
+    security(("bearer" = []))
+)]
+pub(crate) async fn erase_me(
+    State(state): State<CommandState>,
+    caller: Caller,
+) -> Result<AtPosition<StatusCode>, Problem> {
+    let position = state.0.accounts.erase(caller.user, Some(caller.user)).await?;
+    Ok(AtPosition(position, StatusCode::NO_CONTENT))
+}
