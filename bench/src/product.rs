@@ -14,8 +14,11 @@ use infra::auth::{Auth, KeyError, Keys};
 use infra::clock::{Clock, SystemClock};
 use infra::data_folder::{DataFolder, DataFolderError};
 use infra::http::{ServiceLimits, serve, service};
+use infra::identity::{MasterError, MasterKeys, SqliteIdentity, StoreError, Vault};
 use infra::log::Log;
 use infra::log::embedded::{EmbeddedLog, EmbeddedOptions, OpenError};
+use infra::mail::FolderMailer;
+use infra::passwords::{Cost, PasswordError, Passwords};
 use infra::payment::{MockProvider, OpenError as PaymentsError};
 use infra::postgres::AddressError;
 use infra::telemetry::Format;
@@ -65,6 +68,15 @@ pub enum ProductError {
     /// The key that tokens are checked with.
     #[error("there is no key to check tokens with")]
     Key(#[from] KeyError),
+    /// The keys of persons.
+    #[error("the keys of persons cannot be opened")]
+    Persons(#[from] StoreError),
+    /// What wraps them.
+    #[error(transparent)]
+    Master(#[from] MasterError),
+    /// Who hashes passwords.
+    #[error(transparent)]
+    Passwords(#[from] PasswordError),
     /// The payment provider's ledger.
     #[error("the payment provider cannot be started")]
     Payments(#[from] PaymentsError),
@@ -97,6 +109,8 @@ impl Product {
                     listen: address,
                     database_url: Some(database.into()),
                     log_url: None,
+                    master_key: None,
+                    mail: None,
                     log: String::new(),
                     log_format: Format::Text,
                 };
@@ -134,13 +148,20 @@ impl SomeRoles {
     async fn start(folder: &DataFolder, live: bool) -> Result<(Running, Router), ProductError> {
         let log = Arc::new(EmbeddedLog::open(folder.log(), EmbeddedOptions::default())?);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let auth = Auth::new(&Keys::load_or_create(folder.path(), clock.clone())?, clock.clone());
+        let keys = Arc::new(Keys::load_or_create(folder.path(), clock.clone())?);
+        let auth = Auth::new(&keys, clock.clone());
+        let persons = Arc::new(SqliteIdentity::open(&folder.identity())?);
+        let vault = Vault::new(persons, MasterKeys::load_or_create(folder.path())?);
         let ledger = folder.mock_payments();
         let provider = MockProvider::open(&ledger, clock.clone(), Duration::from_secs(2))?;
         let commands = CommandApi::start(Parts {
             log: log.clone() as Arc<dyn Log>,
             clock: clock.clone(),
             auth: auth.clone(),
+            keys,
+            vault: Arc::new(vault),
+            passwords: Arc::new(Passwords::start(Cost::OWASP)?),
+            mailer: Arc::new(FolderMailer::new(&folder.mail(), clock.clone())),
             provider: Arc::new(provider),
             wake_file: folder.wake_list(),
             settings: CommandSettings::default(),

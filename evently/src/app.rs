@@ -16,6 +16,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::document;
 use crate::health::{self, Health};
+use crate::identity::{Identity, IdentityError};
 use crate::log::{OpenError, OpenLog, wake_list};
 use crate::open_files;
 use crate::settings::Checked;
@@ -42,6 +43,9 @@ pub enum StartError {
     /// There is no key to check tokens with.
     #[error(transparent)]
     Keys(#[from] KeyError),
+    /// There are no accounts.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
     /// The mock provider cannot start.
     #[error("the mock payment provider cannot start")]
     Provider(#[from] payment::OpenError),
@@ -69,7 +73,8 @@ impl App {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let opened = OpenLog::open(settings, folder)?;
         let log = opened.shared();
-        let keys = Keys::load_or_create(folder.path(), clock.clone())?;
+        let keys = Arc::new(Keys::load_or_create(folder.path(), clock.clone())?);
+        let identity = Identity::open(settings, folder, &clock)?;
         let auth = Auth::new(&keys, clock.clone());
 
         let ledger = folder.mock_payments();
@@ -78,6 +83,10 @@ impl App {
             log: log.clone(),
             clock: clock.clone(),
             auth: auth.clone(),
+            keys: keys.clone(),
+            vault: identity.vault,
+            passwords: identity.passwords,
+            mailer: identity.mailer,
             provider: Arc::new(provider),
             wake_file: wake_list(settings, folder),
             settings: CommandSettings::default(),

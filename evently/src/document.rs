@@ -27,6 +27,7 @@ use crate::health;
     paths(health::health, health::ready, health::live, jwks, openapi),
     components(schemas(ProblemDocument<'static>)),
     tags(
+        (name = "accounts", description = "Who people are, and how they are forgotten"),
         (name = "venues", description = "Where events take place"),
         (name = "events", description = "What is sold, and what is left of it"),
         (name = "bookings", description = "Hold, pay, cancel"),

@@ -10,6 +10,7 @@ pub mod document;
 #[cfg(feature = "embedded-postgres")]
 pub mod embedded_postgres;
 mod health;
+pub mod identity;
 mod log;
 mod log_server;
 mod open_files;

@@ -1,10 +1,14 @@
 //! The command line. Results go to standard output, everything else to standard error; the exit
 //! status is 0 when it is done, 1 when it failed, 2 when it was asked wrongly.
 
+mod admin;
 mod audit;
 mod config;
 mod demo;
+mod keys;
 mod log_server;
+mod people;
+mod privacy;
 mod progress;
 mod projections;
 mod token;
@@ -72,6 +76,15 @@ enum Command {
     /// runs, against its own, whose log it leaves in a temporary folder to be looked at. The exit status
     /// is 1 if anything was oversold or altered.
     Demo(demo::DemoArgs),
+    /// Look after admins
+    #[command(subcommand)]
+    Admin(admin::AdminCommand),
+    /// Look after what is personal
+    #[command(subcommand)]
+    Privacy(privacy::PrivacyCommand),
+    /// Look after keys
+    #[command(subcommand)]
+    Keys(keys::KeysCommand),
     /// Prove, print or follow the log
     #[command(subcommand, after_help = audit::EXAMPLES)]
     Audit(audit::AuditCommand),
@@ -140,6 +153,9 @@ fn run(asked: &Invocation) -> Result<(), Failure> {
     match &asked.cli.command {
         None | Some(Command::Serve) => Ok(crate::serve::run(&settings)?),
         Some(Command::Token(args)) => token::run(args, &settings),
+        Some(Command::Admin(command)) => admin::run(command, &settings),
+        Some(Command::Privacy(command)) => privacy::run(command, &settings),
+        Some(Command::Keys(command)) => keys::run(command, &settings),
         Some(Command::Projections(command)) => projections::run(command, &settings),
         Some(Command::Demo(args)) => demo::run(args, &settings),
         Some(Command::Audit(command)) => audit::run(command, &settings),

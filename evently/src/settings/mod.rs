@@ -6,10 +6,14 @@ mod secret;
 use std::fmt;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::ArgMatches;
 use clap::parser::ValueSource;
+use infra::clock::SystemClock;
+use infra::identity::MasterKeys;
 use infra::log::eventstore::EventStoreLog;
+use infra::mail::{AddressError, SmtpMailer};
 use infra::telemetry::Format;
 
 pub use file::File;
@@ -51,6 +55,37 @@ pub struct Settings {
         hide_short_help = true
     )]
     pub log_url: Option<Secret>,
+    /// Keys that wrap the keys of persons: 32 bytes in base64, the first wraps; without it one lies in
+    /// the data folder
+    #[arg(
+        long,
+        global = true,
+        value_name = "KEYS",
+        env = "EVENTLY_MASTER_KEY",
+        hide_env_values = true,
+        hide_short_help = true
+    )]
+    pub master_key: Option<Secret>,
+    /// Mail server, e.g. `smtp://user:password@host:587?tls=required`; without it mails are files in the
+    /// data folder
+    #[arg(
+        long,
+        global = true,
+        value_name = "URL",
+        env = "EVENTLY_SMTP_URL",
+        hide_env_values = true,
+        hide_short_help = true
+    )]
+    pub smtp_url: Option<Secret>,
+    /// Sender of mails, e.g. `Evently <tickets@example.org>`; needed with a mail server
+    #[arg(
+        long,
+        global = true,
+        value_name = "SENDER",
+        env = "EVENTLY_MAIL_FROM",
+        hide_short_help = true
+    )]
+    pub mail_from: Option<String>,
     /// What is told on standard error, e.g. `warn` or `info,infra::log=debug`
     #[arg(
         long,
@@ -84,6 +119,10 @@ pub struct Checked {
     pub database_url: Option<Secret>,
     /// Where the log is; in the data folder if absent.
     pub log_url: Option<Secret>,
+    /// What wraps the keys of persons; a file in the data folder if absent.
+    pub master_key: Option<Secret>,
+    /// Mail server and sender; mails are files if absent.
+    pub mail: Option<(Secret, String)>,
     /// What is logged.
     pub log: String,
     /// How it is logged.
@@ -127,8 +166,17 @@ pub struct Shown {
 
 impl Settings {
     /// Every key, in the order of declaration.
-    pub const KEYS: [&'static str; 6] =
-        ["data", "listen", "database_url", "log_url", "log", "log_format"];
+    pub const KEYS: [&'static str; 9] = [
+        "data",
+        "listen",
+        "database_url",
+        "log_url",
+        "master_key",
+        "smtp_url",
+        "mail_from",
+        "log",
+        "log_format",
+    ];
 
     /// What the product goes by.
     ///
@@ -153,6 +201,13 @@ impl Settings {
         {
             wrong.push(format!("log_url (EVENTLY_LOG_URL): {error}"));
         }
+        let master_key = self.master_key.clone().filter(|keys| !keys.is_empty());
+        if let Some(keys) = &master_key
+            && let Err(error) = MasterKeys::parse(keys.reveal())
+        {
+            wrong.push(format!("master_key (EVENTLY_MASTER_KEY): {error}"));
+        }
+        let mail = self.mail(&mut wrong);
         if let Err(error) = infra::telemetry::check(&self.log) {
             wrong.push(format!("log: {error}"));
         }
@@ -164,11 +219,33 @@ impl Settings {
                 listen,
                 database_url,
                 log_url,
+                master_key,
+                mail,
                 log: self.log.clone(),
                 log_format,
             }),
             _ => Err(wrong),
         }
+    }
+
+    fn mail(&self, wrong: &mut Vec<String>) -> Option<(Secret, String)> {
+        let url = self.smtp_url.clone().filter(|url| !url.is_empty())?;
+        let Some(from) = self.mail_from.clone().filter(|from| !from.is_empty()) else {
+            wrong.push(
+                "smtp_url (EVENTLY_SMTP_URL) is set, but not mail_from (EVENTLY_MAIL_FROM): \
+                 name the sender of mails"
+                    .to_owned(),
+            );
+            return None;
+        };
+        if let Err(error) = SmtpMailer::new(url.reveal(), &from, Arc::new(SystemClock)) {
+            let key = match error {
+                AddressError::Server(_) => "smtp_url (EVENTLY_SMTP_URL)",
+                AddressError::Sender(_) => "mail_from (EVENTLY_MAIL_FROM)",
+            };
+            wrong.push(format!("{key}: {error}"));
+        }
+        Some((url, from))
     }
 
     /// Where the setting comes from.
@@ -188,6 +265,9 @@ impl Settings {
             "listen" => Some(self.listen.clone()),
             "database_url" => self.database_url.as_ref().map(ToString::to_string),
             "log_url" => self.log_url.as_ref().map(ToString::to_string),
+            "master_key" => self.master_key.as_ref().map(ToString::to_string),
+            "smtp_url" => self.smtp_url.as_ref().map(ToString::to_string),
+            "mail_from" => self.mail_from.clone(),
             "log" => Some(self.log.clone()),
             _ => Some(self.log_format.clone()),
         };

@@ -25,13 +25,16 @@ pub(crate) async fn said(command: &mut tokio::process::Command) -> (i32, String,
 
 #[tokio::test]
 async fn help_and_version_are_results() {
-    let commands: [&[&str]; 15] = [
+    let commands: [&[&str]; 18] = [
         &[],
         &["serve"],
         &["log-server"],
         &["token"],
         &["demo"],
         &["audit"],
+        &["admin", "create"],
+        &["privacy", "erase"],
+        &["keys", "rotate-master"],
         &["audit", "verify"],
         &["audit", "export"],
         &["audit", "tail"],
@@ -56,13 +59,15 @@ async fn help_and_version_are_results() {
 
 #[tokio::test]
 async fn who_asks_wrongly_is_told_with_status_2() {
-    let wrong: [(&[&str], &str); 10] = [
+    let wrong: [(&[&str], &str); 12] = [
         (&["sell"], "unrecognized subcommand"),
         (&["--port", "80"], "unexpected argument"),
         (&["token", "--user", "bob"], "expected an id like usr_"),
         (&["token", "--role", "king"], "expected attendee"),
         (&["token", "--ttl", "forever"], "expected a number"),
         (&["audit"], "Usage"),
+        (&["admin", "create", "--email", "ada"], "expected an address like ada@example.org"),
+        (&["privacy", "erase", "ada"], "expected an id like usr_"),
         (&["demo", "--seats", "1"], "2..=500000"),
         (&["projections", "rebuild", "dreams"], "catalog, availability, seats, bookings"),
         (&["projections", "retry", "dreams"], "catalog, availability, seats, bookings"),
@@ -86,6 +91,7 @@ async fn a_setting_comes_from_flag_environment_file_or_default() {
     command.args(["config", "check", "--json", "--config"]).arg(&file).arg("--data").arg(&data);
     command.env("EVENTLY_DATA", "/from/environment").env("EVENTLY_LISTEN", "127.0.0.1:2");
     command.env("DATABASE_URL", "postgres://me:s3cret@db/evently");
+    command.env("EVENTLY_MASTER_KEY", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=");
     let (status, out, err) = said(&mut command).await;
     assert_eq!((status, err.as_str()), (0, ""));
     let out: serde_json::Value = serde_json::from_str(&out).unwrap();
@@ -98,6 +104,9 @@ async fn a_setting_comes_from_flag_environment_file_or_default() {
         "listen 127.0.0.1:2 environment",
         "database_url postgres://***@db/evently environment",
         "log_url null default",
+        "master_key *** environment",
+        "smtp_url null default",
+        "mail_from null default",
         "log warn file",
         "log_format text default",
     ];
@@ -141,6 +150,8 @@ async fn everything_that_is_wrong_with_settings_is_told() {
         command.args(check).arg("--config").arg(&file).arg("--data").arg(folder.path());
         command.env("DATABASE_URL", "mysql://me:s3cret@db").env("EVENTLY_LOG", "infra=loudest");
         command.env("EVENTLY_LOG_URL", "http://me:s3cret@log").env("EVENTLY_LISTEN", "nowhere");
+        command.env("EVENTLY_MASTER_KEY", "s3cret").env("EVENTLY_SMTP_URL", "http://me:s3cret@m");
+        command.env("EVENTLY_MAIL_FROM", "Evently <tickets@example.org>");
         command
     };
     for (args, expected) in [(&["config", "check"][..], 1), (&["serve"][..], 2)] {
@@ -151,6 +162,8 @@ async fn everything_that_is_wrong_with_settings_is_told() {
             "listen is \"nowhere\"",
             "database_url (DATABASE_URL) is not an address",
             "log_url (EVENTLY_LOG_URL): expected an address like esdb://",
+            "master_key (EVENTLY_MASTER_KEY)",
+            "smtp_url (EVENTLY_SMTP_URL)",
             "the log filter is not like",
             "log_format: expected text or json",
         ] {

@@ -182,8 +182,16 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_evently");
 
 fn without_settings(program: &str) -> Command {
     let mut command = Command::new(program);
-    for name in ["EVENTLY_DATA", "EVENTLY_LISTEN", "DATABASE_URL", "EVENTLY_LOG_URL", "EVENTLY_LOG"]
-    {
+    for name in [
+        "EVENTLY_DATA",
+        "EVENTLY_LISTEN",
+        "DATABASE_URL",
+        "EVENTLY_LOG_URL",
+        "EVENTLY_MASTER_KEY",
+        "EVENTLY_SMTP_URL",
+        "EVENTLY_MAIL_FROM",
+        "EVENTLY_LOG",
+    ] {
         command.env_remove(name);
     }
     command.stdin(Stdio::null()).kill_on_drop(true);

@@ -24,7 +24,7 @@ async fn rows(pool: &PgPool) -> Rows {
     let tables = sqlx::query(
         "SELECT format('%I.%I', table_schema, table_name) FROM information_schema.tables \
          WHERE table_type = 'BASE TABLE' AND table_schema NOT IN \
-             ('pg_catalog', 'information_schema', 'projection', 'migrations', 'public')",
+             ('pg_catalog', 'information_schema', 'projection', 'migrations', 'public', 'identity')",
     );
     let mut all = Rows::new();
     for table in tables.fetch_all(pool).await.unwrap() {

@@ -1,0 +1,38 @@
+//! The accounts of a data folder, beside a server that may run on it or not: the expected revision
+//! keeps both right.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use command_api::{Accounts, AccountsParts};
+use infra::auth::Keys;
+use infra::clock::{Clock, SystemClock};
+use infra::data_folder::DataFolder;
+use tokio_util::task::TaskTracker;
+
+use super::Failure;
+use crate::identity::Identity;
+use crate::log::OpenLog;
+use crate::settings::Checked;
+
+/// Does `work` with the accounts of the data folder.
+pub(super) fn with<T>(
+    settings: &Checked,
+    work: impl AsyncFnOnce(&Accounts) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    let folder = DataFolder::open(&settings.data)?;
+    let runtime = tokio::runtime::Runtime::new()?;
+    runtime.block_on(async {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let log = OpenLog::open(settings, &folder)?;
+        let keys = Arc::new(Keys::load_or_create(folder.path(), clock.clone())?);
+        let Identity { vault, passwords, mailer } = Identity::open(settings, &folder, &clock)?;
+        let mails = TaskTracker::new();
+        let parts = AccountsParts { log: log.shared(), clock, keys, vault, passwords, mailer };
+        let outcome = work(&Accounts::new(parts, Duration::ZERO, mails.clone())).await;
+        mails.close();
+        mails.wait().await;
+        log.close().await;
+        outcome
+    })
+}
