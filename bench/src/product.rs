@@ -10,7 +10,7 @@ use axum::Router;
 use command_api::{CommandApi, CommandSettings, Parts};
 use evently::app::{App, StartError};
 use evently::settings::Checked;
-use infra::auth::{Auth, KeyError, Keys};
+use infra::auth::{Auth, Guarded, KeyError, Keys};
 use infra::clock::{Clock, SystemClock};
 use infra::data_folder::{DataFolder, DataFolderError};
 use infra::http::{ServiceLimits, serve, service};
@@ -157,7 +157,6 @@ impl SomeRoles {
         let commands = CommandApi::start(Parts {
             log: log.clone() as Arc<dyn Log>,
             clock: clock.clone(),
-            auth: auth.clone(),
             keys,
             vault: Arc::new(vault),
             passwords: Arc::new(Passwords::start(Cost::OWASP)?),
@@ -173,12 +172,12 @@ impl SomeRoles {
             // A database that is never asked, hence never missed.
             let pool = infra::postgres::connect("postgres://localhost:1", 1)?;
             let log = log.clone() as Arc<dyn Log>;
-            let sources = Sources { log, pool, auth, clock: clock.clone() };
+            let sources = Sources { log, pool, clock: clock.clone() };
             let state =
                 QueryState::start(sources, LiveLimits::default(), &queries, queries_stop.clone());
             router = router.merge(query_api::router(state));
         }
-        let router = service(router, ServiceLimits::default(), clock);
+        let router = service(Guarded::new(router, auth), ServiceLimits::default(), clock);
         Ok((Running::Some(Self { log, commands, queries, queries_stop }), router))
     }
 

@@ -4,10 +4,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::FromRef;
 use domain::inventory::{self, Inventory};
 use domain::{EventId, Request, UserId};
-use infra::auth::{Auth, Caller, Keys, Role};
+use infra::auth::{Caller, Keys};
 use infra::clock::Clock;
 use infra::http::{IdempotencyKey, Problem, RequestId};
 use infra::identity::Vault;
@@ -58,8 +57,6 @@ pub struct Parts {
     pub log: Arc<dyn Log>,
     /// What time it is.
     pub clock: Arc<dyn Clock>,
-    /// Who asks.
-    pub auth: Auth,
     /// Who signs tokens.
     pub keys: Arc<Keys>,
     /// Keys of persons, sessions, codes.
@@ -104,16 +101,9 @@ pub struct CommandState(pub(crate) Arc<Shared>);
 pub(crate) struct Shared {
     pub(crate) log: Arc<dyn Log>,
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) auth: Auth,
     pub(crate) accounts: Arc<Accounts>,
     pub(crate) inventories: Arc<Inventories>,
     pub(crate) saga: Arc<Saga>,
-}
-
-impl FromRef<CommandState> for Auth {
-    fn from_ref(state: &CommandState) -> Self {
-        state.0.auth.clone()
-    }
 }
 
 impl CommandApi {
@@ -123,18 +113,8 @@ impl CommandApi {
     /// # Errors
     /// The log cannot be read, or lost its end.
     pub async fn start(parts: Parts) -> Result<Self, StartError> {
-        let Parts {
-            log,
-            clock,
-            auth,
-            keys,
-            vault,
-            passwords,
-            mailer,
-            provider,
-            wake_file,
-            settings,
-        } = parts;
+        let Parts { log, clock, keys, vault, passwords, mailer, provider, wake_file, settings } =
+            parts;
         let (work, background) = (TaskTracker::new(), TaskTracker::new());
         let stop = CancellationToken::new();
         let wake = Arc::new(WakeList::load(&wake_file, log.head().await?)?);
@@ -180,7 +160,7 @@ impl CommandApi {
         background.spawn(follow_up.clone().follow_events());
         background.spawn(follow_up.clone().wake_up());
         background.spawn(follow_up.save());
-        let shared = Shared { log, clock, auth, accounts, inventories, saga };
+        let shared = Shared { log, clock, accounts, inventories, saga };
         Ok(Self { state: CommandState(Arc::new(shared)), work, background, stop })
     }
 
@@ -237,8 +217,9 @@ impl Asked {
         self.caller.user
     }
 
-    pub(crate) fn is_admin(&self) -> bool {
-        self.caller.roles.has(Role::Admin)
+    /// Whether they may do it with what is another's.
+    pub(crate) fn with_anothers(&self) -> bool {
+        self.caller.with_anothers
     }
 
     /// The id of a new stream: the same for the same key, so that a repetition finds it.
@@ -249,12 +230,6 @@ impl Asked {
         }
     }
 }
-
-/// Those who may book and wait. Auditors only look.
-pub(crate) const BUYERS: &[Role] = &[Role::Attendee, Role::Organizer, Role::BoxOffice, Role::Admin];
-
-/// Those who may set up venues and events.
-pub(crate) const ORGANIZERS: &[Role] = &[Role::Organizer, Role::Admin];
 
 impl CommandState {
     /// Has an inventory execute a command.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::Router;
 use command_api::{CommandApi, CommandSettings, Parts, StartError as CommandsError};
-use infra::auth::{Auth, KeyError, Keys};
+use infra::auth::{Auth, Guarded, KeyError, Keys};
 use infra::clock::{Clock, SystemClock};
 use infra::data_folder::DataFolder;
 use infra::http::ServiceLimits;
@@ -82,7 +82,6 @@ impl App {
         let commands = CommandApi::start(Parts {
             log: log.clone(),
             clock: clock.clone(),
-            auth: auth.clone(),
             keys: keys.clone(),
             vault: identity.vault,
             passwords: identity.passwords,
@@ -96,21 +95,17 @@ impl App {
         let views = Views::start(settings, folder, log.clone(), clock.clone()).await?;
 
         let (queries, queries_stop) = (TaskTracker::new(), CancellationToken::new());
-        let sources = Sources {
-            log: log.clone(),
-            pool: views.pool(),
-            auth: auth.clone(),
-            clock: clock.clone(),
-        };
+        let sources = Sources { log: log.clone(), pool: views.pool(), clock: clock.clone() };
         let reading = QueryState::start(sources, live_limits(), &queries, queries_stop.clone());
 
         let router = Router::new()
             .merge(command_api::router(commands.state()))
             .merge(query_api::router(reading))
-            .merge(projections::router(views.admin(auth)))
+            .merge(projections::router(views.admin()))
             .merge(health::router(Health::new(log, views.pool())))
             .merge(document::router(&keys));
-        let router = infra::http::service(router, ServiceLimits::default(), clock);
+        let router =
+            infra::http::service(Guarded::new(router, auth), ServiceLimits::default(), clock);
         Ok(Self { router, commands, queries, queries_stop, views, log: opened })
     }
 

@@ -5,7 +5,6 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use infra::auth::Auth;
 use infra::clock::Clock;
 use infra::data_folder::DataFolder;
 use infra::log::Log;
@@ -83,10 +82,10 @@ impl Views {
     }
 
     /// What an admin asks of them.
-    pub(crate) fn admin(&self, auth: Auth) -> AdminState {
+    pub(crate) fn admin(&self) -> AdminState {
         let (tasks, stop) = self.projecting.clone();
         let runtime = self.threads.handle();
-        AdminState { projections: self.projections.clone(), auth, tasks, runtime, stop }
+        AdminState { projections: self.projections.clone(), tasks, runtime, stop }
     }
 
     /// Ends the projections after what they are at, and then the database. What takes longer than

@@ -133,6 +133,7 @@ mod tests {
     use tower::ServiceExt;
     use tracing::Level;
 
+    use crate::auth::Guarded;
     use crate::clock::SystemClock;
     use crate::http::{Problem, ServiceLimits, service};
 
@@ -162,7 +163,8 @@ mod tests {
             .route("/panic", get(async || -> &str { panic!("the moon is full") }))
             .route("/ok", get(async || "ok"))
             .route("/error", get(async || Problem::internal(&io::Error::other("disk on fire"))));
-        let service = service(router, ServiceLimits::default(), Arc::new(SystemClock));
+        let service =
+            service(Guarded::not_at_all(router), ServiceLimits::default(), Arc::new(SystemClock));
         let request = Request::get(path).header("x-request-id", "r-1").body(Body::empty());
         let response = service.oneshot(request.unwrap()).await.unwrap();
         assert_eq!(response.status(), status);

@@ -5,10 +5,8 @@ mod rebuild;
 mod retry;
 
 use axum::Router;
-use axum::extract::FromRef;
 use axum::http::StatusCode;
 use axum::routing::{get, post};
-use infra::auth::Auth;
 use infra::http::{Code, Problem};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -32,20 +30,12 @@ pub const CODES: &[Code] = &[
 pub struct AdminState {
     /// The projections they speak of.
     pub projections: Projections,
-    /// Who asks.
-    pub auth: Auth,
     /// Among which a rebuild runs after it was accepted.
     pub tasks: TaskTracker,
     /// On which threads.
     pub runtime: tokio::runtime::Handle,
     /// Ends it.
     pub stop: CancellationToken,
-}
-
-impl FromRef<AdminState> for Auth {
-    fn from_ref(state: &AdminState) -> Self {
-        state.auth.clone()
-    }
 }
 
 /// The endpoints, under `/api/v1/admin/projections`.

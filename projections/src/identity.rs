@@ -10,13 +10,15 @@ pub enum OtherLog {
     /// The first record is another.
     #[error(
         "the database's views were built from another log; name the database that belongs to this \
-         log, or an empty one: it is filled from the log"
+         log, or an empty one: views are filled from the log, but the schema identity, with the \
+         keys of persons, has to be copied to it"
     )]
     First,
     /// The log ends before the views.
     #[error(
         "the database's views are at position {position}, but the log ends at {head}: the log is \
-         another, or an older copy; name an empty database: it is filled from the log"
+         another, or an older copy; name an empty database: views are filled from the log, but the \
+         schema identity, with the keys of persons, has to be copied to it"
     )]
     Ahead {
         /// Of the view that is farthest.

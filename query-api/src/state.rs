@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use axum::extract::FromRef;
-use infra::auth::Auth;
 use infra::clock::Clock;
 use infra::log::Log;
 use sqlx::PgPool;
@@ -20,8 +18,6 @@ pub struct Sources {
     pub log: Arc<dyn Log>,
     /// The database of the views.
     pub pool: PgPool,
-    /// Tells who asks.
-    pub auth: Auth,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
 }
@@ -51,11 +47,5 @@ impl QueryState {
     /// Live availability, for metrics.
     pub fn live(&self) -> &Live {
         &self.live
-    }
-}
-
-impl FromRef<QueryState> for Auth {
-    fn from_ref(state: &QueryState) -> Self {
-        state.sources.auth.clone()
     }
 }

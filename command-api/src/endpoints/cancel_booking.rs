@@ -11,7 +11,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::booking::unexpected;
-use crate::state::{Asked, BUYERS, CommandState};
+use crate::state::{Asked, CommandState};
 
 /// A booking that was given back.
 #[derive(Debug, Serialize, ToSchema)]
@@ -69,9 +69,8 @@ pub(crate) async fn cancel_booking(
     key: IdempotencyKey,
     Path(booking): Path<BookingId>,
 ) -> Result<AtPosition<Json<CancelledBody>>, Problem> {
-    caller.require(BUYERS)?;
     let asked = Asked::new(caller, key, "cancel", &booking)?;
-    let (user, as_admin, request) = (asked.user(), asked.is_admin(), asked.request.clone());
+    let (user, as_admin, request) = (asked.user(), asked.with_anothers(), asked.request.clone());
     let command = Command::Cancel { booking, user, as_admin, request };
     let done = state.inventory(booking.event, command, asked.origin).await?;
     let (fact, position) = state.outcome(booking.event, done).await?;

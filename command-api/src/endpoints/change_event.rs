@@ -8,8 +8,9 @@ use infra::auth::Caller;
 use infra::http::{AtPosition, IdempotencyKey, Json, Path, Problem, ProblemDocument};
 
 use super::event_body::{EventAnswer, EventBody};
-use crate::runtime::Origin;
-use crate::state::{Asked, CommandState, ORGANIZERS};
+use crate::refusal;
+use crate::runtime::{Failure, Origin};
+use crate::state::{Asked, CommandState};
 
 /// Change an event
 ///
@@ -41,20 +42,20 @@ pub(crate) async fn change_event(
     Path(event): Path<EventId>,
     Json(body): Json<EventBody>,
 ) -> Result<AtPosition<Json<EventAnswer>>, Problem> {
-    caller.require(ORGANIZERS)?;
     let asked = Asked::new(caller, key, "change-event", &(event, &body))?;
     if let Some((position, answer)) = state.event_before(event, &asked).await? {
         return Ok(AtPosition(position, Json(answer)));
     }
     let before = state.event_now(event).await?;
+    let asker = asked.asker();
+    before.let_touch(&asker).map_err(|refusal| refusal::event(Failure::Refused(refusal)))?;
     let sections = state.sections(body.venue_id()).await?;
     let terms = body.terms(&sections, before.terms.as_ref())?;
-    let mine = before.organizer == Some(caller.user) || asked.is_admin();
-    if before.status == Status::Published && mine {
+    if before.status == Status::Published {
         check_stock(&state, event, before, &terms).await?;
     }
-    let (caller, terms) = (asked.asker(), Box::new(terms));
-    let command = Command::Change { event, caller, terms, sections };
+    let terms = Box::new(terms);
+    let command = Command::Change { event, caller: asker, terms, sections };
     let (position, answer) = state.event(event, command, asked).await?;
     Ok(AtPosition(position, Json(answer)))
 }

@@ -7,7 +7,7 @@ use infra::auth::Caller;
 use infra::http::{AtPosition, IdempotencyKey, Json, Path, Problem, ProblemDocument};
 
 use super::venue_body::{VenueAnswer, VenueBody};
-use crate::state::{Asked, CommandState, ORGANIZERS};
+use crate::state::{Asked, CommandState};
 
 /// Change a venue
 ///
@@ -36,9 +36,8 @@ pub(crate) async fn change_venue(
     Path(venue): Path<VenueId>,
     Json(body): Json<VenueBody>,
 ) -> Result<AtPosition<Json<VenueAnswer>>, Problem> {
-    caller.require(ORGANIZERS)?;
     let asked = Asked::new(caller, key, "change-venue", &(venue, &body))?;
-    let (by, as_admin) = (asked.user(), asked.is_admin());
+    let (by, as_admin) = (asked.user(), asked.with_anothers());
     let (profile, request) = (body.profile()?, asked.request.clone());
     let command = Command::Change { venue, by, as_admin, profile, request };
     let (position, answer) = state.venue(venue, command, asked).await?;

@@ -8,7 +8,7 @@ use infra::auth::Caller;
 use infra::http::{AtPosition, IdempotencyKey, Json, Problem, ProblemDocument};
 
 use super::event_body::{EventAnswer, EventBody};
-use crate::state::{Asked, CommandState, ORGANIZERS};
+use crate::state::{Asked, CommandState};
 
 /// Set up an event
 ///
@@ -32,7 +32,6 @@ pub(crate) async fn draft_event(
     key: IdempotencyKey,
     Json(body): Json<EventBody>,
 ) -> Result<(StatusCode, AtPosition<Json<EventAnswer>>), Problem> {
-    caller.require(ORGANIZERS)?;
     let asked = Asked::new(caller, key, "draft-event", &body)?;
     let event = EventId::from_u128(asked.new_id(&*state.0.clock, "draft-event"));
     if let Some((position, answer)) = state.event_before(event, &asked).await? {

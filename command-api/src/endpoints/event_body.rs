@@ -287,7 +287,7 @@ fn asked_by(fact: &Fact) -> (UserId, Option<&Request>) {
 impl Asked {
     /// The same in the domain's words.
     pub(super) fn asker(&self) -> Asker {
-        let (user, as_admin) = (self.user(), self.is_admin());
+        let (user, as_admin) = (self.user(), self.with_anothers());
         Asker { user, as_admin, request: self.request.clone() }
     }
 }

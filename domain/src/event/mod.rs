@@ -48,6 +48,8 @@ pub struct Event {
     pub status: Status,
     /// How many facts there are; the inventory says by this how far it followed.
     pub version: u64,
+    /// Whether it was ever published: others know of it.
+    is_known: bool,
     requests: Vec<(UserId, Request)>,
 }
 
@@ -171,6 +173,7 @@ impl Aggregate for Event {
             }
             Fact::EventPublished(fact) => {
                 self.status = Status::Published;
+                self.is_known = true;
                 (fact.by, &fact.request)
             }
             Fact::EventCancelled(fact) => {
@@ -205,12 +208,22 @@ impl Aggregate for Event {
 }
 
 impl Event {
+    /// Nothing, if the caller may touch the event. What was never published is not even there for
+    /// others.
+    ///
+    /// # Errors
+    /// [`Refusal::NotFound`], [`Refusal::NotYours`].
+    pub fn let_touch(&self, caller: &Caller) -> Result<(), Refusal> {
+        if self.organizer == Some(caller.user) || self.organizer.is_some() && caller.as_admin {
+            return Ok(());
+        }
+        Err(if self.is_known { Refusal::NotYours } else { Refusal::NotFound })
+    }
+
     /// The terms, if the caller may touch the event and it is not over.
     fn owned_by(&self, caller: &Caller) -> Result<&Terms, Refusal> {
         let terms = self.terms.as_ref().ok_or(Refusal::NotFound)?;
-        if self.organizer != Some(caller.user) && !caller.as_admin {
-            return Err(Refusal::NotYours);
-        }
+        self.let_touch(caller)?;
         if self.status == Status::Cancelled {
             return Err(Refusal::AlreadyCancelled);
         }

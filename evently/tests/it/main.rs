@@ -30,6 +30,8 @@ mod projections;
 #[cfg(test)]
 mod race;
 #[cfg(test)]
+mod routes;
+#[cfg(test)]
 mod server;
 #[cfg(test)]
 mod serving;

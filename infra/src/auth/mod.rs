@@ -1,13 +1,17 @@
 //! Who is asking: bearer tokens (JWT, EdDSA only) and roles (AC-1, AC-2).
 
+mod access;
 mod cache;
 mod caller;
+mod guard;
 mod keys;
 #[cfg(test)]
 mod tests;
 mod verifier;
 
+pub use access::{RULES, Rule, Who};
 pub use caller::{Caller, MaybeCaller};
 pub use domain::{Role, RoleError, Roles};
+pub use guard::Guarded;
 pub use keys::{IssueError, KeyError, Keys};
 pub use verifier::{Auth, AuthError};

@@ -62,7 +62,7 @@ fn a_token_says_who_bears_it() {
     let Setup { keys, auth, _folder, .. } = setup();
     let roles = [Role::Organizer, Role::Auditor];
     let token = keys.issue(user(), &roles, Duration::from_secs(900)).unwrap();
-    let caller = Caller { user: user(), roles: Roles::of(&roles) };
+    let caller = Caller { user: user(), roles: Roles::of(&roles), with_anothers: false };
     for _ in 0..3 {
         assert_eq!(auth.verify(&token), Ok(caller));
     }

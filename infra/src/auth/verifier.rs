@@ -119,7 +119,7 @@ impl Verifier {
             })?
             .claims;
         Ok(Verified {
-            caller: Caller { user: claims.sub, roles: claims.roles },
+            caller: Caller { user: claims.sub, roles: claims.roles, with_anothers: false },
             not_before: Time::from_ms(claims.nbf.saturating_mul(1000)),
             expires: Time::from_ms(claims.exp.saturating_mul(1000)),
         })

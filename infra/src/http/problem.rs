@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::error::Error;
 
-use axum::http::header::{CONNECTION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::header::{ALLOW, CONNECTION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use domain::Time;
@@ -123,6 +123,14 @@ impl Problem {
         Self::new(StatusCode::FORBIDDEN, codes::FORBIDDEN, detail)
     }
 
+    /// 405: the path has only these methods.
+    pub(crate) fn method_not_allowed<'a>(methods: impl Iterator<Item = &'a str>) -> Self {
+        let all = methods.map(|method| if method == "GET" { "GET,HEAD" } else { method });
+        let allow = HeaderValue::try_from(all.collect::<Vec<_>>().join(","));
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, codes::METHOD_NOT_ALLOWED, OTHER_METHODS)
+            .header(ALLOW, allow.unwrap_or(HeaderValue::from_static("")))
+    }
+
     /// 404: there is no such `what` ("event"), or not for this person.
     pub fn not_found(code: &'static str, what: &str) -> Self {
         Self::new(StatusCode::NOT_FOUND, code, format!("There is no such {what}."))
@@ -199,10 +207,11 @@ pub(super) async fn no_such_path() -> Problem {
     Problem::new(StatusCode::NOT_FOUND, codes::NOT_FOUND, "There is nothing at this path.")
 }
 
+const OTHER_METHODS: &str = "The path has other methods; see the header Allow.";
+
 /// The answer where the route has other methods; the router adds `Allow`.
 pub(super) async fn no_such_method() -> Problem {
-    const DETAIL: &str = "The path has other methods; see the header Allow.";
-    Problem::new(StatusCode::METHOD_NOT_ALLOWED, codes::METHOD_NOT_ALLOWED, DETAIL)
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, codes::METHOD_NOT_ALLOWED, OTHER_METHODS)
 }
 
 pub(super) fn too_large() -> Problem {

@@ -21,6 +21,7 @@ use tracing::Instrument;
 
 use super::context::{Context, REQUEST_ID, RequestId};
 use super::problem::{self, Problem};
+use crate::auth::Guarded;
 use crate::clock::Clock;
 
 /// What one request, and all together, may take.
@@ -49,12 +50,14 @@ impl Default for ServiceLimits {
 #[derive(Clone, Copy)]
 pub(super) struct Crowded;
 
-/// Wraps all routes of a process, once, outermost: gives every request an id (`x-request-id`),
-/// a span of level debug, holds it to `limits`, turns panics into problems, and answers unknown
-/// paths (404) and methods (405) with problems.
-pub fn service(router: Router, limits: ServiceLimits, clock: Arc<dyn Clock>) -> Router {
+/// Wraps all routes of a process, once, outermost. They are served in no other way, and hence to
+/// nobody but by the rules. Gives every request an id (`x-request-id`), a span of level debug, holds
+/// it to `limits`, turns panics into problems, and answers unknown paths (404) and methods (405) with
+/// problems.
+pub fn service(router: Guarded, limits: ServiceLimits, clock: Arc<dyn Clock>) -> Router {
     let edge = EdgeLayer(Arc::new(Shared { limits, clock, in_flight: AtomicUsize::new(0) }));
     router
+        .into_router()
         .fallback(problem::no_such_path)
         .method_not_allowed_fallback(problem::no_such_method)
         .layer(edge)

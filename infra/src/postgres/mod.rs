@@ -38,7 +38,8 @@ pub enum MigrateError {
     /// Its tables are not those this program knows.
     #[error(
         "the database was set up by a newer evently, or by another program; \
-         start the newer one, or name an empty database: it is filled from the log again"
+         start the newer one, or name another database: views are filled from the log again, \
+         but the schema identity, with the keys of persons, has to be copied to it"
     )]
     Foreign(#[source] sqlx::migrate::MigrateError),
     /// A statement failed, for instance for lack of rights.

@@ -5,25 +5,26 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{FromRef, Request};
+use axum::extract::Request;
 use axum::routing::get;
 use domain::{Time, UserId};
-use infra::auth::{Auth, Caller, Keys, MaybeCaller, Role};
+use infra::auth::{Auth, Caller, Guarded, Keys, MaybeCaller, Role, Rule, Who};
 use infra::clock::{Clock, ManualClock};
-use infra::http::{Json, Problem, ServiceLimits};
+use infra::http::{Json, ServiceLimits, service};
 use serde_json::{Value, json as object};
 
-use crate::service::{ask, json, problem, served};
+use crate::service::{ask, json, problem};
 
-#[derive(Clone, FromRef)]
-struct State {
-    auth: Auth,
-}
-
-async fn organizers(caller: Caller) -> Result<Json<Value>, Problem> {
-    caller.require(&[Role::Organizer, Role::Admin])?;
-    Ok(Json(object!(caller.user)))
-}
+const RULES: &[Rule] = &[
+    Rule { method: "GET", path: "/me", who: Who::Known, with_anothers: &[] },
+    Rule { method: "GET", path: "/anyone", who: Who::Guests, with_anothers: &[] },
+    Rule {
+        method: "GET",
+        path: "/organizers",
+        who: Who::These(&[Role::Organizer, Role::Admin]),
+        with_anothers: &[],
+    },
+];
 
 struct Setup {
     _folder: tempfile::TempDir,
@@ -37,12 +38,14 @@ fn setup() -> Setup {
     let clock = Arc::new(ManualClock::new("2027-06-01T19:30:00Z".parse::<Time>().unwrap()));
     let keys = Keys::load_or_create(folder.path(), Arc::clone(&clock) as Arc<dyn Clock>).unwrap();
     let auth = Auth::new(&keys, Arc::clone(&clock) as Arc<dyn Clock>);
-    let router = Router::new()
-        .route("/me", get(async |caller: Caller| Json(object!(caller.user))))
-        .route("/anyone", get(async |MaybeCaller(c): MaybeCaller| Json(object!(c.map(|c| c.user)))))
-        .route("/organizers", get(organizers))
-        .with_state(State { auth });
-    Setup { _folder: folder, clock, keys, router: served(router, ServiceLimits::default()) }
+    let me = async |caller: Caller| Json(object!(caller.user));
+    let router = Router::new().route("/me", get(me)).route("/organizers", get(me)).route(
+        "/anyone",
+        get(async |MaybeCaller(c): MaybeCaller| Json(object!(c.map(|c| c.user)))),
+    );
+    let guarded = Guarded::by(RULES, router, auth);
+    let router = service(guarded, ServiceLimits::default(), Arc::clone(&clock) as Arc<dyn Clock>);
+    Setup { _folder: folder, clock, keys, router }
 }
 
 fn request(path: &str, authorization: &[&str]) -> Request {

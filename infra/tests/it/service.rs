@@ -11,6 +11,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::{get, post};
 use bytes::Bytes;
+use infra::auth::Guarded;
 use infra::clock::ManualClock;
 use infra::http::{Json, Problem, RequestId, ServiceLimits, service};
 use serde_json::Value;
@@ -20,7 +21,7 @@ use tower::ServiceExt;
 /// `router` as the product serves it, at a time that stands still.
 pub(crate) fn served(router: Router, limits: ServiceLimits) -> Router {
     let clock = ManualClock::new("2027-06-01T19:30:00Z".parse().unwrap());
-    service(router, limits, Arc::new(clock))
+    service(Guarded::not_at_all(router), limits, Arc::new(clock))
 }
 
 /// The answer to `request`.

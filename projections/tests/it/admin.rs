@@ -8,7 +8,7 @@ use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use domain::{Time, UserId};
 use http_body_util::BodyExt;
-use infra::auth::{Auth, Keys, Role};
+use infra::auth::{Auth, Guarded, Keys, Role};
 use infra::clock::ManualClock;
 use infra::http::ServiceLimits;
 use infra::log::embedded::{EmbeddedLog, EmbeddedOptions};
@@ -45,9 +45,12 @@ impl Admin {
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
         let runtime = tokio::runtime::Handle::current();
         let (views, all) = (projections.clone(), tasks.clone());
-        let state = AdminState { projections: views, auth, tasks: all, runtime, stop };
-        let router =
-            infra::http::service(projections::router(state), ServiceLimits::default(), clock);
+        let state = AdminState { projections: views, tasks: all, runtime, stop };
+        let router = infra::http::service(
+            Guarded::new(projections::router(state), auth),
+            ServiceLimits::default(),
+            clock,
+        );
         Some(Self { router, keys, projections, tasks, pool, _folder: folder })
     }
 

@@ -6,7 +6,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use domain::event::{RefundRule, Tier};
 use domain::{Currency, EventId, Time, UserId};
-use infra::auth::{Caller, MaybeCaller, Role};
+use infra::auth::{Caller, MaybeCaller};
 use infra::http::{Json, MinPosition, Path, Problem, ProblemDocument};
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -132,10 +132,8 @@ pub(crate) async fn get_event(
 }
 
 fn owns(caller: Option<Caller>, organizer: Uuid) -> bool {
-    caller.is_some_and(|caller| {
-        caller.user == UserId::from_u128(organizer.as_u128())
-            || caller.roles.has_any(&[Role::Admin])
-    })
+    let organizer = UserId::from_u128(organizer.as_u128());
+    caller.is_some_and(|caller| caller.may_with(organizer))
 }
 
 /// A row of the catalog, with its venue.

@@ -3,7 +3,7 @@
 use axum::extract::State;
 use axum::response::IntoResponse;
 use domain::{EventId, Time, UserId, VenueId};
-use infra::auth::{Caller, MaybeCaller, Role};
+use infra::auth::{Caller, MaybeCaller};
 use infra::http::{Cursor, Json, Limit, MinPosition, Page, Problem, ProblemDocument, Query};
 use serde::{Deserialize, Serialize};
 use sqlx::types::chrono::{DateTime, Utc};
@@ -152,8 +152,10 @@ fn only_of(status: EventStatus, caller: Option<Caller>) -> Result<Option<UserId>
     let Some(caller) = caller else {
         return Err(Problem::unauthorized("Only published events are for everybody."));
     };
-    caller.require(&[Role::Organizer, Role::Admin])?;
-    Ok((!caller.roles.has_any(&[Role::Admin])).then_some(caller.user))
+    if !caller.may_have_drafts() {
+        return Err(Problem::forbidden("Only published events are for everybody."));
+    }
+    Ok((!caller.with_anothers).then_some(caller.user))
 }
 
 /// Up to one event more than `limit`, and how far the view is. With the filters that are absent

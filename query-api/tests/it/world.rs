@@ -10,7 +10,7 @@ use axum::http::{HeaderMap, Request, StatusCode};
 use bytes::Bytes;
 use domain::{StoredFact, Time, UserId};
 use http_body_util::BodyExt;
-use infra::auth::{Auth, Keys, Role};
+use infra::auth::{Auth, Guarded, Keys, Role};
 use infra::clock::{Clock, ManualClock};
 use infra::http::{ServiceLimits, service};
 use infra::log::embedded::{EmbeddedLog, EmbeddedOptions};
@@ -72,10 +72,14 @@ impl World {
         let keys = Keys::load_or_create(folder.path(), clock.clone()).unwrap();
         let auth = Auth::new(&keys, clock.clone());
         let (log_, clock_) = (log.clone(), clock.clone());
-        let sources = Sources { log: log_, pool: pool.clone(), auth, clock: clock_ };
+        let sources = Sources { log: log_, pool: pool.clone(), clock: clock_ };
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
         let state = QueryState::start(sources, limits, &tasks, stop.clone());
-        let router = service(router(state.clone()), ServiceLimits::default(), clock.clone());
+        let router = service(
+            Guarded::new(router(state.clone()), auth),
+            ServiceLimits::default(),
+            clock.clone(),
+        );
         let _stop = stop.clone().drop_guard();
         Self { log, pool, clock, router, state, tasks, stop, keys, _stop, folder }
     }

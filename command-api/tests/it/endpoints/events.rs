@@ -55,8 +55,12 @@ async fn an_event_obeys_its_organizer_and_admins() {
     let draft = draft.text("event_id");
     let publish = Call::order(format!("/events/{draft}/publish"));
     let calls = [sale.resize(60), publish, sale.call_off()];
-    for call in &calls {
+    for call in [&calls[0], &calls[2]] {
         world.organizer(&node).send(call).await.refused(403, "FORBIDDEN");
+    }
+    // Of a draft others learn nothing.
+    for call in [&calls[1], &Call::put(format!("/events/{draft}"), &sale.terms)] {
+        world.organizer(&node).send(call).await.refused(404, "EVENT_NOT_FOUND");
     }
     for call in &calls {
         world.person(&node, &[Role::Admin]).send(call).await.expect(200);

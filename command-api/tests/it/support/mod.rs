@@ -15,7 +15,7 @@ use axum::Router;
 use command_api::{CommandApi, CommandSettings, Parts, StartError};
 use domain::UserId;
 use futures::StreamExt;
-use infra::auth::{Auth, Keys, Role};
+use infra::auth::{Auth, Guarded, Keys, Role};
 use infra::http::{ServiceLimits, service};
 use infra::identity::{MasterKeys, SqliteIdentity, Vault};
 use infra::log::embedded::{EmbeddedLog, EmbeddedOptions};
@@ -93,7 +93,6 @@ impl World {
         Parts {
             log,
             clock: self.clock.clone(),
-            auth: Auth::new(&self.keys, self.clock.clone()),
             keys: self.keys.clone(),
             vault: self.vault.clone(),
             passwords: self.passwords.clone(),
@@ -149,7 +148,8 @@ impl World {
     }
 
     fn serve(&self, api: &CommandApi) -> Router {
-        let router = command_api::router(api.state());
+        let auth = Auth::new(&self.keys, self.clock.clone());
+        let router = Guarded::new(command_api::router(api.state()), auth);
         service(router, ServiceLimits::default(), self.clock.clone())
     }
 

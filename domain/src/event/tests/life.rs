@@ -60,8 +60,13 @@ fn only_its_organizer_or_an_admin_touches_it() {
         (publish, published(OTHER)),
         (cancel, cancelled(OTHER)),
     ];
+    let known = [facts.to_vec(), vec![published(OWNER)]].concat();
+    let was_known = [known.clone(), vec![cancelled(OWNER)]].concat();
     for (ask, fact) in asks {
-        assert_eq!(when(&facts, 0, &ask(stranger())), Err(Refusal::NotYours));
+        // Nobody learns that there is a draft.
+        assert_eq!(when(&facts, 0, &ask(stranger())), Err(Refusal::NotFound));
+        assert_eq!(when(&known, 0, &ask(stranger())), Err(Refusal::NotYours));
+        assert_eq!(when(&was_known, 0, &ask(stranger())), Err(Refusal::NotYours));
         assert_eq!(when(&facts, 0, &ask(admin())), Ok(vec![fact]));
     }
 }

@@ -1,0 +1,141 @@
+//! Who may do what (AC-1). This table is the one place that decides it: a route that is not in it
+//! answers nobody.
+
+use domain::{Role, Roles, UserId};
+
+use super::Caller;
+
+/// Who may use a route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Who {
+    /// Everybody. A token that is no good is as none.
+    Everybody,
+    /// Everybody; whoever shows a token may be told more, and 401 if it is no good.
+    Guests,
+    /// Whoever has a valid token.
+    Known,
+    /// Whoever may be one of these.
+    These(&'static [Role]),
+}
+
+/// Who may do what at a route.
+#[derive(Debug, Clone, Copy)]
+pub struct Rule {
+    /// `GET` stands for `HEAD` too.
+    pub method: &'static str,
+    /// As the router names it.
+    pub path: &'static str,
+    /// Who may use it.
+    pub who: Who,
+    /// Who of them may do so with what is another's.
+    pub with_anothers: &'static [Role],
+}
+
+impl Rule {
+    const fn also_anothers(mut self, roles: &'static [Role]) -> Self {
+        self.with_anothers = roles;
+        self
+    }
+
+    /// Whether someone with these roles may use it.
+    pub fn admits(&self, roles: Roles) -> bool {
+        match self.who {
+            Who::Everybody | Who::Guests | Who::Known => true,
+            Who::These(these) => roles.has_any(these),
+        }
+    }
+}
+
+const fn rule(method: &'static str, path: &'static str, who: Who) -> Rule {
+    Rule { method, path, who, with_anothers: &[] }
+}
+
+const fn get(path: &'static str, who: Who) -> Rule {
+    rule("GET", path, who)
+}
+
+const fn post(path: &'static str, who: Who) -> Rule {
+    rule("POST", path, who)
+}
+
+const fn put(path: &'static str, who: Who) -> Rule {
+    rule("PUT", path, who)
+}
+
+const fn delete(path: &'static str, who: Who) -> Rule {
+    rule("DELETE", path, who)
+}
+
+const ADMIN: &[Role] = &[Role::Admin];
+const AUDITORS: Who = Who::These(&[Role::Auditor, Role::Admin]);
+
+/// Those who may book and wait. Auditors only look.
+const BUYERS: Who = Who::These(&[Role::Attendee, Role::Organizer, Role::BoxOffice, Role::Admin]);
+
+/// Those who may set up venues and events.
+const SELLERS: &[Role] = &[Role::Organizer, Role::Admin];
+const ORGANIZERS: Who = Who::These(SELLERS);
+
+/// Who may look at a booking that is another's: those who help, sell and check.
+const COUNTER: &[Role] = &[Role::Admin, Role::BoxOffice, Role::Auditor];
+
+/// Every route.
+pub const RULES: &[Rule] = &[
+    get("/health", Who::Everybody),
+    get("/health/live", Who::Everybody),
+    get("/health/ready", Who::Everybody),
+    get("/openapi.json", Who::Everybody),
+    get("/.well-known/jwks.json", Who::Everybody),
+    post("/api/v1/auth/register", Who::Everybody),
+    post("/api/v1/auth/email/verify", Who::Everybody),
+    post("/api/v1/auth/login", Who::Everybody),
+    post("/api/v1/auth/refresh", Who::Everybody),
+    post("/api/v1/auth/logout", Who::Everybody),
+    post("/api/v1/auth/password/forgot", Who::Everybody),
+    post("/api/v1/auth/password/reset", Who::Everybody),
+    get("/api/v1/users/me", Who::Known),
+    put("/api/v1/users/me", Who::Known),
+    delete("/api/v1/users/me", Who::Known),
+    get("/api/v1/users/me/export", Who::Known),
+    put("/api/v1/users/me/password", Who::Known),
+    get("/api/v1/users/me/bookings", Who::Known),
+    get("/api/v1/venues", Who::Everybody),
+    get("/api/v1/venues/{venue_id}", Who::Everybody),
+    post("/api/v1/venues", ORGANIZERS),
+    put("/api/v1/venues/{venue_id}", ORGANIZERS).also_anothers(ADMIN),
+    get("/api/v1/events", Who::Guests).also_anothers(ADMIN),
+    get("/api/v1/events/{event_id}", Who::Guests).also_anothers(ADMIN),
+    get("/api/v1/events/{event_id}/availability", Who::Everybody),
+    get("/api/v1/events/{event_id}/seats", Who::Everybody),
+    get("/api/v1/events/{event_id}/stream", Who::Everybody),
+    post("/api/v1/events", ORGANIZERS),
+    put("/api/v1/events/{event_id}", ORGANIZERS).also_anothers(ADMIN),
+    delete("/api/v1/events/{event_id}", ORGANIZERS).also_anothers(ADMIN),
+    post("/api/v1/events/{event_id}/publish", ORGANIZERS).also_anothers(ADMIN),
+    post("/api/v1/bookings/check-availability", Who::Everybody),
+    post("/api/v1/bookings/reserve", BUYERS),
+    post("/api/v1/bookings/confirm", BUYERS),
+    get("/api/v1/bookings/{booking_id}", Who::Known).also_anothers(COUNTER),
+    delete("/api/v1/bookings/{booking_id}", BUYERS).also_anothers(ADMIN),
+    post("/api/v1/waitlist/join", BUYERS),
+    get("/api/v1/waitlist/position", Who::Known),
+    delete("/api/v1/waitlist/leave", BUYERS),
+    get("/api/v1/audit/records", AUDITORS),
+    get("/api/v1/audit/proof/{event_id}", AUDITORS),
+    post("/api/v1/admin/users/{user_id}/roles", Who::These(ADMIN)),
+    get("/api/v1/admin/projections", Who::These(ADMIN)),
+    post("/api/v1/admin/projections/{name}/rebuild", Who::These(ADMIN)),
+    post("/api/v1/admin/projections/{name}/retry", Who::These(ADMIN)),
+];
+
+impl Caller {
+    /// Whether they may do what they ask for with what belongs to `owner`.
+    pub fn may_with(&self, owner: UserId) -> bool {
+        self.user == owner || self.with_anothers
+    }
+
+    /// Whether they may look for events of their own that are not published.
+    pub fn may_have_drafts(&self) -> bool {
+        self.roles.has_any(SELLERS)
+    }
+}

@@ -1,0 +1,276 @@
+//! Holds every request to the table of [`super::access`], before its handler sees it.
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::future::{Ready, ready};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use axum::Router;
+use axum::extract::{MatchedPath, Request};
+use axum::http::Method;
+use axum::http::header::AUTHORIZATION;
+use axum::response::{IntoResponse, Response};
+use futures::future::Either;
+use tower::{Layer, Service};
+
+use super::Caller;
+use super::access::{RULES, Rule, Who};
+use super::verifier::{Auth, AuthError};
+use crate::http::Problem;
+
+/// Routes that nobody gets to but by the rules; what [`crate::http::service`] takes.
+pub struct Guarded(Router);
+
+impl Guarded {
+    /// Holds every route of `router` to the rules. The person who asks is known to handlers from
+    /// here alone: without it there is no [`Caller`].
+    pub fn new(router: Router, auth: Auth) -> Self {
+        Self::by(RULES, router, auth)
+    }
+
+    /// The same by other rules than the product's.
+    pub fn by(rules: &'static [Rule], router: Router, auth: Auth) -> Self {
+        let mut by_path: HashMap<_, Vec<_>> = HashMap::new();
+        for rule in rules {
+            by_path.entry(rule.path).or_default().push(rule);
+        }
+        Self(router.route_layer(GuardLayer(Arc::new(Rules { auth, by_path }))))
+    }
+
+    /// Routes that everybody gets to, for tests of what has nothing to do with who asks.
+    #[cfg(any(test, feature = "testing"))]
+    pub fn not_at_all(router: Router) -> Self {
+        Self(router)
+    }
+
+    pub(crate) fn into_router(self) -> Router {
+        self.0
+    }
+}
+
+struct Rules {
+    auth: Auth,
+    by_path: HashMap<&'static str, Vec<&'static Rule>>,
+}
+
+impl Rules {
+    fn find(&self, request: &Request) -> Result<&'static Rule, Problem> {
+        let path = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
+        let Some(rules) = path.and_then(|path| self.by_path.get(path)) else {
+            tracing::error!(path, "a route without a rule");
+            return Err(Problem::forbidden("Nobody may do this."));
+        };
+        let method = match *request.method() {
+            Method::HEAD => "GET",
+            ref method => method.as_str(),
+        };
+        let rule = rules.iter().find(|rule| rule.method == method).copied();
+        rule.ok_or_else(|| Problem::method_not_allowed(rules.iter().map(|rule| rule.method)))
+    }
+
+    /// Who asks, if they may.
+    fn admit(&self, request: &Request) -> Result<Option<Caller>, Problem> {
+        let rule = self.find(request)?;
+        let caller = match (self.bearer(request), rule.who) {
+            (Ok(caller), _) => caller,
+            (Err(AuthError::Missing), Who::Everybody | Who::Guests) | (Err(_), Who::Everybody) => {
+                return Ok(None);
+            }
+            (Err(error), _) => return Err(error.into()),
+        };
+        if !rule.admits(caller.roles) {
+            return Err(lacking(rule));
+        }
+        let with_anothers = caller.roles.has_any(rule.with_anothers);
+        Ok(Some(Caller { with_anothers, ..caller }))
+    }
+
+    /// Who bears the token in `Authorization: Bearer ...` (RFC 6750).
+    fn bearer(&self, request: &Request) -> Result<Caller, AuthError> {
+        let mut values = request.headers().get_all(AUTHORIZATION).iter();
+        let value = match (values.next(), values.next()) {
+            (None, _) => return Err(AuthError::Missing),
+            (Some(value), None) => value.to_str().map_err(|_| AuthError::Malformed)?,
+            _ => return Err(AuthError::Malformed),
+        };
+        match value.split_once(' ') {
+            Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => {
+                self.auth.verify(token.trim_start())
+            }
+            _ => Err(AuthError::Malformed),
+        }
+    }
+}
+
+fn lacking(rule: &Rule) -> Problem {
+    let roles = match rule.who {
+        Who::These(roles) => roles,
+        _ => &[],
+    };
+    let names: Vec<&str> = roles.iter().map(|role| role.name()).collect();
+    Problem::forbidden(format!("This needs the role {}.", names.join(" or ")))
+}
+
+#[derive(Clone)]
+struct GuardLayer(Arc<Rules>);
+
+impl<S> Layer<S> for GuardLayer {
+    type Service = Guard<S>;
+
+    fn layer(&self, inner: S) -> Guard<S> {
+        Guard { inner, rules: self.0.clone() }
+    }
+}
+
+#[derive(Clone)]
+struct Guard<S> {
+    inner: S,
+    rules: Arc<Rules>,
+}
+
+impl<S> Service<Request> for Guard<S>
+where
+    S: Service<Request, Response = Response, Error = Infallible>,
+{
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Either<S::Future, Ready<Result<Response, Infallible>>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut request: Request) -> Self::Future {
+        match self.rules.admit(&request) {
+            Err(problem) => Either::Right(ready(Ok(problem.into_response()))),
+            Ok(caller) => {
+                if let Some(caller) = caller {
+                    request.extensions_mut().insert(caller);
+                }
+                Either::Left(self.inner.call(request))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use axum::body::Body;
+    use axum::routing::get;
+    use domain::{Role, UserId};
+    use tower::ServiceExt;
+
+    use super::*;
+    use crate::auth::{Keys, MaybeCaller};
+    use crate::clock::SystemClock;
+
+    const TABLE: &[Rule] = &[
+        Rule { method: "GET", path: "/all/{id}", who: Who::Everybody, with_anothers: &[] },
+        Rule { method: "GET", path: "/guests", who: Who::Guests, with_anothers: &[] },
+        Rule { method: "GET", path: "/known", who: Who::Known, with_anothers: &[Role::Admin] },
+        Rule {
+            method: "GET",
+            path: "/these",
+            who: Who::These(&[Role::Auditor]),
+            with_anothers: &[],
+        },
+    ];
+
+    struct Setup {
+        _folder: tempfile::TempDir,
+        keys: Keys,
+        router: Router,
+    }
+
+    fn setup() -> Setup {
+        let folder = tempfile::tempdir().unwrap();
+        let keys = Keys::load_or_create(folder.path(), Arc::new(SystemClock)).unwrap();
+        let auth = Auth::new(&keys, Arc::new(SystemClock));
+        let who = async |MaybeCaller(caller): MaybeCaller| match caller {
+            None => "nobody".to_owned(),
+            Some(caller) => format!("{} {}", caller.user, caller.with_anothers),
+        };
+        let router = Router::new()
+            .route("/all/{id}", get(who).post(who))
+            .route("/guests", get(who))
+            .route("/known", get(who))
+            .route("/these", get(who))
+            .route("/forgotten", get(who));
+        let router = Guarded::by(TABLE, router, auth).into_router();
+        Setup { _folder: folder, keys, router }
+    }
+
+    impl Setup {
+        async fn ask(&self, method: &str, path: &str, header: Option<&str>) -> (u16, String) {
+            let mut request = Request::builder().method(method).uri(path);
+            if let Some(header) = header {
+                request = request.header("authorization", header);
+            }
+            let request = request.body(Body::empty()).unwrap();
+            let answer = self.router.clone().oneshot(request).await.unwrap();
+            let status = answer.status().as_u16();
+            let body = axum::body::to_bytes(answer.into_body(), 1 << 16).await.unwrap();
+            (status, String::from_utf8(body.to_vec()).unwrap())
+        }
+
+        fn token(&self, roles: &[Role]) -> String {
+            let minute = Duration::from_secs(60);
+            format!("Bearer {}", self.keys.issue(UserId::from_u128(7), roles, minute).unwrap())
+        }
+    }
+
+    #[tokio::test]
+    async fn what_has_no_rule_is_for_nobody() {
+        let setup = setup();
+        let all = setup.token(&Role::ALL);
+        assert_eq!(setup.ask("GET", "/forgotten", Some(&all)).await.0, 403);
+        // There is a handler, but no rule.
+        assert_eq!(setup.ask("POST", "/all/7", Some(&all)).await.0, 405);
+        assert_eq!(setup.ask("PUT", "/all/7", Some(&all)).await.0, 405);
+        assert_eq!(setup.ask("HEAD", "/all/7", None).await.0, 200);
+        assert_eq!(setup.ask("GET", "/nowhere", None).await.0, 404);
+    }
+
+    #[tokio::test]
+    async fn a_rule_says_what_a_token_is_worth() {
+        let setup = setup();
+        let user = UserId::from_u128(7);
+        let (known, own) = (setup.token(&[Role::Attendee]), format!("{user} false"));
+        let (admin, all) = (setup.token(&[Role::Admin]), format!("{user} true"));
+        let auditor = setup.token(&[Role::Auditor]);
+        let bad = Some("Bearer x.y.z");
+        for (path, header, status, says) in [
+            ("/all/7", None, 200, "nobody"),
+            ("/all/7", bad, 200, "nobody"),
+            ("/all/7", Some(&*known), 200, &own),
+            ("/guests", None, 200, "nobody"),
+            ("/guests", bad, 401, "UNAUTHORIZED"),
+            ("/guests", Some(&*known), 200, &own),
+            ("/known", None, 401, "UNAUTHORIZED"),
+            ("/known", bad, 401, "UNAUTHORIZED"),
+            ("/known", Some("Basic eDp5"), 401, "UNAUTHORIZED"),
+            ("/known", Some(&*known), 200, &own),
+            ("/known", Some(&*admin), 200, &all),
+            ("/these", None, 401, "UNAUTHORIZED"),
+            ("/these", Some(&*admin), 403, "needs the role auditor"),
+            ("/these", Some(&*auditor), 200, &own),
+        ] {
+            let (found, body) = setup.ask("GET", path, header).await;
+            assert!(found == status && body.contains(says), "{path} {header:?}: {found} {body}");
+        }
+    }
+
+    #[tokio::test]
+    async fn nobody_is_known_to_a_handler_without_a_guard() {
+        let setup = setup();
+        let handler = async |_: Caller| "somebody";
+        let bare = Router::new().route("/known", get(handler));
+        let token = setup.token(&Role::ALL);
+        let request = Request::get("/known").header("authorization", token);
+        let answer = bare.oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+        assert_eq!(answer.status(), 401);
+    }
+}
