@@ -121,12 +121,13 @@ fn speak_of_problems(operation: &mut Operation) {
 
 /// The endpoints, outside of `/api/v1`.
 pub(crate) fn router(keys: &Keys) -> Router {
-    // Neither changes while the process runs. A document always becomes JSON, and so do keys.
+    // A document always becomes JSON, and so do keys.
     let openapi = Bytes::from(document().to_json().unwrap_or_default());
-    let jwks = Bytes::from(serde_json::to_vec(&keys.jwks()).unwrap_or_default());
+    let keys = keys.clone();
+    let jwks = move || Bytes::from(serde_json::to_vec(&keys.jwks()).unwrap_or_default());
     Router::new().route("/openapi.json", get(async move || cached(JSON, openapi))).route(
         "/.well-known/jwks.json",
-        get(async move || cached("application/jwk-set+json", jwks)),
+        get(async move || cached("application/jwk-set+json", jwks())),
     )
 }
 

@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use clap::Subcommand;
+use infra::auth::Keys;
 use infra::data_folder::DataFolder;
 use infra::identity::{MasterKeys, Vault};
 
@@ -12,11 +13,24 @@ use crate::settings::Checked;
 
 const EXAMPLES: &str = "\
 Examples:
+  evently keys rotate-signing
+  evently keys rotate-signing --forget-old
   evently keys rotate-master
   EVENTLY_MASTER_KEY=NEW,OLD evently keys rotate-master";
 
 #[derive(Debug, Subcommand)]
 pub(super) enum KeysCommand {
+    /// Sign access tokens with another key
+    ///
+    /// Makes a new key in the data folder, which a server that runs takes within a second. Tokens that
+    /// were signed before go on until they expire. Prints how many keys verify from now on.
+    #[command(after_help = EXAMPLES)]
+    RotateSigning {
+        /// Let nothing that was signed before count any more, as after a leak; who is logged in stays so
+        /// with their refresh token
+        #[arg(long)]
+        forget_old: bool,
+    },
     /// Wrap the keys of all persons with another master key
     ///
     /// Without EVENTLY_MASTER_KEY: makes a new key in the data folder, wraps everything with it and
@@ -26,17 +40,32 @@ pub(super) enum KeysCommand {
     RotateMaster,
 }
 
-/// Wraps all keys anew.
+/// Takes other keys.
 pub(super) fn run(command: &KeysCommand, settings: &Checked) -> Result<(), Failure> {
-    let KeysCommand::RotateMaster = command;
     let folder = DataFolder::open_existing(&settings.data)?;
+    match command {
+        KeysCommand::RotateSigning { forget_old } => {
+            let count = Keys::rotate(folder.path(), *forget_old)?;
+            let says = if count == 1 { "key verifies" } else { "keys verify" };
+            writeln!(io::stdout(), "{count} {says} tokens")?;
+        }
+        KeysCommand::RotateMaster => {
+            let count = rotate_master(&folder, settings)?;
+            writeln!(io::stdout(), "{count} keys are wrapped anew")?;
+        }
+    }
+    Ok(())
+}
+
+/// Wraps all keys anew; how many there were.
+fn rotate_master(folder: &DataFolder, settings: &Checked) -> Result<u64, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let store = identity::store(settings, &folder)?;
-    let count = runtime.block_on(async {
+    let store = identity::store(settings, folder)?;
+    runtime.block_on(async {
         match &settings.master_key {
             Some(keys) => {
                 let vault = Vault::new(store, MasterKeys::parse(keys.reveal())?);
-                Ok::<_, Failure>(vault.rewrap().await?)
+                Ok(vault.rewrap().await?)
             }
             None => {
                 // A server would go on wrapping with the key it knows.
@@ -47,7 +76,5 @@ pub(super) fn run(command: &KeysCommand, settings: &Checked) -> Result<(), Failu
                 Ok(count)
             }
         }
-    })?;
-    writeln!(io::stdout(), "{count} keys are wrapped anew")?;
-    Ok(())
+    })
 }

@@ -211,3 +211,32 @@ async fn another_master_key_is_taken_while_no_server_runs() {
     let body = json!({"email": "ada@example.org", "password": PASSWORD});
     post(&server, "/auth/login", &body, 200).await;
 }
+
+#[tokio::test]
+async fn another_signing_key_logs_nobody_out() {
+    let server = Server::start().await;
+    let body = json!({"email": "ada@example.org", "name": "Ada", "password": PASSWORD});
+    post(&server, "/auth/register", &body, 202).await;
+    let body = json!({"code": code(&server).await});
+    let mut tokens = post(&server, "/auth/email/verify", &body, 200).await;
+    let status = async |token: &Value| {
+        let token = token["access_token"].as_str().unwrap();
+        as_owner(&server, Method::GET, "/users/me", token).await.status().as_u16()
+    };
+    let published = async || {
+        let keys = reqwest::get(server.url("/.well-known/jwks.json")).await.unwrap();
+        keys.json::<Value>().await.unwrap()["keys"].as_array().unwrap().len()
+    };
+    let (code, out, err) = run_on(&server.data(), &["keys", "rotate-signing"]).await;
+    assert_eq!((code, out.as_str(), err.as_str()), (0, "2 keys verify tokens\n", ""));
+    until("both keys are published", async || published().await == 2).await;
+    assert_eq!(status(&tokens).await, 200);
+
+    let forget = ["keys", "rotate-signing", "--forget-old"];
+    let (code, out, err) = run_on(&server.data(), &forget).await;
+    assert_eq!((code, out.as_str(), err.as_str()), (0, "1 key verifies tokens\n", ""));
+    until("the old token is refused", async || status(&tokens).await == 401).await;
+    let body = json!({"refresh_token": tokens["refresh_token"]});
+    tokens = post(&server, "/auth/refresh", &body, 200).await;
+    assert_eq!((status(&tokens).await, published().await), (200, 1));
+}

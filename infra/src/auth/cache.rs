@@ -17,6 +17,8 @@ const TAIL: usize = 43;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Verified {
     pub(super) caller: Caller,
+    /// Of the keys that verified it.
+    pub(super) generation: u64,
     pub(super) not_before: Time,
     pub(super) expires: Time,
 }

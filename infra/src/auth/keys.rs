@@ -1,23 +1,21 @@
-//! The key pair that signs access tokens.
+//! The keys that sign access tokens.
 
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use domain::{Role, Roles, UserId};
+use domain::{Role, Roles, Time, UserId};
 use ed25519_dalek::SigningKey;
+use ed25519_dalek::pkcs8::EncodePrivateKey;
 use ed25519_dalek::pkcs8::spki::der::pem::LineEnding;
-use ed25519_dalek::pkcs8::{DecodePrivateKey, EncodePrivateKey};
-use jsonwebtoken::jwk::{
-    AlgorithmParameters, CommonParameters, EllipticCurve, Jwk, JwkSet, KeyAlgorithm,
-    OctetKeyPairParameters, OctetKeyPairType, PublicKeyUse, ThumbprintHash,
-};
-use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header};
+use jsonwebtoken::jwk::JwkSet;
+use parking_lot::{Mutex, RwLock};
 use serde::{Deserialize, Serialize};
 
+use super::ring::{self, Ring, RingError};
 use crate::clock::Clock;
 use crate::ids::{self, NoRandomness};
 use crate::private_file;
@@ -55,7 +53,7 @@ pub enum KeyError {
     },
     /// The file is there but is no key.
     #[error(
-        "{} is not an Ed25519 private key (PKCS #8, PEM): restore it from a backup, or delete it \
+        "{} does not hold Ed25519 private keys (PKCS #8, PEM): restore it from a backup, or delete it \
          to get a new key, which makes all tokens issued so far invalid",
         path.display()
     )]
@@ -76,63 +74,85 @@ pub enum KeyError {
 #[error("the token could not be signed")]
 pub struct IssueError(#[from] jsonwebtoken::errors::Error);
 
-/// The Ed25519 key pair of this installation: signs tokens, and publishes what verifies them.
-pub struct Keys {
+/// How often the file is looked at, in milliseconds.
+const LOOK_EVERY_MS: u64 = 1_000;
+
+/// Keys that still verify beside the one that signs, at most.
+const MOST_OLD: usize = 7;
+
+/// The Ed25519 keys of this installation: one signs tokens, the others verify those that were signed
+/// before it was there. Follows its file; cloning shares it.
+#[derive(Clone)]
+pub struct Keys(Arc<Inner>);
+
+struct Inner {
     clock: Arc<dyn Clock>,
-    signing: EncodingKey,
-    header: Header,
-    public: Jwk,
-    pub(super) verifying: DecodingKey,
+    path: PathBuf,
+    ring: RwLock<Arc<Ring>>,
+    /// Counts the rings there were.
+    generation: AtomicU64,
+    look_at_ms: AtomicI64,
+    seen: Mutex<Option<Stamp>>,
+}
+
+/// Tells a file from the one that took its place.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Stamp {
+    inode: u64,
+    length: u64,
+    modified: (i64, i64),
+}
+
+impl Stamp {
+    fn of(path: &Path) -> Option<Self> {
+        let file = std::fs::metadata(path).ok()?;
+        let modified = (file.mtime(), file.mtime_nsec());
+        Some(Self { inode: file.ino(), length: file.len(), modified })
+    }
+}
+
+fn file(data: &Path) -> PathBuf {
+    data.join("keys").join("signing.pem")
 }
 
 impl Keys {
-    /// The key pair in `data/keys/signing.pem`; made, readable by the owner alone, if there is
+    /// The keys in `data/keys/signing.pem`; one is made, readable by the owner alone, if there is
     /// none.
     ///
     /// # Errors
     /// See [`KeyError`].
     pub fn load_or_create(data: &Path, clock: Arc<dyn Clock>) -> Result<Self, KeyError> {
-        let path = data.join("keys").join("signing.pem");
-        let pem = match private_file::read_or_create(&path, make) {
-            Ok(pem) => pem,
-            Err(MakeError::File(error)) if error.kind() == io::ErrorKind::InvalidData => {
-                return Err(KeyError::Damaged { path });
-            }
-            Err(MakeError::File(source)) => return Err(KeyError::File { path, source }),
-            Err(MakeError::Randomness(error)) => return Err(error.into()),
-        };
-        let key = SigningKey::from_pkcs8_pem(&pem).map_err(|_| KeyError::Damaged { path })?;
-        Self::new(&key, &pem, clock).map_err(KeyError::Unusable)
+        let path = file(data);
+        // Before it is read: whoever replaces it meanwhile is seen with the next look.
+        let before = Stamp::of(&path);
+        let ring = parse(&read_or_create(&path)?, &path)?;
+        let seen = before.or_else(|| Stamp::of(&path));
+        Ok(Self(Arc::new(Inner {
+            look_at_ms: AtomicI64::new(clock.now().plus_ms(LOOK_EVERY_MS).as_ms()),
+            clock,
+            path,
+            ring: RwLock::new(Arc::new(ring)),
+            generation: AtomicU64::new(0),
+            seen: Mutex::new(seen),
+        })))
     }
 
-    fn new(
-        key: &SigningKey,
-        pem: &str,
-        clock: Arc<dyn Clock>,
-    ) -> Result<Self, jsonwebtoken::errors::Error> {
-        // Refused if one is installed already, which then is the one to use.
-        let _ = jsonwebtoken::crypto::rust_crypto::DEFAULT_PROVIDER.install_default();
-        let mut public = Jwk {
-            common: CommonParameters {
-                public_key_use: Some(PublicKeyUse::Signature),
-                key_algorithm: Some(KeyAlgorithm::EdDSA),
-                ..CommonParameters::default()
-            },
-            algorithm: AlgorithmParameters::OctetKeyPair(OctetKeyPairParameters {
-                key_type: OctetKeyPairType::OctetKeyPair,
-                curve: EllipticCurve::Ed25519,
-                x: URL_SAFE_NO_PAD.encode(key.verifying_key().as_bytes()),
-            }),
-        };
-        let kid = public.thumbprint(ThumbprintHash::SHA256)?;
-        public.common.key_id = Some(kid.clone());
-        Ok(Self {
-            clock,
-            signing: EncodingKey::from_ed_pem(pem.as_bytes())?,
-            header: Header { kid: Some(kid), ..Header::new(Algorithm::EdDSA) },
-            verifying: DecodingKey::from_jwk(&public)?,
-            public,
-        })
+    /// Puts a new key before those in `data/keys/signing.pem`, which still verify unless they are to
+    /// be forgotten. Processes that run take it within a second; how many keys there are then.
+    ///
+    /// # Errors
+    /// See [`KeyError`].
+    pub fn rotate(data: &Path, forget_old: bool) -> Result<usize, KeyError> {
+        let path = file(data);
+        let old = read_or_create(&path)?;
+        parse(&old, &path)?;
+        let kept = if forget_old { 0 } else { MOST_OLD };
+        let old = ring::newest(&old, kept).map_err(|error| KeyError::of(error, &path))?;
+        let new = make().map_err(|error| KeyError::unmade(error, &path))? + &old;
+        let count = parse(&new, &path)?.jwks().keys.len();
+        let replaced = private_file::replace(&path, &new);
+        replaced.map_err(|source| KeyError::File { path, source })?;
+        Ok(count)
     }
 
     /// A token that says that its bearer is `user` with `roles`, valid from now for `ttl`.
@@ -140,7 +160,9 @@ impl Keys {
     /// # Errors
     /// The token could not be signed.
     pub fn issue(&self, user: UserId, roles: &[Role], ttl: Duration) -> Result<String, IssueError> {
-        let now_s = self.clock.now().as_ms().div_euclid(1000);
+        let now = self.0.clock.now();
+        self.look(now);
+        let now_s = now.as_ms().div_euclid(1000);
         self.sign(&Claims {
             iss: ISSUER.to_owned(),
             aud: AUDIENCE.to_owned(),
@@ -154,12 +176,88 @@ impl Keys {
     }
 
     pub(super) fn sign(&self, claims: &impl Serialize) -> Result<String, IssueError> {
-        Ok(jsonwebtoken::encode(&self.header, claims, &self.signing)?)
+        let ring = self.ring();
+        Ok(jsonwebtoken::encode(&ring.header, claims, &ring.signing)?)
     }
 
-    /// The public key as a JSON Web Key Set (RFC 7517), for `/.well-known/jwks.json`.
+    /// The public keys as a JSON Web Key Set (RFC 7517), for `/.well-known/jwks.json`.
     pub fn jwks(&self) -> JwkSet {
-        JwkSet { keys: vec![self.public.clone()] }
+        self.look(self.0.clock.now());
+        self.ring().jwks()
+    }
+
+    pub(super) fn ring(&self) -> Arc<Ring> {
+        self.0.ring.read().clone()
+    }
+
+    /// Which ring it is: what an earlier one verified may be worth nothing by now.
+    pub(super) fn generation(&self) -> u64 {
+        self.0.generation.load(Ordering::Acquire)
+    }
+
+    /// Takes the keys of the file if they are others by now. Costs nothing but once a second.
+    pub(super) fn look(&self, now: Time) {
+        let due = self.0.look_at_ms.load(Ordering::Relaxed);
+        if now.as_ms() < due {
+            return;
+        }
+        let next = now.plus_ms(LOOK_EVERY_MS).as_ms();
+        let mine =
+            self.0.look_at_ms.compare_exchange(due, next, Ordering::Relaxed, Ordering::Relaxed);
+        if mine.is_ok() {
+            self.follow();
+        }
+    }
+
+    fn follow(&self) {
+        let path = &self.0.path;
+        let mut seen = self.0.seen.lock();
+        let stamp = Stamp::of(path);
+        if stamp == *seen {
+            return;
+        }
+        *seen = stamp;
+        let read = std::fs::read_to_string(path)
+            .map_err(|source| KeyError::File { path: path.clone(), source });
+        match read.and_then(|text| parse(&text, path)) {
+            Ok(ring) => {
+                *self.0.ring.write() = Arc::new(ring);
+                self.0.generation.fetch_add(1, Ordering::Release);
+                tracing::info!("tokens are signed with another key");
+            }
+            Err(error) => {
+                let error: &dyn std::error::Error = &error;
+                tracing::error!(error, "the signing keys are those from before");
+            }
+        }
+    }
+}
+
+fn read_or_create(path: &Path) -> Result<String, KeyError> {
+    private_file::read_or_create(path, make).map_err(|error| KeyError::unmade(error, path))
+}
+
+fn parse(text: &str, path: &Path) -> Result<Ring, KeyError> {
+    Ring::parse(text).map_err(|error| KeyError::of(error, path))
+}
+
+impl KeyError {
+    fn of(error: RingError, path: &Path) -> Self {
+        match error {
+            RingError::Damaged => Self::Damaged { path: path.to_owned() },
+            RingError::Unusable(error) => Self::Unusable(error),
+        }
+    }
+
+    fn unmade(error: MakeError, path: &Path) -> Self {
+        let path = path.to_owned();
+        match error {
+            MakeError::File(error) if error.kind() == io::ErrorKind::InvalidData => {
+                Self::Damaged { path }
+            }
+            MakeError::File(source) => Self::File { path, source },
+            MakeError::Randomness(error) => error.into(),
+        }
     }
 }
 
@@ -184,7 +282,7 @@ fn make() -> Result<String, MakeError> {
 
 impl std::fmt::Debug for Keys {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Keys").field("kid", &self.header.kid).finish_non_exhaustive()
+        f.debug_struct("Keys").field("kid", &self.ring().header.kid).finish_non_exhaustive()
     }
 }
 
@@ -252,23 +350,5 @@ mod tests {
         let data = tempfile::tempdir().unwrap();
         fs::write(data.path().join("keys"), "a file").unwrap();
         assert!(matches!(load(data.path()), Err(KeyError::File { .. })));
-    }
-
-    #[test]
-    fn the_published_key_is_that_of_rfc_8037() {
-        let decode = |text| URL_SAFE_NO_PAD.decode(text).unwrap();
-        let secret = decode("nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A").try_into().unwrap();
-        let key = SigningKey::from_bytes(&secret);
-        let pem = key.to_pkcs8_pem(LineEnding::LF).unwrap();
-        let keys = Keys::new(&key, &pem, Arc::new(SystemClock)).unwrap();
-        let expected = serde_json::json!({"keys": [{
-            "kty": "OKP",
-            "crv": "Ed25519",
-            "use": "sig",
-            "alg": "EdDSA",
-            "kid": "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k",
-            "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo",
-        }]});
-        assert_eq!(serde_json::to_value(keys.jwks()).unwrap(), expected);
     }
 }

@@ -5,6 +5,7 @@ mod cache;
 mod caller;
 mod guard;
 mod keys;
+mod ring;
 #[cfg(test)]
 mod tests;
 mod verifier;

@@ -189,3 +189,83 @@ fn memory_is_bounded_and_prefers_tokens_that_still_count() {
     }
     assert_eq!(auth.remembered(), before);
 }
+
+#[test]
+fn a_new_key_logs_nobody_out_until_the_old_ones_are_forgotten() {
+    let Setup { keys, auth, clock, _folder } = setup();
+    let hour = Duration::from_secs(3_600);
+    let old = keys.issue(user(), &[], hour).unwrap();
+    let unseen = keys.issue(user(), &[], hour).unwrap();
+    assert!(auth.verify(&old).is_ok());
+    assert_eq!(Keys::rotate(_folder.path(), false).unwrap(), 2);
+    // Within a second.
+    clock.advance_ms(1_000);
+    assert!(auth.verify(&old).is_ok() && auth.verify(&unseen).is_ok());
+    let new = keys.issue(user(), &[], hour).unwrap();
+    let kid = |token: &str| jsonwebtoken::decode_header(token).unwrap().kid;
+    assert_ne!(kid(&new), kid(&old));
+    assert!(auth.verify(&new).is_ok());
+    let jwks = keys.jwks();
+    assert_eq!(jwks.keys.len(), 2);
+    assert!([&old, &new].iter().all(|token| jwks.find(&kid(token).unwrap()).is_some()));
+
+    assert_eq!(Keys::rotate(_folder.path(), true).unwrap(), 1);
+    clock.advance_ms(1_000);
+    for token in [&old, &unseen, &new] {
+        assert_eq!(auth.verify(token), Err(AuthError::Forged));
+    }
+    assert_eq!(keys.jwks().keys.len(), 1);
+    assert!(auth.verify(&keys.issue(user(), &[], hour).unwrap()).is_ok());
+}
+
+#[test]
+fn keys_that_cannot_be_read_change_nothing() {
+    let Setup { keys, auth, clock, _folder } = setup();
+    let token = keys.issue(user(), &[], Duration::from_secs(900)).unwrap();
+    let path = _folder.path().join("keys").join("signing.pem");
+    std::fs::write(&path, "damaged").unwrap();
+    clock.advance_ms(1_000);
+    assert!(auth.verify(&token).is_ok());
+    assert!(auth.verify(&keys.issue(user(), &[], Duration::from_secs(900)).unwrap()).is_ok());
+    std::fs::remove_file(&path).unwrap();
+    clock.advance_ms(1_000);
+    assert!(auth.verify(&token).is_ok());
+}
+
+#[test]
+fn at_most_eight_keys_verify() {
+    let Setup { keys, auth, clock, _folder } = setup();
+    let token = keys.issue(user(), &[], Duration::from_secs(900)).unwrap();
+    for count in 2..=8 {
+        assert_eq!(Keys::rotate(_folder.path(), false).unwrap(), count);
+    }
+    clock.advance_ms(1_000);
+    assert!(auth.verify(&token).is_ok());
+    assert_eq!(Keys::rotate(_folder.path(), false).unwrap(), 8);
+    clock.advance_ms(1_000);
+    assert_eq!(auth.verify(&token), Err(AuthError::Forged));
+}
+
+#[test]
+fn a_token_names_its_key() {
+    let Setup { keys, auth, _folder, .. } = setup();
+    let good = keys.sign(&claims()).unwrap();
+    let [_, payload, signature] = good.split('.').collect::<Vec<_>>()[..] else { panic!() };
+    let encode = |header: Value| {
+        use base64::Engine;
+        let engine = base64::engine::general_purpose::URL_SAFE_NO_PAD;
+        format!("{}.{payload}.{signature}", engine.encode(header.to_string()))
+    };
+    let jwk = serde_json::to_value(&keys.jwks().keys[0]).unwrap();
+    for header in [
+        json!({"alg": "EdDSA"}),
+        json!({"alg": "EdDSA", "kid": ""}),
+        json!({"alg": "EdDSA", "kid": "../../keys/signing.pem"}),
+        // What the bearer says of keys counts for nothing (RFC 8725, 3.10).
+        json!({"alg": "EdDSA", "jwk": jwk}),
+        json!({"alg": "EdDSA", "kid": "other", "jku": "https://example.org/jwks.json"}),
+    ] {
+        let refusal = auth.verify(&encode(header.clone())).unwrap_err();
+        assert!([AuthError::Forged, AuthError::Malformed].contains(&refusal), "{header}");
+    }
+}

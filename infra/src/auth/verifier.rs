@@ -6,7 +6,7 @@ use axum::http::HeaderValue;
 use axum::http::header::WWW_AUTHENTICATE;
 use domain::Time;
 use jsonwebtoken::errors::ErrorKind;
-use jsonwebtoken::{Algorithm, DecodingKey, Validation};
+use jsonwebtoken::{Algorithm, Validation};
 
 use super::cache::{Cache, Verified};
 use super::caller::Caller;
@@ -61,7 +61,7 @@ impl From<AuthError> for Problem {
 pub struct Auth(Arc<Verifier>);
 
 struct Verifier {
-    key: DecodingKey,
+    keys: Keys,
     validation: Validation,
     clock: Arc<dyn Clock>,
     cache: Cache,
@@ -81,8 +81,8 @@ impl Auth {
         // By our clock, in `within_time`, also for tokens remembered.
         validation.validate_exp = false;
         validation.validate_nbf = false;
-        let (key, cache) = (keys.verifying.clone(), Cache::new(tokens));
-        Self(Arc::new(Verifier { key, validation, clock, cache }))
+        let (keys, cache) = (keys.clone(), Cache::new(tokens));
+        Self(Arc::new(Verifier { keys, validation, clock, cache }))
     }
 
     /// Who bears `token`.
@@ -91,10 +91,14 @@ impl Auth {
     /// See [`AuthError`]; as a [`Problem`] each is 401.
     pub fn verify(&self, token: &str) -> Result<Caller, AuthError> {
         let now = self.0.clock.now();
-        if let Some(verified) = self.0.cache.get(token) {
+        self.0.keys.look(now);
+        let generation = self.0.keys.generation();
+        // What another key verified is looked at again: it may be forgotten by now.
+        let known = self.0.cache.get(token).filter(|known| known.generation == generation);
+        if let Some(verified) = known {
             return within_time(verified, now);
         }
-        let verified = self.0.check(token)?;
+        let verified = self.0.check(token, generation)?;
         let caller = within_time(verified, now)?;
         self.0.cache.put(token, verified, now);
         Ok(caller)
@@ -107,11 +111,15 @@ impl Auth {
 }
 
 impl Verifier {
-    fn check(&self, token: &str) -> Result<Verified, AuthError> {
+    fn check(&self, token: &str, generation: u64) -> Result<Verified, AuthError> {
         if token.len() > MAX_TOKEN {
             return Err(AuthError::Malformed);
         }
-        let claims: Claims = jsonwebtoken::decode(token, &self.key, &self.validation)
+        let header = jsonwebtoken::decode_header(token).map_err(|_| AuthError::Malformed)?;
+        let kid = header.kid.ok_or(AuthError::Malformed)?;
+        let ring = self.keys.ring();
+        let key = ring.verifying(&kid).ok_or(AuthError::Forged)?;
+        let claims: Claims = jsonwebtoken::decode(token, key, &self.validation)
             .map_err(|error| match error.kind() {
                 ErrorKind::InvalidSignature => AuthError::Forged,
                 ErrorKind::InvalidIssuer | ErrorKind::InvalidAudience => AuthError::Foreign,
@@ -120,6 +128,7 @@ impl Verifier {
             .claims;
         Ok(Verified {
             caller: Caller { user: claims.sub, roles: claims.roles, with_anothers: false },
+            generation,
             not_before: Time::from_ms(claims.nbf.saturating_mul(1000)),
             expires: Time::from_ms(claims.exp.saturating_mul(1000)),
         })
