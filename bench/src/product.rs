@@ -13,8 +13,9 @@ use evently::settings::Checked;
 use infra::auth::{Auth, Guarded, KeyError, Keys};
 use infra::clock::{Clock, SystemClock};
 use infra::data_folder::{DataFolder, DataFolderError};
-use infra::http::{ServiceLimits, serve, service};
+use infra::http::{Origins, ServiceLimits, serve, service};
 use infra::identity::{MasterError, MasterKeys, SqliteIdentity, StoreError, Vault};
+use infra::limits::TrustedProxies;
 use infra::log::Log;
 use infra::log::embedded::{EmbeddedLog, EmbeddedOptions, OpenError};
 use infra::mail::FolderMailer;
@@ -111,6 +112,9 @@ impl Product {
                     log_url: None,
                     master_key: None,
                     mail: None,
+                    rates: None,
+                    trusted_proxies: TrustedProxies::default(),
+                    origins: Origins::default(),
                     log: String::new(),
                     log_format: Format::Text,
                 };
@@ -161,6 +165,7 @@ impl SomeRoles {
             vault: Arc::new(vault),
             passwords: Arc::new(Passwords::start(Cost::OWASP)?),
             mailer: Arc::new(FolderMailer::new(&folder.mail(), clock.clone())),
+            limits: None,
             provider: Arc::new(provider),
             wake_file: folder.wake_list(),
             settings: CommandSettings::default(),

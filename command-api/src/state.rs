@@ -4,12 +4,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use domain::account::Email;
 use domain::inventory::{self, Inventory};
 use domain::{EventId, Request, UserId};
 use infra::auth::{Caller, Keys};
 use infra::clock::Clock;
 use infra::http::{IdempotencyKey, Problem, RequestId};
 use infra::identity::Vault;
+use infra::limits::RateLimits;
 use infra::log::{Log, ReadError};
 use infra::mail::Mailer;
 use infra::passwords::Passwords;
@@ -65,6 +67,8 @@ pub struct Parts {
     pub passwords: Arc<Passwords>,
     /// Who writes to people.
     pub mailer: Arc<dyn Mailer>,
+    /// How often accounts may be tried; not counted if absent.
+    pub limits: Option<RateLimits>,
     /// Who charges.
     pub provider: Arc<dyn PaymentProvider>,
     /// Where the wake list is kept between two starts.
@@ -102,6 +106,7 @@ pub(crate) struct Shared {
     pub(crate) log: Arc<dyn Log>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) accounts: Arc<Accounts>,
+    pub(crate) limits: Option<RateLimits>,
     pub(crate) inventories: Arc<Inventories>,
     pub(crate) saga: Arc<Saga>,
 }
@@ -113,8 +118,18 @@ impl CommandApi {
     /// # Errors
     /// The log cannot be read, or lost its end.
     pub async fn start(parts: Parts) -> Result<Self, StartError> {
-        let Parts { log, clock, keys, vault, passwords, mailer, provider, wake_file, settings } =
-            parts;
+        let Parts {
+            log,
+            clock,
+            keys,
+            vault,
+            passwords,
+            mailer,
+            limits,
+            provider,
+            wake_file,
+            settings,
+        } = parts;
         let (work, background) = (TaskTracker::new(), TaskTracker::new());
         let stop = CancellationToken::new();
         let wake = Arc::new(WakeList::load(&wake_file, log.head().await?)?);
@@ -160,7 +175,7 @@ impl CommandApi {
         background.spawn(follow_up.clone().follow_events());
         background.spawn(follow_up.clone().wake_up());
         background.spawn(follow_up.save());
-        let shared = Shared { log, clock, accounts, inventories, saga };
+        let shared = Shared { log, clock, accounts, limits, inventories, saga };
         Ok(Self { state: CommandState(Arc::new(shared)), work, background, stop })
     }
 
@@ -232,6 +247,11 @@ impl Asked {
 }
 
 impl CommandState {
+    /// Counts a try with the account of an address, whoever asks and whether there is one or not.
+    pub(crate) fn count_try(&self, email: &Email) -> Result<(), Problem> {
+        self.0.limits.as_ref().map_or(Ok(()), |limits| limits.ask_account(&email.normal()))
+    }
+
     /// Has an inventory execute a command.
     pub(crate) async fn inventory(
         &self,

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use axum::Router;
 use command_api::{CommandApi, CommandSettings, Parts, StartError as CommandsError};
-use infra::auth::{Auth, Guarded, KeyError, Keys};
+use infra::auth::{Admission, Auth, Guarded, KeyError, Keys};
 use infra::clock::{Clock, SystemClock};
 use infra::data_folder::DataFolder;
 use infra::http::ServiceLimits;
+use infra::limits::RateLimits;
 use infra::payment::{self, MockProvider};
 use query_api::{LiveLimits, QueryState, Sources};
 use tokio_util::sync::CancellationToken;
@@ -75,7 +76,12 @@ impl App {
         let log = opened.shared();
         let keys = Arc::new(Keys::load_or_create(folder.path(), clock.clone())?);
         let identity = Identity::open(settings, folder, &clock)?;
-        let auth = Auth::new(&keys, clock.clone());
+        let limits = settings.rates.map(|rates| RateLimits::new(rates, clock.clone()));
+        let admission = Admission {
+            auth: Auth::new(&keys, clock.clone()),
+            limits: limits.clone(),
+            proxies: settings.trusted_proxies.clone(),
+        };
 
         let ledger = folder.mock_payments();
         let provider = MockProvider::open(&ledger, clock.clone(), MOCK_ANSWER_TIMEOUT)?;
@@ -86,6 +92,7 @@ impl App {
             vault: identity.vault,
             passwords: identity.passwords,
             mailer: identity.mailer,
+            limits,
             provider: Arc::new(provider),
             wake_file: wake_list(settings, folder),
             settings: CommandSettings::default(),
@@ -104,8 +111,9 @@ impl App {
             .merge(projections::router(views.admin()))
             .merge(health::router(Health::new(log, views.pool())))
             .merge(document::router(&keys));
-        let router =
-            infra::http::service(Guarded::new(router, auth), ServiceLimits::default(), clock);
+        let router = Guarded::new(router, admission);
+        let router = infra::http::service(router, ServiceLimits::default(), clock);
+        let router = settings.origins.allow(router);
         Ok(Self { router, commands, queries, queries_stop, views, log: opened })
     }
 

@@ -2,6 +2,7 @@
 
 use axum::extract::State;
 use axum::http::StatusCode;
+use domain::account::Email;
 use infra::http::{AtPosition, Json, Problem, ProblemDocument};
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -36,6 +37,8 @@ pub(crate) async fn forgot_password(
     Json(body): Json<ForgotBody>,
 ) -> Result<(StatusCode, AtPosition<Json<SentAnswer>>), Problem> {
     let accounts = &state.0.accounts;
-    accounts.forgot_password(body.email.parse().map_err(AccountError::Invalid)?).await?;
+    let email: Email = body.email.parse().map_err(AccountError::Invalid)?;
+    state.count_try(&email)?;
+    accounts.forgot_password(email).await?;
     Ok((StatusCode::ACCEPTED, sent(accounts.head().await?)))
 }

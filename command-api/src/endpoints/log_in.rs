@@ -35,7 +35,10 @@ pub(crate) async fn log_in(
     State(state): State<CommandState>,
     Json(body): Json<LoginBody>,
 ) -> Result<Response, Problem> {
-    let password = body.password.take();
-    let opened = state.0.accounts.log_in(body.email.parse().ok(), password).await?;
+    let (email, password) = (body.email.parse().ok(), body.password.take());
+    if let Some(email) = &email {
+        state.count_try(email)?;
+    }
+    let opened = state.0.accounts.log_in(email, password).await?;
     Ok(tokens(&opened))
 }

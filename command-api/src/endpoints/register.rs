@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use axum::http::StatusCode;
-use domain::account::Profile;
+use domain::account::{Email, Profile};
 use infra::http::{AtPosition, Json, Problem, ProblemDocument};
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -46,7 +46,8 @@ pub(crate) async fn register(
     Json(body): Json<RegisterBody>,
 ) -> Result<(StatusCode, AtPosition<Json<SentAnswer>>), Problem> {
     let RegisterBody { email, password, name, phone, language } = body;
-    let email = email.parse().map_err(AccountError::Invalid)?;
+    let email: Email = email.parse().map_err(AccountError::Invalid)?;
+    state.count_try(&email)?;
     let profile = Profile { name, phone, language };
     let accounts = &state.0.accounts;
     accounts.register(NewAccount { email, password: password.take(), profile }).await?;

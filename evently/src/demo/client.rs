@@ -84,10 +84,17 @@ impl Client {
     /// The same, for what has to succeed.
     pub(super) async fn must(&self, ask: Ask<'_>) -> Result<Value, DemoError> {
         let doing = ask.command;
-        match self.exchange(&ask).await {
-            Err(source) => Err(DemoError::Unreachable { url: self.base.clone(), source }),
-            Ok((200..300, body, _)) => Ok(body),
-            Ok((status, body, _)) => Err(DemoError::Refused { doing, status, code: code(&body) }),
+        loop {
+            let answer = self.exchange(&ask).await;
+            let url = || self.base.clone();
+            match answer.map_err(|source| DemoError::Unreachable { url: url(), source })? {
+                (200..300, body, _) => return Ok(body),
+                // Asked too often: there is time.
+                (429, _, Some(seconds)) => pause(seconds).await,
+                (status, body, _) => {
+                    return Err(DemoError::Refused { doing, status, code: code(&body) });
+                }
+            }
         }
     }
 
@@ -101,9 +108,7 @@ impl Client {
             self.measure(ask.command, began.elapsed());
             match (status, retry_after) {
                 (200..300, _) => return Answer::Done(body),
-                (503, Some(seconds)) => {
-                    tokio::time::sleep(Duration::from_secs(seconds.min(LONGEST_PAUSE_S))).await;
-                }
+                (429 | 503, Some(seconds)) => pause(seconds).await,
                 (400..500, _) => return Answer::Refused(code(&body)),
                 _ => return Answer::Failed(format!("{status} {}", code(&body))),
             }
@@ -157,6 +162,10 @@ impl Client {
     pub(super) fn complain(&self, what: String) {
         self.counts.lock().failed.push(what);
     }
+}
+
+async fn pause(seconds: u64) {
+    tokio::time::sleep(Duration::from_secs(seconds.min(LONGEST_PAUSE_S))).await;
 }
 
 fn retry_after_s(response: &Response) -> Option<u64> {

@@ -58,7 +58,9 @@ impl Target {
         let temporary = tempfile::Builder::new().prefix("evently-demo-").tempdir();
         let temporary = temporary.map_err(DemoError::Own)?;
         let (data, base) = (temporary.path().to_owned(), settings.clone());
-        let settings = Checked { data, database_url: None, log_url: None, ..base };
+        // The whole crowd comes from this machine.
+        let (database_url, log_url, rates) = (None, None, None);
+        let settings = Checked { data, database_url, log_url, rates, ..base };
         let folder = DataFolder::open(&settings.data)?;
         let mut lock = folder.serve()?;
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await;

@@ -11,7 +11,9 @@ use std::sync::Arc;
 use clap::ArgMatches;
 use clap::parser::ValueSource;
 use infra::clock::SystemClock;
+use infra::http::Origins;
 use infra::identity::MasterKeys;
+use infra::limits::{Rates, TrustedProxies};
 use infra::log::eventstore::EventStoreLog;
 use infra::mail::{AddressError, SmtpMailer};
 use infra::telemetry::Format;
@@ -86,6 +88,35 @@ pub struct Settings {
         hide_short_help = true
     )]
     pub mail_from: Option<String>,
+    /// How much one may ask for in a minute: `on`, `off`, or what differs from
+    /// `general=100,booking=10,authentication=5`
+    #[arg(
+        long,
+        global = true,
+        value_name = "RATES",
+        env = "EVENTLY_RATE_LIMITS",
+        default_value = "on",
+        hide_short_help = true
+    )]
+    pub rate_limits: String,
+    /// Proxies whose `X-Forwarded-For` is believed: addresses or networks, e.g. `10.0.0.0/8,::1`
+    #[arg(
+        long,
+        global = true,
+        value_name = "NETWORKS",
+        env = "EVENTLY_TRUSTED_PROXIES",
+        hide_short_help = true
+    )]
+    pub trusted_proxies: Option<String>,
+    /// Web pages that may use the API from a browser: origins, e.g. `https://tickets.example.org`
+    #[arg(
+        long,
+        global = true,
+        value_name = "ORIGINS",
+        env = "EVENTLY_CORS_ORIGINS",
+        hide_short_help = true
+    )]
+    pub cors_origins: Option<String>,
     /// What is told on standard error, e.g. `warn` or `info,infra::log=debug`
     #[arg(
         long,
@@ -123,6 +154,12 @@ pub struct Checked {
     pub master_key: Option<Secret>,
     /// Mail server and sender; mails are files if absent.
     pub mail: Option<(Secret, String)>,
+    /// How much one may ask for; not counted if absent.
+    pub rates: Option<Rates>,
+    /// Proxies that are believed.
+    pub trusted_proxies: TrustedProxies,
+    /// Web pages that may use the API.
+    pub origins: Origins,
     /// What is logged.
     pub log: String,
     /// How it is logged.
@@ -166,7 +203,7 @@ pub struct Shown {
 
 impl Settings {
     /// Every key, in the order of declaration.
-    pub const KEYS: [&'static str; 9] = [
+    pub const KEYS: [&'static str; 12] = [
         "data",
         "listen",
         "database_url",
@@ -174,6 +211,9 @@ impl Settings {
         "master_key",
         "smtp_url",
         "mail_from",
+        "rate_limits",
+        "trusted_proxies",
+        "cors_origins",
         "log",
         "log_format",
     ];
@@ -208,6 +248,7 @@ impl Settings {
             wrong.push(format!("master_key (EVENTLY_MASTER_KEY): {error}"));
         }
         let mail = self.mail(&mut wrong);
+        let (rates, trusted_proxies, origins) = self.edge(&mut wrong);
         if let Err(error) = infra::telemetry::check(&self.log) {
             wrong.push(format!("log: {error}"));
         }
@@ -221,6 +262,9 @@ impl Settings {
                 log_url,
                 master_key,
                 mail,
+                rates,
+                trusted_proxies,
+                origins,
                 log: self.log.clone(),
                 log_format,
             }),
@@ -248,6 +292,14 @@ impl Settings {
         Some((url, from))
     }
 
+    fn edge(&self, wrong: &mut Vec<String>) -> (Option<Rates>, TrustedProxies, Origins) {
+        let rates = or_wrong(wrong, "rate_limits", Rates::parse(&self.rate_limits));
+        let proxies = self.trusted_proxies.as_deref().unwrap_or_default();
+        let proxies = or_wrong(wrong, "trusted_proxies", proxies.parse());
+        let origins = self.cors_origins.as_deref().unwrap_or_default();
+        (rates, proxies, or_wrong(wrong, "cors_origins", origins.parse()))
+    }
+
     /// Where the setting comes from.
     pub fn origin(&self, key: &str, matches: &ArgMatches, file: &File) -> Origin {
         match matches.value_source(key) {
@@ -268,6 +320,9 @@ impl Settings {
             "master_key" => self.master_key.as_ref().map(ToString::to_string),
             "smtp_url" => self.smtp_url.as_ref().map(ToString::to_string),
             "mail_from" => self.mail_from.clone(),
+            "rate_limits" => Some(self.rate_limits.clone()),
+            "trusted_proxies" => self.trusted_proxies.clone(),
+            "cors_origins" => self.cors_origins.clone(),
             "log" => Some(self.log.clone()),
             _ => Some(self.log_format.clone()),
         };
@@ -275,6 +330,17 @@ impl Settings {
         let shown = |key| Shown { key, value: value(key), origin: origin(key) };
         Self::KEYS.into_iter().map(shown).collect()
     }
+}
+
+fn or_wrong<T: Default, E: fmt::Display>(
+    wrong: &mut Vec<String>,
+    key: &str,
+    value: Result<T, E>,
+) -> T {
+    value.unwrap_or_else(|error| {
+        wrong.push(format!("{key} (EVENTLY_{}): {error}", key.to_uppercase()));
+        T::default()
+    })
 }
 
 fn is_database(url: &str) -> bool {

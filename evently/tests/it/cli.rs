@@ -107,6 +107,9 @@ async fn a_setting_comes_from_flag_environment_file_or_default() {
         "master_key *** environment",
         "smtp_url null default",
         "mail_from null default",
+        "rate_limits off environment",
+        "trusted_proxies null default",
+        "cors_origins null default",
         "log warn file",
         "log_format text default",
     ];
@@ -152,6 +155,8 @@ async fn everything_that_is_wrong_with_settings_is_told() {
         command.env("EVENTLY_LOG_URL", "http://me:s3cret@log").env("EVENTLY_LISTEN", "nowhere");
         command.env("EVENTLY_MASTER_KEY", "s3cret").env("EVENTLY_SMTP_URL", "http://me:s3cret@m");
         command.env("EVENTLY_MAIL_FROM", "Evently <tickets@example.org>");
+        command.env("EVENTLY_RATE_LIMITS", "many").env("EVENTLY_TRUSTED_PROXIES", "everybody");
+        command.env("EVENTLY_CORS_ORIGINS", "*");
         command
     };
     for (args, expected) in [(&["config", "check"][..], 1), (&["serve"][..], 2)] {
@@ -164,6 +169,9 @@ async fn everything_that_is_wrong_with_settings_is_told() {
             "log_url (EVENTLY_LOG_URL): expected an address like esdb://",
             "master_key (EVENTLY_MASTER_KEY)",
             "smtp_url (EVENTLY_SMTP_URL)",
+            "rate_limits (EVENTLY_RATE_LIMITS): expected off, on",
+            "trusted_proxies (EVENTLY_TRUSTED_PROXIES): expected addresses",
+            "cors_origins (EVENTLY_CORS_ORIGINS): expected origins",
             "the log filter is not like",
             "log_format: expected text or json",
         ] {

@@ -16,6 +16,8 @@ mod demo;
 #[cfg(test)]
 mod kill;
 #[cfg(test)]
+mod limits;
+#[cfg(test)]
 mod log_server;
 #[cfg(test)]
 mod lost;

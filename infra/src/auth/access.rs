@@ -4,6 +4,7 @@
 use domain::{Role, Roles, UserId};
 
 use super::Caller;
+use crate::limits::Budget;
 
 /// Who may use a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,11 +30,25 @@ pub struct Rule {
     pub who: Who,
     /// Who of them may do so with what is another's.
     pub with_anothers: &'static [Role],
+    /// What it is counted as.
+    pub budget: Budget,
 }
 
 impl Rule {
-    const fn also_anothers(mut self, roles: &'static [Role]) -> Self {
+    /// A rule by which nobody does anything with what is another's.
+    pub const fn new(method: &'static str, path: &'static str, who: Who) -> Self {
+        Self { method, path, who, with_anothers: &[], budget: Budget::General }
+    }
+
+    /// The same, by which these may.
+    pub const fn also_anothers(mut self, roles: &'static [Role]) -> Self {
         self.with_anothers = roles;
+        self
+    }
+
+    /// The same, counted as something else.
+    pub const fn counted_as(mut self, budget: Budget) -> Self {
+        self.budget = budget;
         self
     }
 
@@ -46,24 +61,30 @@ impl Rule {
     }
 }
 
-const fn rule(method: &'static str, path: &'static str, who: Who) -> Rule {
-    Rule { method, path, who, with_anothers: &[] }
-}
-
 const fn get(path: &'static str, who: Who) -> Rule {
-    rule("GET", path, who)
+    Rule::new("GET", path, who)
 }
 
 const fn post(path: &'static str, who: Who) -> Rule {
-    rule("POST", path, who)
+    Rule::new("POST", path, who)
 }
 
 const fn put(path: &'static str, who: Who) -> Rule {
-    rule("PUT", path, who)
+    Rule::new("PUT", path, who)
 }
 
 const fn delete(path: &'static str, who: Who) -> Rule {
-    rule("DELETE", path, who)
+    Rule::new("DELETE", path, who)
+}
+
+/// What a password or a mail could be had with.
+const fn guarded(path: &'static str) -> Rule {
+    post(path, Who::Everybody).counted_as(Budget::Authentication)
+}
+
+/// What machines ask, again and again.
+const fn free(path: &'static str) -> Rule {
+    get(path, Who::Everybody).counted_as(Budget::Free)
 }
 
 const ADMIN: &[Role] = &[Role::Admin];
@@ -81,23 +102,23 @@ const COUNTER: &[Role] = &[Role::Admin, Role::BoxOffice, Role::Auditor];
 
 /// Every route.
 pub const RULES: &[Rule] = &[
-    get("/health", Who::Everybody),
-    get("/health/live", Who::Everybody),
-    get("/health/ready", Who::Everybody),
-    get("/openapi.json", Who::Everybody),
-    get("/.well-known/jwks.json", Who::Everybody),
-    post("/api/v1/auth/register", Who::Everybody),
-    post("/api/v1/auth/email/verify", Who::Everybody),
-    post("/api/v1/auth/login", Who::Everybody),
+    free("/health"),
+    free("/health/live"),
+    free("/health/ready"),
+    free("/openapi.json"),
+    free("/.well-known/jwks.json"),
+    guarded("/api/v1/auth/register"),
+    guarded("/api/v1/auth/email/verify"),
+    guarded("/api/v1/auth/login"),
     post("/api/v1/auth/refresh", Who::Everybody),
     post("/api/v1/auth/logout", Who::Everybody),
-    post("/api/v1/auth/password/forgot", Who::Everybody),
-    post("/api/v1/auth/password/reset", Who::Everybody),
+    guarded("/api/v1/auth/password/forgot"),
+    guarded("/api/v1/auth/password/reset"),
     get("/api/v1/users/me", Who::Known),
     put("/api/v1/users/me", Who::Known),
     delete("/api/v1/users/me", Who::Known),
     get("/api/v1/users/me/export", Who::Known),
-    put("/api/v1/users/me/password", Who::Known),
+    put("/api/v1/users/me/password", Who::Known).counted_as(Budget::Authentication),
     get("/api/v1/users/me/bookings", Who::Known),
     get("/api/v1/venues", Who::Everybody),
     get("/api/v1/venues/{venue_id}", Who::Everybody),
@@ -113,13 +134,15 @@ pub const RULES: &[Rule] = &[
     delete("/api/v1/events/{event_id}", ORGANIZERS).also_anothers(ADMIN),
     post("/api/v1/events/{event_id}/publish", ORGANIZERS).also_anothers(ADMIN),
     post("/api/v1/bookings/check-availability", Who::Everybody),
-    post("/api/v1/bookings/reserve", BUYERS),
-    post("/api/v1/bookings/confirm", BUYERS),
+    post("/api/v1/bookings/reserve", BUYERS).counted_as(Budget::Booking),
+    post("/api/v1/bookings/confirm", BUYERS).counted_as(Budget::Booking),
     get("/api/v1/bookings/{booking_id}", Who::Known).also_anothers(COUNTER),
-    delete("/api/v1/bookings/{booking_id}", BUYERS).also_anothers(ADMIN),
-    post("/api/v1/waitlist/join", BUYERS),
+    delete("/api/v1/bookings/{booking_id}", BUYERS)
+        .also_anothers(ADMIN)
+        .counted_as(Budget::Booking),
+    post("/api/v1/waitlist/join", BUYERS).counted_as(Budget::Booking),
     get("/api/v1/waitlist/position", Who::Known),
-    delete("/api/v1/waitlist/leave", BUYERS),
+    delete("/api/v1/waitlist/leave", BUYERS).counted_as(Budget::Booking),
     get("/api/v1/audit/records", AUDITORS),
     get("/api/v1/audit/proof/{event_id}", AUDITORS),
     post("/api/v1/admin/users/{user_id}/roles", Who::These(ADMIN)),

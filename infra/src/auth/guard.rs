@@ -18,6 +18,7 @@ use super::Caller;
 use super::access::{RULES, Rule, Who};
 use super::verifier::{Auth, AuthError};
 use crate::http::Problem;
+use crate::limits::{Asker, Budget, Peer, RateLimits, TrustedProxies};
 
 /// Routes that nobody gets to but by the rules; what [`crate::http::service`] takes.
 pub struct Guarded(Router);
@@ -25,17 +26,20 @@ pub struct Guarded(Router);
 impl Guarded {
     /// Holds every route of `router` to the rules. The person who asks is known to handlers from
     /// here alone: without it there is no [`Caller`].
-    pub fn new(router: Router, auth: Auth) -> Self {
-        Self::by(RULES, router, auth)
+    pub fn new(router: Router, admission: impl Into<Admission>) -> Self {
+        Self::by(RULES, router, admission)
     }
 
     /// The same by other rules than the product's.
-    pub fn by(rules: &'static [Rule], router: Router, auth: Auth) -> Self {
+    pub fn by(rules: &'static [Rule], router: Router, admission: impl Into<Admission>) -> Self {
         let mut by_path: HashMap<_, Vec<_>> = HashMap::new();
         for rule in rules {
             by_path.entry(rule.path).or_default().push(rule);
         }
-        Self(router.route_layer(GuardLayer(Arc::new(Rules { auth, by_path }))))
+        Self(
+            router
+                .route_layer(GuardLayer(Arc::new(Rules { admission: admission.into(), by_path }))),
+        )
     }
 
     /// Routes that everybody gets to, for tests of what has nothing to do with who asks.
@@ -49,8 +53,25 @@ impl Guarded {
     }
 }
 
+/// What is asked of everybody before a route.
+#[derive(Clone)]
+pub struct Admission {
+    /// Who they are.
+    pub auth: Auth,
+    /// How much they ask for; not counted if absent.
+    pub limits: Option<RateLimits>,
+    /// Who says the truth about where they are.
+    pub proxies: TrustedProxies,
+}
+
+impl From<Auth> for Admission {
+    fn from(auth: Auth) -> Self {
+        Self { auth, limits: None, proxies: TrustedProxies::default() }
+    }
+}
+
 struct Rules {
-    auth: Auth,
+    admission: Admission,
     by_path: HashMap<&'static str, Vec<&'static Rule>>,
 }
 
@@ -72,7 +93,11 @@ impl Rules {
     /// Who asks, if they may.
     fn admit(&self, request: &Request) -> Result<Option<Caller>, Problem> {
         let rule = self.find(request)?;
-        let caller = match (self.bearer(request), rule.who) {
+        let bearer = self.bearer(request);
+        if let Some(limits) = &self.admission.limits {
+            limits.ask(rule.budget, self.asker(rule, bearer, request))?;
+        }
+        let caller = match (bearer, rule.who) {
             (Ok(caller), _) => caller,
             (Err(AuthError::Missing), Who::Everybody | Who::Guests) | (Err(_), Who::Everybody) => {
                 return Ok(None);
@@ -86,6 +111,17 @@ impl Rules {
         Ok(Some(Caller { with_anothers, ..caller }))
     }
 
+    /// Whose budget it is: a person's, but an address's where persons are what is tried out.
+    fn asker(&self, rule: &Rule, bearer: Result<Caller, AuthError>, request: &Request) -> Asker {
+        match bearer {
+            Ok(caller) if rule.budget != Budget::Authentication => Asker::Person(caller.user),
+            _ => {
+                let peer = request.extensions().get::<Peer>().copied();
+                Asker::At(self.admission.proxies.subscriber(peer, request.headers()))
+            }
+        }
+    }
+
     /// Who bears the token in `Authorization: Bearer ...` (RFC 6750).
     fn bearer(&self, request: &Request) -> Result<Caller, AuthError> {
         let mut values = request.headers().get_all(AUTHORIZATION).iter();
@@ -96,7 +132,7 @@ impl Rules {
         };
         match value.split_once(' ') {
             Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => {
-                self.auth.verify(token.trim_start())
+                self.admission.auth.verify(token.trim_start())
             }
             _ => Err(AuthError::Malformed),
         }
@@ -168,15 +204,10 @@ mod tests {
     use crate::clock::SystemClock;
 
     const TABLE: &[Rule] = &[
-        Rule { method: "GET", path: "/all/{id}", who: Who::Everybody, with_anothers: &[] },
-        Rule { method: "GET", path: "/guests", who: Who::Guests, with_anothers: &[] },
-        Rule { method: "GET", path: "/known", who: Who::Known, with_anothers: &[Role::Admin] },
-        Rule {
-            method: "GET",
-            path: "/these",
-            who: Who::These(&[Role::Auditor]),
-            with_anothers: &[],
-        },
+        Rule::new("GET", "/all/{id}", Who::Everybody),
+        Rule::new("GET", "/guests", Who::Guests),
+        Rule::new("GET", "/known", Who::Known).also_anothers(&[Role::Admin]),
+        Rule::new("GET", "/these", Who::These(&[Role::Auditor])),
     ];
 
     struct Setup {

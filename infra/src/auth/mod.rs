@@ -1,4 +1,4 @@
-//! Who is asking: bearer tokens (JWT, EdDSA only) and roles (AC-1, AC-2).
+//! Who is asking: bearer tokens (JWT, EdDSA only) and roles, and what they may do (AC-1, AC-2).
 
 mod access;
 mod cache;
@@ -13,6 +13,6 @@ mod verifier;
 pub use access::{RULES, Rule, Who};
 pub use caller::{Caller, MaybeCaller};
 pub use domain::{Role, RoleError, Roles};
-pub use guard::Guarded;
+pub use guard::{Admission, Guarded};
 pub use keys::{IssueError, KeyError, Keys};
 pub use verifier::{Auth, AuthError};

@@ -20,6 +20,7 @@ pub(super) const REQUEST_TIMEOUT: &str = "REQUEST_TIMEOUT";
 pub(super) const PAYLOAD_TOO_LARGE: &str = "PAYLOAD_TOO_LARGE";
 pub(super) const UNSUPPORTED_MEDIA_TYPE: &str = "UNSUPPORTED_MEDIA_TYPE";
 pub(super) const INVALID: &str = "INVALID";
+pub(super) const TOO_MANY_REQUESTS: &str = "TOO_MANY_REQUESTS";
 pub(super) const INTERNAL: &str = "INTERNAL";
 pub(super) const OVERLOADED: &str = "OVERLOADED";
 pub(super) const TIMED_OUT: &str = "TIMED_OUT";
@@ -39,6 +40,7 @@ pub const GENERIC_CODES: &[Code] = &[
     code(413, PAYLOAD_TOO_LARGE, "The body is larger than the limit."),
     code(415, UNSUPPORTED_MEDIA_TYPE, "The body is not application/json, uncompressed."),
     code(422, INVALID, "The request can be read, but a value in it is out of range."),
+    code(429, TOO_MANY_REQUESTS, "More requests than allowed in a minute; see Retry-After."),
     code(500, INTERNAL, "A fault of the server; it was logged under the request id."),
     code(503, OVERLOADED, "Too many requests or connections at once; nothing was done."),
     code(503, TIMED_OUT, "No answer in time; with an Idempotency-Key it is safe to ask again."),

@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use crate::clock::Clock;
 use crate::ids;
+use crate::limits::Left;
 
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -29,6 +30,8 @@ pub(super) struct Context {
     /// Whether the handler waits for the client to send its body: tells a slow client from a slow
     /// server when time is up.
     pub(super) reading_body: Cell<bool>,
+    /// What is left to whoever asks, once it was counted.
+    pub(super) left: Cell<Option<Left>>,
 }
 
 impl Context {
@@ -45,6 +48,16 @@ pub(super) fn now() -> Option<Time> {
 pub(super) fn set_reading_body(reading: bool) {
     // Outside of a request there is no time-out that would ask.
     let _ = CURRENT.try_with(|context| context.reading_body.set(reading));
+}
+
+/// Has the answer say what is left.
+pub(crate) fn set_left(left: Left) {
+    // Outside of a request there is no answer.
+    let _ = CURRENT.try_with(|context| context.left.set(Some(left)));
+}
+
+pub(super) fn take_left() -> Option<Left> {
+    CURRENT.try_with(|context| context.left.take()).ok().flatten()
 }
 
 pub(super) fn is_reading_body() -> bool {

@@ -5,7 +5,8 @@
 //! wrapped once by [`service`] and run by [`serve`].
 
 mod codes;
-mod context;
+pub(crate) mod context;
+mod cors;
 mod json;
 mod page;
 mod params;
@@ -17,6 +18,7 @@ mod service;
 
 pub use codes::{Code, GENERIC_CODES};
 pub use context::RequestId;
+pub use cors::{Origins, OriginsError};
 pub use json::Json;
 pub use page::{Cursor, Limit, Page};
 pub use params::{Path, Query};

@@ -136,6 +136,12 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, code, format!("There is no such {what}."))
     }
 
+    /// 429: too much was asked for in a short time; nothing was done.
+    pub fn too_many(detail: impl Into<Cow<'static, str>>, retry_after_s: u32) -> Self {
+        Self::new(StatusCode::TOO_MANY_REQUESTS, codes::TOO_MANY_REQUESTS, detail)
+            .retry_after_s(retry_after_s)
+    }
+
     /// 503: something that is needed is down or behind; nothing was done.
     pub fn unavailable(
         code: &'static str,

@@ -17,6 +17,7 @@ use tower::Service;
 
 use super::pulse::{Answer, Pulse};
 use super::service::Crowded;
+use crate::limits::Peer;
 
 const LINGER: Duration = Duration::from_secs(5);
 
@@ -122,11 +123,13 @@ async fn answer(
 ) {
     // Answers are small: waiting to fill a packet would only delay them.
     let _ = socket.set_nodelay(true);
-    converse(socket, router, crowded, head_timeout, stop).await;
+    let peer = socket.peer_addr().ok().map(|address| Peer(address.ip()));
+    converse(socket, peer, router, crowded, head_timeout, stop).await;
 }
 
 async fn converse<S>(
     mut socket: S,
+    peer: Option<Peer>,
     router: Router,
     crowded: bool,
     head_timeout: Duration,
@@ -136,6 +139,9 @@ async fn converse<S>(
 {
     let pulse = Pulse::default();
     let service = service_fn(|mut request: hyper::Request<Incoming>| {
+        if let Some(peer) = peer {
+            request.extensions_mut().insert(peer);
+        }
         if crowded {
             request.extensions_mut().insert(Crowded);
         }
@@ -195,7 +201,8 @@ mod tests {
         let large = get(async || Bytes::from(vec![b'x'; LARGE]));
         let router = Router::new().route("/", large);
         let (mut client, server) = tokio::io::duplex(PIECE);
-        let serving = tokio::spawn(converse(server, router, false, PATIENCE, Stop::default()));
+        let serving =
+            tokio::spawn(converse(server, None, router, false, PATIENCE, Stop::default()));
         let request = b"GET / HTTP/1.1\r\nhost: evently\r\nconnection: close\r\n\r\n";
         client.write_all(request).await.unwrap();
         (client, serving)

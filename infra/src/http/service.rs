@@ -12,6 +12,10 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use axum::body::{Body, HttpBody};
 use axum::extract::Request;
+use axum::http::header::{
+    CONTENT_SECURITY_POLICY, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS,
+};
+use axum::http::{HeaderName, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -19,7 +23,7 @@ use http_body_util::Limited;
 use tower::{Layer, Service};
 use tracing::Instrument;
 
-use super::context::{Context, REQUEST_ID, RequestId};
+use super::context::{self, Context, REQUEST_ID, RequestId};
 use super::problem::{self, Problem};
 use crate::auth::Guarded;
 use crate::clock::Clock;
@@ -121,6 +125,7 @@ where
         request_id: request_id.clone(),
         clock,
         reading_body: std::cell::Cell::new(false),
+        left: std::cell::Cell::new(None),
     };
     let response = context.scope(async move {
         if request.extensions().get::<Crowded>().is_some() {
@@ -135,20 +140,37 @@ where
         };
         // The panic is logged by the panic hook, which sees where it happened.
         let answer = AssertUnwindSafe(async { inner.call(request).await }).catch_unwind();
-        match tokio::time::timeout(shared.limits.request_timeout, answer).await {
+        let mut response = match tokio::time::timeout(shared.limits.request_timeout, answer).await {
             Ok(Ok(Ok(response))) => response,
             Ok(Err(_panic)) => Problem::fault().into_response(),
             Err(_elapsed) => problem::timed_out().into_response(),
+        };
+        if let Some(left) = context::take_left() {
+            left.tell(response.headers_mut());
         }
+        response
     });
     let mut response = response.instrument(span.clone()).await;
     if let Some(begun) = begun {
         let (status, took_us) = (response.status().as_u16(), begun.elapsed().as_micros());
         tracing::debug!(parent: &span, status, took_us, "answered");
     }
-    response.headers_mut().insert(REQUEST_ID, request_id.into_header());
+    let headers = response.headers_mut();
+    headers.insert(REQUEST_ID, request_id.into_header());
+    headers.extend(SECURITY);
     response
 }
+
+/// What browsers are told of every answer: it is what it says it is, and nothing to show or to run.
+const SECURITY: [(HeaderName, HeaderValue); 4] = [
+    (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+    (
+        CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"),
+    ),
+    (REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+    (STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000; includeSubDomains")),
+];
 
 /// The request with a body that ends with an error beyond `max` bytes. Also for routes that take
 /// less than others.

@@ -16,14 +16,9 @@ use serde_json::{Value, json as object};
 use crate::service::{ask, json, problem};
 
 const RULES: &[Rule] = &[
-    Rule { method: "GET", path: "/me", who: Who::Known, with_anothers: &[] },
-    Rule { method: "GET", path: "/anyone", who: Who::Guests, with_anothers: &[] },
-    Rule {
-        method: "GET",
-        path: "/organizers",
-        who: Who::These(&[Role::Organizer, Role::Admin]),
-        with_anothers: &[],
-    },
+    Rule::new("GET", "/me", Who::Known),
+    Rule::new("GET", "/anyone", Who::Guests),
+    Rule::new("GET", "/organizers", Who::These(&[Role::Organizer, Role::Admin])),
 ];
 
 struct Setup {

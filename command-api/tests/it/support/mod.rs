@@ -97,6 +97,7 @@ impl World {
             vault: self.vault.clone(),
             passwords: self.passwords.clone(),
             mailer: Arc::new(FolderMailer::new(&self.mail(), self.clock.clone())),
+            limits: None,
             provider,
             wake_file: self.folder.path().join(name),
             settings: self.settings.clone(),

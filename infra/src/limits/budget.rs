@@ -1,0 +1,103 @@
+//! What is counted together, and how much of it there is.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// What a request is counted as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Budget {
+    /// Not counted.
+    Free,
+    /// Browsing, searching, and all that is no other.
+    General,
+    /// Booking commands.
+    Booking,
+    /// Whatever a password or a mail could be had with.
+    Authentication,
+}
+
+/// How much there is for each in a minute.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rates {
+    /// Of [`Budget::General`].
+    pub general: u32,
+    /// Of [`Budget::Booking`].
+    pub booking: u32,
+    /// Of [`Budget::Authentication`], for an address and for an account.
+    pub authentication: u32,
+}
+
+impl Default for Rates {
+    fn default() -> Self {
+        Self { general: 100, booking: 10, authentication: 5 }
+    }
+}
+
+/// The text says no rates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "expected off, on, or how many in a minute, each from 1 to 1000000, like \
+     general=100,booking=10,authentication=5"
+)]
+pub struct RatesError;
+
+impl Rates {
+    /// `None` for `off`.
+    ///
+    /// # Errors
+    /// See [`RatesError`].
+    pub fn parse(text: &str) -> Result<Option<Self>, RatesError> {
+        match text {
+            "off" => Ok(None),
+            "on" => Ok(Some(Self::default())),
+            text => text.parse().map(Some),
+        }
+    }
+}
+
+impl FromStr for Rates {
+    type Err = RatesError;
+
+    /// What is not named keeps its default.
+    fn from_str(text: &str) -> Result<Self, RatesError> {
+        let mut rates = Self::default();
+        for part in text.split(',') {
+            let (name, number) = part.split_once('=').ok_or(RatesError)?;
+            let number: u32 = number.trim().parse().map_err(|_| RatesError)?;
+            if !(1..=1_000_000).contains(&number) {
+                return Err(RatesError);
+            }
+            match name.trim() {
+                "general" => rates.general = number,
+                "booking" => rates.booking = number,
+                "authentication" => rates.authentication = number,
+                _ => return Err(RatesError),
+            }
+        }
+        Ok(rates)
+    }
+}
+
+impl fmt::Display for Rates {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { general, booking, authentication } = self;
+        write!(f, "general={general},booking={booking},authentication={authentication}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_are_written_by_name() {
+        assert_eq!(Rates::parse("off"), Ok(None));
+        assert_eq!(Rates::parse("on"), Ok(Some(Rates::default())));
+        let some = Rates { booking: 20, ..Rates::default() };
+        assert_eq!(Rates::parse("booking=20"), Ok(Some(some)));
+        assert_eq!(Rates::parse(&some.to_string()), Ok(Some(some)));
+        for wrong in ["", "10", "booking=0", "booking=x", "booking=1,", "search=5", "On"] {
+            assert_eq!(Rates::parse(wrong), Err(RatesError), "{wrong}");
+        }
+    }
+}
