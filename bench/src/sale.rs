@@ -91,6 +91,7 @@ impl Sale {
             booking,
             user,
             wanted: Wanted::Quantity { tier, quantity },
+            patience: None,
             request: request(number, "reserve"),
         };
         let seated = number.is_multiple_of(8) && self.carry_out(now, &reserve(STANDS, 2));

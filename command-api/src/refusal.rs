@@ -28,6 +28,8 @@ pub const CODES: &[Code] = &[
     code(409, "SALE_NOT_OPEN", "The tier's sale has not begun."),
     code(409, "SALE_CLOSED", "The tier's sale is over."),
     code(409, "LIMIT_PER_BOOKING", "More tickets than one booking can have."),
+    code(409, "TOO_MANY_HOLDS", "The person holds as much of the event as one can without paying."),
+    code(409, "TOO_MANY_LAPSED", "The person let too many holds of the event go in a day."),
     code(409, "LIMIT_PER_USER", "More tickets than one person can have for the event."),
     code(409, "INSUFFICIENT_SEATS", "Not so many tickets are left."),
     code(409, "SEAT_TAKEN", "Somebody else has the seat."),
@@ -174,6 +176,16 @@ fn explain(refusal: &inventory::Refusal) -> (&'static str, String, Value) {
             "LIMIT_PER_USER",
             format!("One person can have {limit} tickets; you have {owned} and want {requested}."),
             json!({"requested": requested, "owned": owned, "limit": limit}),
+        ),
+        R::TooManyHolds { holding, limit } => (
+            "TOO_MANY_HOLDS",
+            format!("You hold {holding} bookings of this event: pay for one or give one back."),
+            json!({"holding": holding, "limit": limit}),
+        ),
+        R::TooManyLapsed { limit, until } => (
+            "TOO_MANY_LAPSED",
+            format!("You let {limit} holds of this event go; there can be another at {until}."),
+            json!({"limit": limit, "until": until}),
         ),
         R::InsufficientSeats { requested, available } => (
             "INSUFFICIENT_SEATS",

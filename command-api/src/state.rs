@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::account::Email;
-use domain::inventory::{self, Inventory};
+use domain::inventory::{self, Inventory, Patience};
 use domain::{EventId, Request, UserId};
 use infra::auth::{Caller, Keys};
 use infra::clock::Clock;
@@ -38,6 +38,8 @@ pub struct CommandSettings {
     pub idle: Duration,
     /// How long the payment provider may take before a client is told that a payment is pending.
     pub charge_timeout: Duration,
+    /// How much one person may hold of an event without buying.
+    pub patience: Option<Patience>,
     /// How long an answer takes at least that must not tell whether an address is known.
     pub discretion: Duration,
 }
@@ -48,6 +50,7 @@ impl Default for CommandSettings {
             mailbox: 4_096,
             idle: Duration::from_secs(60),
             charge_timeout: Duration::from_secs(10),
+            patience: None,
             discretion: Duration::from_millis(300),
         }
     }
@@ -107,6 +110,7 @@ pub(crate) struct Shared {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) accounts: Arc<Accounts>,
     pub(crate) limits: Option<RateLimits>,
+    pub(crate) patience: Option<Patience>,
     pub(crate) inventories: Arc<Inventories>,
     pub(crate) saga: Arc<Saga>,
 }
@@ -175,7 +179,8 @@ impl CommandApi {
         background.spawn(follow_up.clone().follow_events());
         background.spawn(follow_up.clone().wake_up());
         background.spawn(follow_up.save());
-        let shared = Shared { log, clock, accounts, limits, inventories, saga };
+        let patience = settings.patience;
+        let shared = Shared { log, clock, accounts, limits, patience, inventories, saga };
         Ok(Self { state: CommandState(Arc::new(shared)), work, background, stop })
     }
 

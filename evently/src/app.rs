@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use axum::Router;
 use command_api::{CommandApi, CommandSettings, Parts, StartError as CommandsError};
+use domain::inventory::Patience;
 use infra::auth::{Admission, Auth, Guarded, KeyError, Keys};
 use infra::clock::{Clock, SystemClock};
 use infra::data_folder::DataFolder;
 use infra::http::ServiceLimits;
-use infra::limits::RateLimits;
+use infra::limits::{RateLimits, Rates};
 use infra::payment::{self, MockProvider};
 use query_api::{LiveLimits, QueryState, Sources};
 use tokio_util::sync::CancellationToken;
@@ -77,6 +78,7 @@ impl App {
         let keys = Arc::new(Keys::load_or_create(folder.path(), clock.clone())?);
         let identity = Identity::open(settings, folder, &clock)?;
         let limits = settings.rates.map(|rates| RateLimits::new(rates, clock.clone()));
+        let patience = settings.rates.map(|Rates { holds, lapsed, .. }| Patience { holds, lapsed });
         let admission = Admission {
             auth: Auth::new(&keys, clock.clone()),
             limits: limits.clone(),
@@ -95,7 +97,7 @@ impl App {
             limits,
             provider: Arc::new(provider),
             wake_file: wake_list(settings, folder),
-            settings: CommandSettings::default(),
+            settings: CommandSettings { patience, ..CommandSettings::default() },
         })
         .await?;
 

@@ -87,7 +87,8 @@ pub(crate) async fn reserve(
     let event = body.event_id;
     let booking = BookingId { event, number: infra::ids::random_u64() };
     let (user, request) = (asked.user(), asked.request.clone());
-    let command = Command::Reserve { booking, user, wanted, request };
+    let patience = state.0.patience;
+    let command = Command::Reserve { booking, user, wanted, patience, request };
     let done = state.inventory(event, command, asked.origin).await?;
     let (fact, position) = state.outcome(event, done).await?;
     let Fact::Reserved(fact) = &fact else { return Err(unexpected()) };

@@ -169,6 +169,7 @@ mod tests {
                 booking: BookingId { event: EVENT, number },
                 user: UserId::from_u128(u128::from(number)),
                 wanted: Wanted::Quantity { tier: TIER, quantity: 1 },
+                patience: None,
                 request: Some(request.expect("a key")),
             };
             Job { command, origin: Origin::system() }

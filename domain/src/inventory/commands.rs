@@ -14,6 +14,8 @@ pub enum Command {
         user: UserId,
         /// What for.
         wanted: Wanted,
+        /// How much one person may hold without buying; anything if absent.
+        patience: Option<Patience>,
         /// The command's key.
         request: Option<Request>,
     },
@@ -93,6 +95,15 @@ pub enum Command {
     Settle,
 }
 
+/// How much one person may hold of one event without buying.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Patience {
+    /// Holds at once.
+    pub holds: u32,
+    /// Holds within a day that were given back or died, as long as nothing is bought.
+    pub lapsed: u32,
+}
+
 /// What a buyer asks for (BK-1).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Wanted {
@@ -166,6 +177,20 @@ pub enum Refusal {
     SaleClosed {
         /// Since when.
         closed_at: Time,
+    },
+    /// The person holds so much already.
+    TooManyHolds {
+        /// Holds that live.
+        holding: u32,
+        /// Holds allowed.
+        limit: u32,
+    },
+    /// The person let too many holds go and bought nothing.
+    TooManyLapsed {
+        /// Holds allowed to lapse within a day.
+        limit: u32,
+        /// When there may be one again.
+        until: Time,
     },
     /// More tickets than one booking can have (BK-7).
     LimitPerBooking {

@@ -4,7 +4,7 @@ use super::bookings::{Booking, BookingStatus};
 use super::requests::Seek;
 use super::waitlist::EntryStatus;
 use super::{
-    Cancelled, Command, Fact, Inventory, Line, Plan, Refusal, Reserved, WaitlistJoined,
+    Cancelled, Command, Fact, Inventory, Line, Patience, Plan, Refusal, Reserved, WaitlistJoined,
     WaitlistLeft, Wanted,
 };
 use crate::event::RefundRule;
@@ -17,8 +17,8 @@ impl Inventory {
     /// [`Inventory::execute`].
     pub(super) fn decide(&self, command: &Command, now: Time) -> Decided {
         match command {
-            Command::Reserve { booking, user, wanted, request } => {
-                self.reserve(*booking, *user, wanted, request.as_ref(), now)
+            Command::Reserve { booking, user, wanted, patience, request } => {
+                self.reserve(*booking, *user, wanted, *patience, request.as_ref(), now)
             }
             Command::StartPayment { booking, user, payment, request } => {
                 self.start_payment(*booking, *user, *payment, request.as_ref(), now)
@@ -82,6 +82,7 @@ impl Inventory {
         booking: BookingId,
         user: UserId,
         wanted: &Wanted,
+        patience: Option<Patience>,
         request: Option<&Request>,
         now: Time,
     ) -> Decided {
@@ -101,6 +102,7 @@ impl Inventory {
             self.check_tier(tier, quantity, now)?;
         }
         self.check_user(user, wanted.tickets())?;
+        self.check_patience(user, patience, now)?;
         let places = self.stock.allocate(wanted)?;
         let lines = self.stock.lines(&places);
         let subtotal_minor = lines.iter().map(Line::amount_minor).sum();

@@ -138,6 +138,7 @@ impl Inventory {
         let places = self.stock.places(hold.lines);
         self.stock.hold(&places);
         self.count_held(hold.user, places.tickets());
+        self.holds_more(hold.user);
         let index = self.bookings.add(Booking {
             user: hold.user,
             number: hold.booking.number,
@@ -174,6 +175,7 @@ impl Inventory {
             self.move_payment(index, payment, PaymentStage::Captured);
         }
         let Some(booking) = self.bookings.get_mut(index) else { return };
+        let user = booking.user;
         booking.status = BookingStatus::Confirmed;
         self.deadlines.remove(&(booking.expires_at, index));
         self.stock.sell(&booking.places);
@@ -185,6 +187,7 @@ impl Inventory {
         if booking.waitlist != NONE {
             self.waitlist.end(booking.waitlist, EntryStatus::Served);
         }
+        self.bought_hold(user);
     }
 
     /// Its deadline is over: only the confirmation in the same append keeps it.
@@ -192,6 +195,7 @@ impl Inventory {
         let places = self.stock.places(&fact.lines);
         self.stock.hold(&places);
         self.count_held(fact.user, places.tickets());
+        self.holds_more(fact.user);
         if let Some(booking) = self.bookings.get_mut(index) {
             booking.places = places;
             booking.status = BookingStatus::Held;
@@ -221,6 +225,7 @@ impl Inventory {
             }
             BookingStatus::Cancelled | BookingStatus::Expired => return,
         }
+        let was_held = booking.status == BookingStatus::Held;
         booking.status = status;
         if has.held == 0 && has.bought == 0 {
             self.per_user.remove(&user);
@@ -231,6 +236,10 @@ impl Inventory {
         let entry = booking.waitlist;
         if self.waitlist.entry(entry).is_some_and(|entry| entry.status == EntryStatus::Offered) {
             self.waitlist.end(entry, EntryStatus::Left);
+        }
+        if was_held {
+            // An offer was not asked for when it came.
+            self.lost_hold(user, entry == NONE);
         }
     }
 

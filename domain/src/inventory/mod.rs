@@ -10,6 +10,7 @@ mod decide;
 mod evolve;
 mod facts;
 mod follow;
+mod holders;
 mod ledger;
 mod payments;
 mod places;
@@ -23,7 +24,7 @@ mod uniform;
 mod waitlist;
 
 pub use bookings::{BookingStatus, PaymentStage};
-pub use commands::{Command, PaymentResult, Refusal, Wanted};
+pub use commands::{Command, Patience, PaymentResult, Refusal, Wanted};
 pub use facts::*;
 pub use ledger::{Ledger, SeatState, TierCount, Violation};
 pub use payments::{CHARGE_PATIENCE_S, PaymentStep};
@@ -33,6 +34,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use crate::{BookingId, EventId, PaymentId, Request, TicketId, TierId, Time, UserId};
 use bookings::{Booking, Bookings};
+use holders::Holder;
 use requests::{Requests, Seek};
 use rollback::Undo;
 use stock::Stock;
@@ -68,6 +70,8 @@ pub struct Inventory {
     waitlist: Waitlist,
     /// What each person has; kept only while there is a limit.
     per_user: HashMap<UserId, Tickets>,
+    /// Who holds something, or let something go.
+    holders: HashMap<UserId, Holder>,
     undo: Undo,
 }
 

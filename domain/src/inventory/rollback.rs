@@ -5,7 +5,10 @@
 //! other wrote, and decides again. Reading a long stream anew instead would let a process that has
 //! a competitor never catch up.
 
+use std::collections::HashMap;
+
 use super::bookings::{Booking, BookingStatus, Payment};
+use super::holders::Holder;
 use super::requests::{Key, Seen};
 use super::waitlist::Entry;
 use super::{Fact, Inventory, Tickets};
@@ -44,7 +47,7 @@ enum Before {
     /// The next entry of the waitlist did not exist.
     NoEntry,
     Entry(u32, Entry),
-    User(UserId, Option<Tickets>),
+    User(UserId, Option<Tickets>, Option<Holder>),
     Request(Key, Option<Seen>),
 }
 
@@ -98,7 +101,10 @@ impl Inventory {
 
     /// Whether what the fact changes can be taken back.
     fn note_parts(&self, changes: &mut Vec<Before>, index: Option<u32>, fact: &Fact) -> bool {
-        let user = |user: UserId| Before::User(user, self.per_user.get(&user).copied());
+        let user = |user: UserId| {
+            let (tickets, holder) = (self.per_user.get(&user), self.holders.get(&user));
+            Before::User(user, tickets.copied(), holder.copied())
+        };
         let waiting =
             |user| self.waitlist.active(user).map(|(at, it)| Before::Entry(at, it.clone()));
         match fact {
@@ -156,11 +162,9 @@ impl Inventory {
             Before::Payment(index, payment) => self.bookings.put_payment(index, payment),
             Before::NoEntry => self.waitlist.take_last(),
             Before::Entry(index, entry) => self.waitlist.put(index, entry),
-            Before::User(user, Some(has)) => {
-                self.per_user.insert(user, has);
-            }
-            Before::User(user, None) => {
-                self.per_user.remove(&user);
+            Before::User(user, tickets, holder) => {
+                put_back(&mut self.per_user, user, tickets);
+                put_back(&mut self.holders, user, holder);
             }
             Before::Request(key, seen) => self.requests.put(key, seen),
         }
@@ -189,6 +193,13 @@ impl Inventory {
             BookingStatus::Cancelled | BookingStatus::Expired => {}
         }
     }
+}
+
+fn put_back<T>(all: &mut HashMap<UserId, T>, user: UserId, before: Option<T>) {
+    match before {
+        Some(before) => all.insert(user, before),
+        None => all.remove(&user),
+    };
 }
 
 /// The payment that the fact moves on.

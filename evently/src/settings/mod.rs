@@ -88,8 +88,8 @@ pub struct Settings {
         hide_short_help = true
     )]
     pub mail_from: Option<String>,
-    /// How much one may ask for in a minute: `on`, `off`, or what differs from
-    /// `general=100,booking=10,authentication=5`
+    /// What one may ask for in a minute, and hold without buying: `on`, `off`, or what differs from
+    /// `general=100,booking=10,authentication=5,holds=5,lapsed=20`
     #[arg(
         long,
         global = true,

@@ -16,7 +16,7 @@ pub enum Budget {
     Authentication,
 }
 
-/// How much there is for each in a minute.
+/// How much there is for each in a minute, and what one may hold without buying.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rates {
     /// Of [`Budget::General`].
@@ -25,19 +25,23 @@ pub struct Rates {
     pub booking: u32,
     /// Of [`Budget::Authentication`], for an address and for an account.
     pub authentication: u32,
+    /// Live holds of one person and event.
+    pub holds: u32,
+    /// Holds of one person and event that lapsed within a day.
+    pub lapsed: u32,
 }
 
 impl Default for Rates {
     fn default() -> Self {
-        Self { general: 100, booking: 10, authentication: 5 }
+        Self { general: 100, booking: 10, authentication: 5, holds: 5, lapsed: 20 }
     }
 }
 
 /// The text says no rates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "expected off, on, or how many in a minute, each from 1 to 1000000, like \
-     general=100,booking=10,authentication=5"
+    "expected off, on, or numbers from 1 to 1000000 like \
+     general=100,booking=10,authentication=5,holds=5,lapsed=20"
 )]
 pub struct RatesError;
 
@@ -71,6 +75,8 @@ impl FromStr for Rates {
                 "general" => rates.general = number,
                 "booking" => rates.booking = number,
                 "authentication" => rates.authentication = number,
+                "holds" => rates.holds = number,
+                "lapsed" => rates.lapsed = number,
                 _ => return Err(RatesError),
             }
         }
@@ -80,8 +86,9 @@ impl FromStr for Rates {
 
 impl fmt::Display for Rates {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { general, booking, authentication } = self;
-        write!(f, "general={general},booking={booking},authentication={authentication}")
+        let Self { general, booking, authentication, holds, lapsed } = self;
+        write!(f, "general={general},booking={booking},authentication={authentication}")?;
+        write!(f, ",holds={holds},lapsed={lapsed}")
     }
 }
 

@@ -81,7 +81,7 @@ impl Left {
 impl RateLimits {
     /// Counters that hold everybody to `rates`.
     pub fn new(rates: Rates, clock: Arc<dyn Clock>) -> Self {
-        let Rates { general, booking, authentication } = rates;
+        let Rates { general, booking, authentication, .. } = rates;
         Self(Arc::new(Limits {
             clock,
             general: Limit::new("general", general),

@@ -80,7 +80,13 @@ impl Shop {
             0..8 => {
                 let booking = BookingId { event: self.event, number: self.random };
                 self.bookings.push((booking, user));
-                Command::Reserve { booking, user, wanted: self.wanted(), request: None }
+                Command::Reserve {
+                    booking,
+                    user,
+                    wanted: self.wanted(),
+                    patience: None,
+                    request: None,
+                }
             }
             8..11 => {
                 let (booking, user) = self.some_booking();

@@ -83,6 +83,7 @@ fn there_is_nothing_to_reserve_where_there_is_no_such_thing() {
         booking: BookingId { event: EventId::from_u128(8), number: 1 },
         user: ANN,
         wanted: some(FLOOR, 1),
+        patience: None,
         request: None,
     };
     given(&open).when(0, elsewhere).refused(Refusal::EventNotFound);

@@ -107,3 +107,50 @@ fn nothing_is_sold_once_the_event_began_or_was_cancelled() {
     given(&over).when(2, reserve(1, ANN, some(FLOOR, 1))).refused(Refusal::EventCancelled);
     given(&over).when(2, join(1, ANN, None, 1)).refused(Refusal::EventCancelled);
 }
+
+const PATIENCE: Patience = Patience { holds: 2, lapsed: 3 };
+
+fn patiently(number: u64, user: UserId) -> Command {
+    let (booking, wanted) = (bkg(number), some(FLOOR, 1));
+    Command::Reserve { booking, user, wanted, patience: Some(PATIENCE), request: None }
+}
+
+#[test]
+fn one_person_holds_only_so_much_without_paying() {
+    let one = || places(FLOOR, 1);
+    let held = [opened(&[floor(10)]), reserved(0, 1, ANN, one()), reserved(0, 2, ANN, one())];
+    let refusal = Refusal::TooManyHolds { holding: 2, limit: 2 };
+    given(&held).when(1, patiently(3, ANN)).refused(refusal);
+    given(&held).when(1, patiently(3, BOB)).then(&[reserved(1, 3, BOB, one())]);
+    given(&held).when(1, reserve(3, ANN, some(FLOOR, 1))).then(&[reserved(1, 3, ANN, one())]);
+    // What is paid for, given back or dead is not held.
+    let paid = [&held[..], &[started(1, 1, 5, 1_000), confirmed(1, 1, ANN, 5, one())]].concat();
+    given(&paid).when(2, patiently(3, ANN)).then(&[reserved(2, 3, ANN, one())]);
+    let back = [&held[..], &[released(1, 1, ANN, one())]].concat();
+    given(&back).when(2, patiently(3, ANN)).then(&[reserved(2, 3, ANN, one())]);
+    given(&held)
+        .when(HOLD_S, patiently(3, ANN))
+        .settles(&[expired(HOLD_S, 1, ANN, one()), expired(HOLD_S, 2, ANN, one())])
+        .then(&[reserved(HOLD_S, 3, ANN, one())]);
+}
+
+#[test]
+fn what_is_given_back_cannot_be_held_again_for_ever() {
+    let one = || places(FLOOR, 1);
+    let mut lapsed = vec![opened(&[floor(10)])];
+    for number in 1..=3 {
+        given(&lapsed).when(10, patiently(9, ANN)).then(&[reserved(10, 9, ANN, one())]);
+        lapsed.extend([reserved(number, number, ANN, one()), released(number, number, ANN, one())]);
+    }
+    let until = at(1 + 86_400);
+    let refusal = || Refusal::TooManyLapsed { limit: 3, until };
+    given(&lapsed).when(10, patiently(9, ANN)).refused(refusal());
+    given(&lapsed).when(10, patiently(9, BOB)).then(&[reserved(10, 9, BOB, one())]);
+    given(&lapsed).when(86_400, patiently(9, ANN)).refused(refusal());
+    given(&lapsed).when(86_401, patiently(9, ANN)).then(&[reserved(86_401, 9, ANN, one())]);
+    // A purchase makes up for it.
+    let bought =
+        [reserved(4, 4, ANN, one()), started(4, 4, 5, 1_000), confirmed(4, 4, ANN, 5, one())];
+    let bought = [&lapsed[..], &bought].concat();
+    given(&bought).when(10, patiently(9, ANN)).then(&[reserved(10, 9, ANN, one())]);
+}

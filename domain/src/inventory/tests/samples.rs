@@ -86,7 +86,7 @@ pub(super) fn named(seats: &[&str]) -> Wanted {
 }
 
 pub(super) fn reserve(number: u64, user: UserId, wanted: Wanted) -> Command {
-    Command::Reserve { booking: bkg(number), user, wanted, request: None }
+    Command::Reserve { booking: bkg(number), user, wanted, patience: None, request: None }
 }
 
 pub(super) fn start(number: u64, user: UserId, payment: u64) -> Command {

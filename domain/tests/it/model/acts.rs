@@ -255,22 +255,22 @@ impl Act {
         Some(match self {
             Self::Reserve { user, tier, quantity } => {
                 let wanted = Wanted::Quantity { tier: TIERS[*tier], quantity: *quantity };
-                Command::Reserve { booking, user: person(*user), wanted, request }
+                Command::Reserve { booking, user: person(*user), wanted, patience: None, request }
             }
             Self::ReserveSeats { user, seats } => {
                 let seats = seats.iter().map(|seat| SEATS[*seat].to_owned()).collect();
                 let wanted = Wanted::Seats(seats);
-                Command::Reserve { booking, user: person(*user), wanted, request }
+                Command::Reserve { booking, user: person(*user), wanted, patience: None, request }
             }
             Self::ReserveRest { user, tier } => {
                 let wanted =
                     Wanted::Quantity { tier: TIERS[*tier], quantity: shop.rest(TIERS[*tier]) };
-                Command::Reserve { booking, user: person(*user), wanted, request }
+                Command::Reserve { booking, user: person(*user), wanted, patience: None, request }
             }
             Self::ReserveAgain { user, which } => {
                 let (booking, user) = (booked(which)?.id, person(*user));
                 let wanted = Wanted::Quantity { tier: FLOOR, quantity: 1 };
-                Command::Reserve { booking, user, wanted, request }
+                Command::Reserve { booking, user, wanted, patience: None, request }
             }
             Self::Pay { which, stranger } => {
                 let found = booked(which)?;
