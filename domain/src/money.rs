@@ -37,6 +37,11 @@ impl Currency {
     /// Euro; what tests and the demo use.
     pub const EUR: Self = Self(*b"EUR");
 
+    /// Every active code, in alphabetical order.
+    pub fn codes() -> impl Iterator<Item = &'static str> {
+        CODES.split_ascii_whitespace()
+    }
+
     /// The three letters.
     pub fn code(&self) -> &str {
         std::str::from_utf8(&self.0).unwrap_or_default()

@@ -9,14 +9,14 @@ use axum::http::{HeaderName, HeaderValue};
 use axum::routing::get;
 use infra::auth::Keys;
 use infra::http::{Code, GENERIC_CODES, ProblemDocument};
-use serde_json::json;
+use serde_json::{Value, json};
 use utoipa::OpenApi;
 use utoipa::openapi::extensions::Extensions;
 use utoipa::openapi::path::{Operation, PathItem};
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
-use utoipa::openapi::{Components, ContentBuilder, Ref, RefOr, ResponseBuilder};
+use utoipa::openapi::{Components, ContentBuilder, Ref, RefOr};
 
-use crate::health;
+use crate::{contract, health};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -56,7 +56,7 @@ units beside an ISO 4217 currency. Whatever goes wrong is answered with a proble
 ";
 
 /// The whole API as an OpenAPI 3.1 document.
-pub fn document() -> utoipa::openapi::OpenApi {
+pub fn document() -> Value {
     let mut document = Document::openapi();
     document.merge(command_api::api());
     document.merge(query_api::api());
@@ -80,9 +80,12 @@ pub fn document() -> utoipa::openapi::OpenApi {
     components.add_security_scheme("bearer", SecurityScheme::Http(scheme));
     for (path, item) in &mut document.paths.paths {
         if path.starts_with("/api/") {
-            operations(item).for_each(speak_of_problems);
+            operations(item).for_each(type_problems);
         }
     }
+    // What describes an API always becomes JSON.
+    let mut document = serde_json::to_value(document).unwrap_or_default();
+    contract::complete(&mut document);
     document
 }
 
@@ -101,28 +104,23 @@ fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
     [get, put, post, delete].into_iter().flatten()
 }
 
-/// Any endpoint may answer with a problem beside those it names, and all problems have one type.
-fn speak_of_problems(operation: &mut Operation) {
+/// All problems have one type, and are of one kind of JSON.
+fn type_problems(operation: &mut Operation) {
     let schema = RefOr::Ref(Ref::from_schema_name("ProblemDocument"));
-    let problem = || ContentBuilder::new().schema(Some(schema.clone())).build();
-    let responses = &mut operation.responses.responses;
-    for response in responses.values_mut() {
+    let as_json = RefOr::T(ContentBuilder::new().schema(Some(schema)).build());
+    for response in operation.responses.responses.values_mut() {
         let RefOr::T(response) = response else { continue };
-        let as_json = RefOr::T(problem());
         if response.content.get(JSON) == Some(&as_json) {
             response.content.clear();
-            response.content.insert(PROBLEM_JSON.to_owned(), as_json);
+            response.content.insert(PROBLEM_JSON.to_owned(), as_json.clone());
         }
     }
-    let any =
-        ResponseBuilder::new().description("Any other problem").content(PROBLEM_JSON, problem());
-    responses.insert("default".to_owned(), RefOr::T(any.build()));
 }
 
 /// The endpoints, outside of `/api/v1`.
 pub(crate) fn router(keys: &Keys) -> Router {
     // A document always becomes JSON, and so do keys.
-    let openapi = Bytes::from(document().to_json().unwrap_or_default());
+    let openapi = Bytes::from(document().to_string());
     let keys = keys.clone();
     let jwks = move || Bytes::from(serde_json::to_vec(&keys.jwks()).unwrap_or_default());
     Router::new().route("/openapi.json", get(async move || cached(JSON, openapi))).route(
@@ -160,8 +158,6 @@ mod tests {
     use std::fs;
     use std::path::PathBuf;
 
-    use serde_json::Value;
-
     /// With the keys of every object in order, whatever other crates ask of the parser.
     fn sorted(value: Value) -> Value {
         match value {
@@ -178,7 +174,7 @@ mod tests {
     #[test]
     fn the_document_lies_in_schemas_as_this_code_says_it() {
         let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../schemas/openapi.json");
-        let value = sorted(serde_json::to_value(document()).unwrap());
+        let value = sorted(document());
         let wanted = format!("{}\n", serde_json::to_string_pretty(&value).unwrap());
         if std::env::var_os("EVENTLY_BLESS").is_some() {
             fs::write(&path, &wanted).unwrap();
@@ -218,7 +214,7 @@ mod tests {
 
     #[test]
     fn every_reference_leads_somewhere() {
-        let document = serde_json::to_value(document()).unwrap();
+        let document = document();
         let text = document.to_string();
         let names = text.split("\"#/components/schemas/").skip(1);
         for name in names.map(|rest| rest.split('"').next().unwrap()) {

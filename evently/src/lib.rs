@@ -3,6 +3,7 @@
 pub mod app;
 mod audit;
 pub mod cli;
+mod contract;
 mod crash;
 mod database;
 mod demo;

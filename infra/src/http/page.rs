@@ -39,7 +39,7 @@ impl Cursor {
     /// The place that this cursor of the list `list` stands for.
     ///
     /// # Errors
-    /// 400 for a text that [`Cursor::new`] did not make, or made for another list.
+    /// 422 for a text that [`Cursor::new`] did not make, or made for another list.
     pub fn place<T: DeserializeOwned>(&self, list: &str) -> Result<T, Problem> {
         let place = || {
             let bytes = URL_SAFE_NO_PAD.decode(&self.0).ok()?;
@@ -47,7 +47,7 @@ impl Cursor {
             (checksum(list, place) == sum).then(|| serde_json::from_slice(place).ok())?
         };
         place().ok_or_else(|| {
-            Problem::malformed("cursor: expected the next_cursor of a page of this list.")
+            Problem::invalid("cursor", "must be the next_cursor of a page of this list")
         })
     }
 }
@@ -109,7 +109,7 @@ mod tests {
     #[test]
     fn a_cursor_of_another_list_is_refused() {
         let cursor = Cursor::new("venues", &place());
-        assert_eq!(cursor.place::<Place>("events").unwrap_err().status(), 400);
+        assert_eq!(cursor.place::<Place>("events").unwrap_err().status(), 422);
     }
 
     #[test]
@@ -126,7 +126,7 @@ mod tests {
         garbled.extend(["%", "==", "üöä", "null"].map(str::to_owned));
         for text in garbled {
             let problem = Cursor(text.clone()).place::<Place>("events").unwrap_err();
-            assert_eq!(problem.status(), 400, "{text}");
+            assert_eq!(problem.status(), 422, "{text}");
         }
     }
 

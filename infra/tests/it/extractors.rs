@@ -246,9 +246,9 @@ async fn a_query_is_read_or_refused() {
         ("event_id=7", "an id like evt_", 400, "MALFORMED"),
         ("city=S%E3o+Paulo", "expected UTF-8", 400, "MALFORMED"),
         ("%ff=1", "expected UTF-8", 400, "MALFORMED"),
-        ("cursor=7", "next_cursor", 400, "MALFORMED"),
-        ("cursor=", "next_cursor", 400, "MALFORMED"),
-        (&foreign, "next_cursor", 400, "MALFORMED"),
+        ("cursor=7", "next_cursor", 422, "INVALID"),
+        ("cursor=", "next_cursor", 422, "INVALID"),
+        (&foreign, "next_cursor", 422, "INVALID"),
         ("limit=0", "1 to 100", 422, "INVALID"),
         ("limit=101", "1 to 100", 422, "INVALID"),
     ];

@@ -256,7 +256,7 @@ async fn unknown_ids_and_bad_input_are_refused() {
         (format!("{RECORDS}?after=-1"), 400, "MALFORMED"),
         (format!("{RECORDS}?limit=101"), 422, "INVALID"),
         (format!("{RECORDS}?kind=Reserved"), 400, "MALFORMED"),
-        (format!("{RECORDS}?cursor=x"), 400, "MALFORMED"),
+        (format!("{RECORDS}?cursor=x"), 422, "INVALID"),
         (format!("{RECORDS}?event_id={}", Story::of(1).0), 503, "DATABASE_UNAVAILABLE"),
     ] {
         let answer = world.get_as(&path, &token).await;

@@ -117,7 +117,7 @@ async fn bad_input_is_refused() {
         ("status=draft", 400, "MALFORMED"),
         ("user_id=usr_1", 400, "MALFORMED"),
         ("limit=0", 422, "INVALID"),
-        ("cursor=x", 400, "MALFORMED"),
+        ("cursor=x", 422, "INVALID"),
     ] {
         let answer = world.get_as(&format!("{MINE}?{query}"), &token).await;
         assert_eq!(answer.problem(), (status, code.into()), "{query}");

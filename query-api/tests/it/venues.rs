@@ -57,7 +57,7 @@ async fn an_unknown_venue_and_bad_input_are_refused() {
         ("/api/v1/venues?limit=0".into(), 422, "INVALID"),
         ("/api/v1/venues?limit=101".into(), 422, "INVALID"),
         ("/api/v1/venues?limit=many".into(), 400, "MALFORMED"),
-        ("/api/v1/venues?cursor=abc".into(), 400, "MALFORMED"),
+        ("/api/v1/venues?cursor=abc".into(), 422, "INVALID"),
         ("/api/v1/venues?page=2".into(), 400, "MALFORMED"),
     ] {
         assert_eq!(world.get(&path).await.problem(), (status, code.into()), "{path}");
