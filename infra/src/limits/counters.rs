@@ -14,7 +14,7 @@ use domain::Time;
 const ROWS: usize = 1 << 16;
 const PLACES: usize = 8;
 
-/// Time is counted in tenths of milliseconds, in 44 bits: 55 years from when the counters were made.
+/// Time is counted in tenths of milliseconds, in 44 bits, which begin anew every 55 years.
 const TICKS_PER_MS: u64 = 10;
 const TIME_BITS: u32 = 44;
 const TIME_MASK: u64 = (1 << TIME_BITS) - 1;
@@ -67,11 +67,12 @@ impl Counters {
         let tag = (hash >> TIME_BITS) | 1;
         loop {
             let (place, found) = find(row, tag, now);
-            let paid_at =
-                if found >> TIME_BITS == tag { (found & TIME_MASK).max(now) } else { now };
-            let paid_at = paid_at + self.cost;
-            let owed = paid_at - now;
             let most = self.cost * u64::from(self.per_minute);
+            let before = (found & TIME_MASK).saturating_sub(now);
+            // More than there can be is owed only to a clock that stepped back: it is forgiven.
+            let is_owed = found >> TIME_BITS == tag && before <= most;
+            let owed = self.cost + if is_owed { before } else { 0 };
+            let paid_at = now + owed;
             if owed > most {
                 return Asked::Refused { retry_after_s: seconds(owed - most) };
             }
@@ -133,8 +134,9 @@ mod tests {
     #[test]
     fn a_clock_that_steps_back_refuses_nobody_for_long() {
         let counters = Counters::new(10);
-        counters.ask("ada", at(60_000));
-        assert_eq!(counters.ask("ada", at(59_000)), Asked::Granted { left: 7, reset_s: 13 });
+        counters.ask("ada", at(3_600_000));
+        assert_eq!(counters.ask("ada", at(3_599_000)), Asked::Granted { left: 7, reset_s: 13 });
+        assert_eq!(counters.ask("ada", at(0)), Asked::Granted { left: 9, reset_s: 6 });
     }
 
     #[test]
