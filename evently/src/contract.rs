@@ -189,6 +189,10 @@ fn form(name: &str, schema: &mut Value) {
             let time = json!({"type": "string", "format": "date-time"});
             schema.insert("oneOf".to_owned(), json!([position, time]));
         }
+        "date_from" | "date_to" => {
+            let forms = json!([{"format": "date"}, {"format": "date-time"}]);
+            schema.insert("anyOf".to_owned(), forms);
+        }
         // Positions use all 64 bits.
         "after" | "Evently-Min-Position" => {
             schema.insert("format".to_owned(), json!("uint64"));
