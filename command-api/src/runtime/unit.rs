@@ -124,14 +124,14 @@ impl<D: Decider> Unit<D> {
                     return (self.give_up(jobs), false);
                 };
                 if !is_behind {
-                    return (self.answer(draft.outcomes, None), false);
+                    return (self.answer(draft.outcomes, &[]), false);
                 }
                 is_fresh = true;
                 continue;
             }
             match self.append(draft.records, now).await {
-                Ok(appended) => {
-                    return (self.answer(draft.outcomes, Some(appended)), draft.is_full);
+                Ok(places) => {
+                    return (self.answer(draft.outcomes, &places), draft.is_full);
                 }
                 Err(NotAppended::Late) => {}
                 Err(NotAppended::Unknown(why)) => reason = Some(why),
@@ -151,13 +151,13 @@ impl<D: Decider> Unit<D> {
         (outcomes, false)
     }
 
-    /// Appends the records of a draft, and says how many there were. If that fails, or may have, the
+    /// Appends the records of a draft, and says where each went. If that fails, or may have, the
     /// state goes back to what the log had before.
     async fn append(
         &mut self,
         records: Vec<NewRecord>,
         now: Time,
-    ) -> Result<(Appended, usize), NotAppended> {
+    ) -> Result<Vec<Position>, NotAppended> {
         let count = records.len();
         let expected = match self.records - count as u64 {
             0 => Expected::NoStream,
@@ -170,7 +170,7 @@ impl<D: Decider> Unit<D> {
                 }
                 self.position = appended.position;
                 self.at = now;
-                return Ok((appended, count));
+                return self.places(appended, count).await;
             }
             Err(error) => error,
         };
@@ -302,16 +302,30 @@ impl<D: Decider> Unit<D> {
         draft
     }
 
-    fn answer(
-        &self,
-        outcomes: Vec<Pending<D>>,
-        appended: Option<(Appended, usize)>,
-    ) -> Vec<Outcome<D>> {
-        let place = |last: Option<usize>| match (last, appended) {
-            (Some(last), Some((appended, count))) if appended.contiguous => {
-                Position(appended.position.0 - (count - 1 - last) as u64)
-            }
-            _ => self.position,
+    /// Where each of the last `count` records went: a repetition is told the same place as the first
+    /// time, which is that of its own record (BK-6).
+    async fn places(
+        &mut self,
+        appended: Appended,
+        count: usize,
+    ) -> Result<Vec<Position>, NotAppended> {
+        if appended.contiguous || count == 1 {
+            let back = (0..count as u64).rev();
+            return Ok(back.map(|back| Position(appended.position.0 - back)).collect());
+        }
+        let first = appended.revision + 1 - count as u64;
+        let records = self.log.read_stream(&self.stream, first, count).await.unwrap_or_default();
+        if records.len() != count {
+            // Read again from the beginning, the records are found by the ids of their commands.
+            self.state = None;
+            return Err(NotAppended::Late);
+        }
+        Ok(records.iter().map(|record| record.position).collect())
+    }
+
+    fn answer(&self, outcomes: Vec<Pending<D>>, places: &[Position]) -> Vec<Outcome<D>> {
+        let place = |last: Option<usize>| {
+            last.and_then(|last| places.get(last).copied()).unwrap_or(self.position)
         };
         let answer = |pending| match pending {
             Pending::Decided { facts, last, seen } => {

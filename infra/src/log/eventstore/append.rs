@@ -154,11 +154,16 @@ impl Append<'_> {
             self.is_doubtful = true;
             return self.is_there_or_conflict(first).await;
         }
-        Ok(self.appended(revision, Position(written.position.commit)))
+        let (commit, prepare) = (written.position.commit, written.position.prepare);
+        // Where the first one went only the log server of this product says.
+        Ok(self.appended(revision, Position(prepare), Position(commit)))
     }
 
-    fn appended(&self, revision: u64, position: Position) -> Appended {
-        Appended { revision, position, contiguous: self.records.len() == 1 }
+    fn appended(&self, revision: u64, first: Position, last: Position) -> Appended {
+        let between = self.records.len() as u64 - 1;
+        // Elsewhere a record takes more than one.
+        let contiguous = between == 0 || last.0.checked_sub(first.0) == Some(between);
+        Appended { revision, position: last, contiguous }
     }
 
     /// `after` if the stream ends with what was sent.
@@ -206,7 +211,8 @@ impl Append<'_> {
         if !found.iter().map(|record| record.id).eq(ids) {
             return Ok(None);
         }
-        Ok(found.last().map(|last| self.appended(last.revision, last.position)))
+        let ends = found.first().zip(found.last());
+        Ok(ends.map(|(first, last)| self.appended(last.revision, first.position, last.position)))
     }
 
     async fn tail(&self) -> Result<Tail, AppendError> {

@@ -94,11 +94,13 @@ pub(crate) enum SuccessPlace {
 }
 
 impl Success {
-    /// The last record's revision and position.
-    pub(crate) fn at(revision: u64, position: u64) -> Self {
+    /// The last record's revision and position, and the first one's position if those between
+    /// are one after the other: it goes where the original has the position once more.
+    pub(crate) fn at(revision: u64, position: u64, first: Option<u64>) -> Self {
+        let place = Place { commit: position, prepare: first.unwrap_or(position) };
         Self {
             current: Some(CurrentRevision::Revision(revision)),
-            place: Some(SuccessPlace::Place(Place::at(position))),
+            place: Some(SuccessPlace::Place(place)),
         }
     }
 }

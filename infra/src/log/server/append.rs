@@ -30,7 +30,9 @@ pub(super) async fn append(
     }
     let expected = proposal.expected;
     let result = match proposal.carry_out(&node.log).await? {
-        Outcome::Appended(to) => AppendResult::Success(Success::at(to.revision, to.position.0)),
+        Outcome::Appended(to, first) => {
+            AppendResult::Success(Success::at(to.revision, to.position.0, first))
+        }
         Outcome::Wrong(actual) => AppendResult::Wrong(WrongExpectedVersion::new(expected, actual)),
     };
     Ok(Response::new(AppendResp { result: Some(result) }))

@@ -164,7 +164,9 @@ fn answer(
     outcome: Result<Outcome, Refusal>,
 ) -> BatchAppendResp {
     let result = match outcome {
-        Ok(Outcome::Appended(to)) => BatchResult::Success(Success::at(to.revision, to.position.0)),
+        Ok(Outcome::Appended(to, first)) => {
+            BatchResult::Success(Success::at(to.revision, to.position.0, first))
+        }
         Ok(Outcome::Wrong(actual)) => {
             let expected = expected.unwrap_or(Expectation::Any(()));
             BatchResult::Error(RpcStatus {

@@ -33,7 +33,8 @@ pub(super) struct Proposal {
 /// What became of an append that could be decided.
 #[derive(Debug)]
 pub(super) enum Outcome {
-    Appended(Appended),
+    /// And the position of the first record, if those between are one after the other.
+    Appended(Appended, Option<u64>),
     /// Where the stream ends instead.
     Wrong(Option<u64>),
 }
@@ -84,8 +85,12 @@ impl Proposal {
                 Expected::Any
             }
         };
+        let count = self.records.len() as u64;
         match log.append(&self.stream, expected, self.records).await {
-            Ok(appended) => Ok(Outcome::Appended(appended)),
+            Ok(appended) => {
+                let first = appended.contiguous.then(|| appended.position.0 + 1 - count);
+                Ok(Outcome::Appended(appended, first))
+            }
             // It is refused by a log that could not be written too: who only asks whether it can,
             // as the product's health does, has to be told.
             Err(AppendError::WrongRevision { actual }) => match log.check_writable().await {
