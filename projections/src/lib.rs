@@ -7,6 +7,7 @@ mod columns;
 pub mod conformance;
 mod error;
 mod identity;
+mod lease;
 mod parked;
 mod projection;
 mod projections;

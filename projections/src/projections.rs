@@ -10,9 +10,11 @@ use infra::postgres::{self, MigrateError};
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use uuid::Uuid;
 
 use crate::error::chain;
 use crate::identity::{CheckError, OtherLog};
+use crate::lease::Lease;
 use crate::rebuild::{Progress, Rebuild, RebuildError};
 use crate::retry::{Retried, RetryError};
 use crate::runner::Runner;
@@ -30,6 +32,8 @@ pub struct Projections {
     pool: PgPool,
     clock: Arc<dyn Clock>,
     views: &'static [&'static dyn Projection],
+    /// Where other processes could keep the views up to date too.
+    lease: Option<Lease>,
     /// By name.
     last_rebuilds: Arc<Mutex<HashMap<&'static str, LastRebuild>>>,
 }
@@ -75,7 +79,17 @@ impl From<CheckError> for PrepareError {
 impl Projections {
     /// All views of the product, in the database of `pool`, from `log`.
     pub fn new(log: Arc<dyn Log>, pool: PgPool, clock: Arc<dyn Clock>) -> Self {
-        Self { log, pool, clock, views: &views::ALL, last_rebuilds: Arc::default() }
+        let (lease, last_rebuilds) = (None, Arc::default());
+        Self { log, pool, clock, views: &views::ALL, lease, last_rebuilds }
+    }
+
+    /// In a database that other processes use too: of all that were started, one at a time keeps the
+    /// views up to date, and when it dies another goes on. `process` names this one, after a restart
+    /// too.
+    #[must_use]
+    pub fn shared(self, process: Uuid) -> Self {
+        let lease = Some(Lease::new(self.pool.clone(), process));
+        Self { lease, ..self }
     }
 
     /// Only these views.
@@ -106,6 +120,14 @@ impl Projections {
         Ok(())
     }
 
+    /// Makes sure that the database belongs to the log, for a process that only reads the views.
+    ///
+    /// # Errors
+    /// As [`Self::prepare`]. A database that nobody has prepared is an outage.
+    pub async fn check(&self) -> Result<(), PrepareError> {
+        Ok(identity::check(&self.pool, &*self.log).await?)
+    }
+
     /// Drops everything in the database that belongs to the views, and prepares it for this log:
     /// for a database that nobody else uses and that was built from another log.
     ///
@@ -127,26 +149,48 @@ impl Projections {
             () = stop.cancelled() => return,
             prepared = self.prepare_patiently() => if prepared.is_none() { return },
         }
+        let Some(lease) = self.lease.clone() else {
+            self.run_views(&tasks, &stop);
+            stop.run_until_cancelled(self.look_after()).await;
+            return;
+        };
+        while let Some(taken) = stop.run_until_cancelled(lease.taken()).await {
+            let (term, runners) = (stop.child_token(), TaskTracker::new());
+            self.run_views(&runners, &term);
+            let is_over = tokio::select! {
+                () = stop.cancelled() => true,
+                () = lease.lost(taken) => false,
+                () = self.look_after() => true,
+            };
+            term.cancel();
+            runners.close();
+            runners.wait().await;
+            if is_over {
+                break;
+            }
+        }
+        lease.give_up().await;
+    }
+
+    fn run_views(&self, tasks: &TaskTracker, stop: &CancellationToken) {
         for view in self.views {
             let runner = Runner { tables: self.tables(*view), log: Arc::clone(&self.log) };
             tasks.spawn(runner.run(stop.clone()));
         }
+    }
+
+    /// Builds views again when they have to be. Ends when the database turned out to be one that
+    /// cannot be used.
+    async fn look_after(&self) {
         loop {
-            tokio::select! {
-                () = stop.cancelled() => return,
-                done = self.bring_up() => if let Err(error) = done {
-                    // Perhaps the database is another than before: an empty one.
-                    tracing::debug!(error = chain(&error), "the views cannot be looked after");
-                    tokio::select! {
-                        () = stop.cancelled() => return,
-                        prepared = self.prepare_patiently() => if prepared.is_none() { return },
-                    }
+            if let Err(error) = self.bring_up().await {
+                // Perhaps the database is another than before: an empty one.
+                tracing::debug!(error = chain(&error), "the views cannot be looked after");
+                if self.prepare_patiently().await.is_none() {
+                    return;
                 }
             }
-            tokio::select! {
-                () = stop.cancelled() => return,
-                () = tokio::time::sleep(SUPERVISION) => {}
-            }
+            tokio::time::sleep(SUPERVISION).await;
         }
     }
 

@@ -39,6 +39,7 @@ macro_rules! projection_conformance {
             a_beginning_that_is_dropped_leaves_no_transaction
             a_batch_that_comes_again_changes_nothing
             a_cut_connection_only_delays
+            one_process_at_a_time_keeps_the_views
             records_a_view_does_not_want_move_its_checkpoint
             a_record_that_cannot_be_applied_is_parked_with_what_follows
             parked_records_are_applied_when_they_can_be

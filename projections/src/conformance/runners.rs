@@ -7,6 +7,7 @@ use std::task::Poll;
 
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use super::shop::histories;
 use super::stage::{Rows, Running, Stage, soon, until};
@@ -53,6 +54,56 @@ pub async fn a_record_is_applied_once_by_two_runners(pool: PgPool) {
     }
     stage.reach_head().await;
     other.stop().await;
+    assert_exact(&stage).await;
+}
+
+/// Of several processes one has the lease, until it gives it up or shows no sign of life.
+pub async fn one_process_at_a_time_keeps_the_views(pool: PgPool) {
+    let stage = Stage::open(pool).await;
+    let start = |process| {
+        let shared = stage.projections.clone().shared(Uuid::from_u128(process));
+        Running::of(&shared)
+    };
+    let holder = async || {
+        let row = stage.query("SELECT holder FROM projection.lease").await.pop();
+        row.map(|row| row["holder"].as_str().expect("an id").parse::<Uuid>().expect("an id"))
+    };
+    let has_it = async |process| until(async || holder().await == Some(process)).await;
+    let [one, two, dead] = [1, 2, 3].map(Uuid::from_u128);
+    let history = histories(1, 5, 40);
+    let (first, rest) = history.split_at(20);
+
+    let running = start(1);
+    has_it(one).await;
+    let standing_by = start(2);
+    for (at, fact) in first {
+        stage.append(*at, None, fact).await;
+    }
+    stage.reach_head().await;
+    assert_eq!(holder().await, Some(one));
+    running.stop().await;
+    has_it(two).await;
+    standing_by.stop().await;
+    assert_eq!(holder().await, None);
+
+    // Who died gave nothing up.
+    let lease = |until| {
+        format!(
+            "INSERT INTO projection.lease (holder, until) VALUES ('{dead}', {until})
+             ON CONFLICT (only_one) DO UPDATE SET until = excluded.until"
+        )
+    };
+    stage.execute(&lease("'infinity'")).await;
+    let running = start(1);
+    let before = stage.checkpoint("audit").await.position;
+    for (at, fact) in rest {
+        stage.append(*at, None, fact).await;
+    }
+    assert_eq!((holder().await, stage.checkpoint("audit").await.position), (Some(dead), before));
+    stage.execute(&lease("clock_timestamp()")).await;
+    stage.reach_head().await;
+    assert_eq!(holder().await, Some(one));
+    running.stop().await;
     assert_exact(&stage).await;
 }
 
