@@ -51,7 +51,7 @@ pub struct Product {
 
 enum Running {
     Some(SomeRoles),
-    All(App),
+    All(Box<App>),
 }
 
 /// Why the product does not run.
@@ -110,6 +110,7 @@ impl Product {
                     listen: address,
                     database_url: Some(database.into()),
                     log_url: None,
+                    shared: None,
                     master_key: None,
                     mail: None,
                     rates: None,
@@ -120,7 +121,7 @@ impl Product {
                 };
                 let app = App::start(&settings, &folder).await?;
                 let router = app.router();
-                (Running::All(app), router)
+                (Running::All(Box::new(app)), router)
             }
         };
         let stop = CancellationToken::new();
@@ -156,7 +157,7 @@ impl SomeRoles {
         let auth = Auth::new(&keys, clock.clone());
         let persons = Arc::new(SqliteIdentity::open(&folder.identity())?);
         let vault = Vault::new(persons, MasterKeys::load_or_create(folder.path())?);
-        let ledger = folder.mock_payments();
+        let ledger = DataFolder::mock_payments(folder.path());
         let provider = MockProvider::open(&ledger, clock.clone(), Duration::from_secs(2))?;
         let commands = CommandApi::start(Parts {
             log: log.clone() as Arc<dyn Log>,

@@ -1,4 +1,5 @@
-//! Everything in one process: what is made of what, in which order, and how it ends.
+//! The parts of the product in one process, all or some: what is made of what, in which order, and
+//! how it ends.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,6 +12,7 @@ use infra::clock::{Clock, SystemClock};
 use infra::data_folder::DataFolder;
 use infra::http::ServiceLimits;
 use infra::limits::{RateLimits, Rates};
+use infra::log::Log;
 use infra::payment::{self, MockProvider};
 use query_api::{LiveLimits, QueryState, Sources};
 use tokio_util::sync::CancellationToken;
@@ -56,13 +58,62 @@ pub enum StartError {
     Views(#[from] ViewsError),
 }
 
-/// All parts of the product, running.
+/// What a process does of the product.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Everything.
+    Serve,
+    /// Decides on commands.
+    CommandApi,
+    /// Answers reads, from memory and from the views.
+    QueryApi,
+    /// Keeps the views up to date, while no other projector does.
+    Projector,
+}
+
+impl Role {
+    /// As on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Serve => "serve",
+            Self::CommandApi => "command-api",
+            Self::QueryApi => "query-api",
+            Self::Projector => "projector",
+        }
+    }
+
+    fn has(self, part: Self) -> bool {
+        self == Self::Serve || self == part
+    }
+
+    /// What of the settings a process needs that shares its work with others.
+    ///
+    /// # Errors
+    /// What is missing, as a sentence.
+    pub fn check(self, settings: &Checked) -> Result<(), String> {
+        let name = self.name();
+        if self == Self::Serve {
+            return Ok(());
+        }
+        if settings.log_url.is_none() {
+            return Err(format!("{name} shares its log with others: name one with --log-url"));
+        }
+        if settings.database_url.is_none() {
+            return Err(format!(
+                "{name} shares its database with others: name one with --database-url"
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// Parts of the product, running.
 pub struct App {
     router: Router,
-    commands: CommandApi,
+    commands: Option<CommandApi>,
     queries: TaskTracker,
     queries_stop: CancellationToken,
-    views: Views,
+    views: Option<Views>,
     log: OpenLog,
 }
 
@@ -72,47 +123,61 @@ impl App {
     /// # Errors
     /// See [`StartError`].
     pub async fn start(settings: &Checked, folder: &DataFolder) -> Result<Self, StartError> {
+        Self::start_as(Role::Serve, settings, folder).await
+    }
+
+    /// The same, of what belongs to a role.
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub async fn start_as(
+        role: Role,
+        settings: &Checked,
+        folder: &DataFolder,
+    ) -> Result<Self, StartError> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let opened = OpenLog::open(settings, folder)?;
         let log = opened.shared();
-        let keys = Arc::new(Keys::load_or_create(folder.path(), clock.clone())?);
-        let identity = Identity::open(settings, folder, &clock)?;
+        let keys = Arc::new(Keys::load_or_create(settings.shared(), clock.clone())?);
         let limits = settings.rates.map(|rates| RateLimits::new(rates, clock.clone()));
-        let patience = settings.rates.map(|Rates { holds, lapsed, .. }| Patience { holds, lapsed });
+        let mut router = Router::new().merge(document::router(&keys));
+
+        let commands = match role.has(Role::CommandApi) {
+            true => {
+                let limits = limits.clone();
+                Some(start_commands(settings, folder, &log, &keys, limits, &clock).await?)
+            }
+            false => None,
+        };
+        if let Some(commands) = &commands {
+            router = router.merge(command_api::router(commands.state()));
+        }
+
+        let (projects, reads) = (role.has(Role::Projector), role.has(Role::QueryApi));
+        let views = match projects || reads {
+            true => Some(Views::start(settings, folder, &log, &clock, projects).await?),
+            false => None,
+        };
+        let (queries, queries_stop) = (TaskTracker::new(), CancellationToken::new());
+        if let Some(views) = &views {
+            if projects {
+                router = router.merge(projections::router(views.admin()));
+            }
+            if reads {
+                let sources =
+                    Sources { log: log.clone(), pool: views.pool(), clock: clock.clone() };
+                let stop = queries_stop.clone();
+                let reading = QueryState::start(sources, live_limits(), &queries, stop);
+                router = router.merge(query_api::router(reading));
+            }
+        }
+        let pool = views.as_ref().map(Views::pool);
+        let router = router.merge(health::router(Health::new(role, log, pool)));
         let admission = Admission {
             auth: Auth::new(&keys, clock.clone()),
-            limits: limits.clone(),
+            limits,
             proxies: settings.trusted_proxies.clone(),
         };
-
-        let ledger = folder.mock_payments();
-        let provider = MockProvider::open(&ledger, clock.clone(), MOCK_ANSWER_TIMEOUT)?;
-        let commands = CommandApi::start(Parts {
-            log: log.clone(),
-            clock: clock.clone(),
-            keys: keys.clone(),
-            vault: identity.vault,
-            passwords: identity.passwords,
-            mailer: identity.mailer,
-            limits,
-            provider: Arc::new(provider),
-            wake_file: wake_list(settings, folder),
-            settings: CommandSettings { patience, ..CommandSettings::default() },
-        })
-        .await?;
-
-        let views = Views::start(settings, folder, log.clone(), clock.clone()).await?;
-
-        let (queries, queries_stop) = (TaskTracker::new(), CancellationToken::new());
-        let sources = Sources { log: log.clone(), pool: views.pool(), clock: clock.clone() };
-        let reading = QueryState::start(sources, live_limits(), &queries, queries_stop.clone());
-
-        let router = Router::new()
-            .merge(command_api::router(commands.state()))
-            .merge(query_api::router(reading))
-            .merge(projections::router(views.admin()))
-            .merge(health::router(Health::new(log, views.pool())))
-            .merge(document::router(&keys));
         let router = Guarded::new(router, admission);
         let router = infra::http::service(router, ServiceLimits::default(), clock);
         let router = settings.origins.allow(router);
@@ -132,11 +197,42 @@ impl App {
     /// Ends everything in order; to be called when no request is under way any more. What was
     /// answered is durable, and what was begun comes to its end here or after the next start.
     pub async fn stop(self) {
-        self.commands.stop().await;
+        if let Some(commands) = self.commands {
+            commands.stop().await;
+        }
         self.queries_stop.cancel();
         self.queries.close();
         self.queries.wait().await;
-        self.views.stop().await;
+        if let Some(views) = self.views {
+            views.stop().await;
+        }
         self.log.close().await;
     }
+}
+
+async fn start_commands(
+    settings: &Checked,
+    folder: &DataFolder,
+    log: &Arc<dyn Log>,
+    keys: &Arc<Keys>,
+    limits: Option<RateLimits>,
+    clock: &Arc<dyn Clock>,
+) -> Result<CommandApi, StartError> {
+    let identity = Identity::open(settings, folder, clock)?;
+    let ledger = DataFolder::mock_payments(settings.shared());
+    let provider = MockProvider::open(&ledger, clock.clone(), MOCK_ANSWER_TIMEOUT)?;
+    let patience = settings.rates.map(|Rates { holds, lapsed, .. }| Patience { holds, lapsed });
+    let parts = Parts {
+        log: log.clone(),
+        clock: clock.clone(),
+        keys: keys.clone(),
+        vault: identity.vault,
+        passwords: identity.passwords,
+        mailer: identity.mailer,
+        limits,
+        provider: Arc::new(provider),
+        wake_file: wake_list(settings, folder),
+        settings: CommandSettings { patience, ..CommandSettings::default() },
+    };
+    Ok(CommandApi::start(parts).await?)
 }

@@ -98,13 +98,14 @@ impl Database {
         self.pool.close().await;
     }
 
+    /// Whether nobody else can use it.
     #[cfg(feature = "embedded-postgres")]
-    fn is_inside(&self) -> bool {
+    pub(crate) fn is_inside(&self) -> bool {
         self.inside.is_some()
     }
 
     #[cfg(not(feature = "embedded-postgres"))]
-    fn is_inside(&self) -> bool {
+    pub(crate) fn is_inside(&self) -> bool {
         false
     }
 }

@@ -13,14 +13,18 @@ use sqlx::PgPool;
 use tokio::time::timeout;
 use utoipa::ToSchema;
 
+use crate::app::Role;
+
 /// How long a dependency may take to answer.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// What is asked.
 #[derive(Clone)]
 pub(crate) struct Health {
+    role: Role,
     log: Arc<dyn Log>,
-    pool: PgPool,
+    /// Unless nothing here needs one.
+    pool: Option<PgPool>,
 }
 
 /// How the process is.
@@ -31,7 +35,7 @@ pub(crate) enum Readiness {
     Ready,
     /// It sells, but something else is down.
     Degraded,
-    /// It cannot sell.
+    /// It cannot do what it is for: sell, where it sells.
     Down,
 }
 
@@ -39,6 +43,8 @@ pub(crate) enum Readiness {
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct HealthReport {
     status: Readiness,
+    /// What the process does: everything (`serve`), or a part.
+    role: &'static str,
     /// Of the program.
     version: &'static str,
     dependencies: Vec<Dependency>,
@@ -69,32 +75,33 @@ pub(crate) enum DependencyState {
 }
 
 impl Health {
-    pub(crate) fn new(log: Arc<dyn Log>, pool: PgPool) -> Self {
-        Self { log, pool }
+    pub(crate) fn new(role: Role, log: Arc<dyn Log>, pool: Option<PgPool>) -> Self {
+        Self { role, log, pool }
     }
 
     async fn report(&self) -> HealthReport {
-        let database = timeout(PATIENCE, sqlx::query("SELECT 1").execute(&self.pool));
-        let (log, database) = tokio::join!(self.log(), database);
-        let database = state(matches!(database, Ok(Ok(_))));
-        HealthReport {
-            status: match (log.state, database) {
-                (DependencyState::Down, _) => Readiness::Down,
-                (_, DependencyState::Down) => Readiness::Degraded,
-                _ => Readiness::Ready,
-            },
-            version: env!("CARGO_PKG_VERSION"),
-            dependencies: vec![
-                log,
-                Dependency {
-                    name: "database",
-                    state: database,
-                    needed: false,
-                    purpose: "all other reads",
-                    reason: None,
-                },
-            ],
-        }
+        let (log, database) = tokio::join!(self.log(), self.database());
+        let dependencies: Vec<_> = [Some(log), database].into_iter().flatten().collect();
+        let is_down = |needed| {
+            let down = |d: &Dependency| d.state == DependencyState::Down && d.needed == needed;
+            dependencies.iter().any(down)
+        };
+        let status = match (is_down(true), is_down(false)) {
+            (true, _) => Readiness::Down,
+            (_, true) => Readiness::Degraded,
+            _ => Readiness::Ready,
+        };
+        let version = env!("CARGO_PKG_VERSION");
+        HealthReport { status, role: self.role.name(), version, dependencies }
+    }
+
+    async fn database(&self) -> Option<Dependency> {
+        let pool = self.pool.as_ref()?;
+        let answer = timeout(PATIENCE, sqlx::query("SELECT 1").execute(pool)).await;
+        let (state, purpose) = (state(matches!(answer, Ok(Ok(_)))), "all other reads");
+        // Where views are kept, nothing else is done.
+        let needed = self.role == Role::Projector;
+        Some(Dependency { name: "database", state, needed, purpose, reason: None })
     }
 
     /// The log is up when it can be read and written. Asking whether it can be written is also
@@ -110,7 +117,9 @@ impl Health {
             Err(_elapsed) => Some("it does not answer in time".to_owned()),
         };
         let state = state(reason.is_none());
-        Dependency { name: "log", state, needed: true, purpose: "selling, availability", reason }
+        // Reads go on without it.
+        let needed = self.role != Role::QueryApi;
+        Dependency { name: "log", state, needed, purpose: "selling, availability", reason }
     }
 }
 

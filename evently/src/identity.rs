@@ -54,7 +54,7 @@ impl Identity {
             Some((url, from)) => Arc::new(SmtpMailer::new(url.reveal(), from, clock.clone())?),
             None => Arc::new(FolderMailer::new(&folder.mail(), clock.clone())),
         };
-        let vault = Vault::new(store(settings, folder)?, masters(settings, folder)?);
+        let vault = Vault::new(store(settings, folder)?, masters(settings)?);
         let passwords = Passwords::start(Cost::OWASP)?;
         Ok(Self { vault: Arc::new(vault), passwords: Arc::new(passwords), mailer })
     }
@@ -75,9 +75,9 @@ pub(crate) fn store(
 }
 
 /// What wraps them.
-fn masters(settings: &Checked, folder: &DataFolder) -> Result<MasterKeys, IdentityError> {
+fn masters(settings: &Checked) -> Result<MasterKeys, IdentityError> {
     Ok(match &settings.master_key {
         Some(keys) => MasterKeys::parse(keys.reveal())?,
-        None => MasterKeys::load_or_create(folder.path())?,
+        None => MasterKeys::load_or_create(settings.shared())?,
     })
 }

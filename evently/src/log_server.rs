@@ -16,6 +16,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::crash;
+use crate::open_files;
 use crate::settings::Checked;
 use crate::signals::Signals;
 
@@ -81,6 +82,7 @@ async fn serve(
     stop: CancellationToken,
     crashed: &CancellationToken,
 ) -> Result<(), LogServerError> {
+    open_files::take_all();
     let options = options(protection)?;
     let folder = DataFolder::open(&settings.data)?;
     // Where it listens is not told to other commands: they would ask it for the API.

@@ -1,5 +1,5 @@
-//! `evently serve`: the whole product in this process, from the lock on its data to the last
-//! answer.
+//! `evently serve`, or one of the roles: the product or a part of it in this process, from the lock on
+//! its data to the last answer.
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
@@ -10,7 +10,7 @@ use infra::telemetry::{self, TelemetryError};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::app::{App, StartError};
+use crate::app::{App, Role, StartError};
 use crate::crash;
 use crate::open_files;
 use crate::reach;
@@ -43,14 +43,14 @@ pub(crate) enum ServeError {
 }
 
 /// Serves until a signal says to stop.
-pub(crate) fn run(settings: &Checked) -> Result<(), ServeError> {
+pub(crate) fn run(role: Role, settings: &Checked) -> Result<(), ServeError> {
     telemetry::init(&settings.log, settings.log_format)?;
     let crashed = crash::watch();
     let runtime = tokio::runtime::Runtime::new().map_err(ServeError::System)?;
     let outcome = runtime.block_on(async {
         let mut signals = Signals::listen().map_err(ServeError::System)?;
         let stop = CancellationToken::new();
-        let serving = serve(settings, stop.clone(), &crashed);
+        let serving = serve(role, settings, stop.clone(), &crashed);
         signals.guard(&stop, serving).await.unwrap_or(Err(ServeError::Interrupted))
     });
     // What is left after an orderly end waits for nobody; after a hasty one nobody waits for it.
@@ -59,6 +59,7 @@ pub(crate) fn run(settings: &Checked) -> Result<(), ServeError> {
 }
 
 async fn serve(
+    role: Role,
     settings: &Checked,
     stop: CancellationToken,
     crashed: &CancellationToken,
@@ -70,9 +71,9 @@ async fn serve(
     let listen = |source| ServeError::Listen { address, source };
     let listener = TcpListener::bind(address).await.map_err(listen)?;
     let address = listener.local_addr().map_err(listen)?;
-    let app = App::start(settings, &folder).await?;
+    let app = App::start_as(role, settings, &folder).await?;
     lock.at(address)?;
-    announce(address, settings).map_err(ServeError::Announce)?;
+    announce(role, address, settings).map_err(ServeError::Announce)?;
 
     let taking = stop.child_token();
     let ending = async {
@@ -90,13 +91,14 @@ async fn serve(
 }
 
 /// The one line that says where to look.
-fn announce(address: SocketAddr, settings: &Checked) -> io::Result<()> {
+fn announce(role: Role, address: SocketAddr, settings: &Checked) -> io::Result<()> {
     let data = settings.data.display();
     let mut out = io::stdout().lock();
     let url = reach::url(address);
-    writeln!(
-        out,
-        "Evently sells at {url}/api/v1 (described at {url}/openapi.json, data in {data})"
-    )?;
+    let what = match role {
+        Role::Serve => "Evently sells".to_owned(),
+        part => format!("Evently's {} answers", part.name()),
+    };
+    writeln!(out, "{what} at {url}/api/v1 (described at {url}/openapi.json, data in {data})")?;
     out.flush()
 }

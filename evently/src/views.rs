@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use infra::clock::Clock;
-use infra::data_folder::DataFolder;
+use infra::data_folder::{DataFolder, DataFolderError};
 use infra::log::Log;
 use projections::{AdminState, Projections};
 use sqlx::PgPool;
@@ -29,6 +29,9 @@ pub enum ViewsError {
     /// No threads.
     #[error("the operating system gives no threads for the views")]
     Threads(#[source] io::Error),
+    /// The data folder cannot be used.
+    #[error(transparent)]
+    Folder(#[from] DataFolderError),
     /// A thread ended.
     #[error("the views could not be started")]
     Crashed(#[from] JoinError),
@@ -48,25 +51,39 @@ pub(crate) struct Views {
 }
 
 impl Views {
-    /// Opens the database and starts the projections. A database that is away is waited for in the
-    /// background: only the log is needed to sell.
+    /// Opens the database and, if it `projects`, starts the projections. A database that is away is
+    /// waited for in the background: only the log is needed to sell.
     pub(crate) async fn start(
         settings: &Checked,
         folder: &DataFolder,
-        log: Arc<dyn Log>,
-        clock: Arc<dyn Clock>,
+        log: &Arc<dyn Log>,
+        clock: &Arc<dyn Clock>,
+        projects: bool,
     ) -> Result<Self, ViewsError> {
         let threads = Threads::start().map_err(ViewsError::Threads)?;
-        let (settings, folder) = (settings.clone(), folder.clone());
+        let process = folder.process()?;
+        let (settings, folder, log) = (settings.clone(), folder.clone(), log.clone());
+        let clock = clock.clone();
         let starting = async move {
             let database = Database::open(&settings, &folder).await?;
             let projections = Projections::new(log, database.pool(), clock);
+            let projections = match database.is_inside() {
+                true => projections,
+                false => projections.shared(process),
+            };
             let projecting = (TaskTracker::new(), CancellationToken::new());
             let kept = (TaskTracker::new(), CancellationToken::new());
             // Here on the views' own threads, where all tasks of the projections then are.
-            match tokio::time::timeout(PATIENCE, database.prepare(&projections)).await {
+            let ready = async {
+                match projects {
+                    true => database.prepare(&projections).await,
+                    false => projections.check().await,
+                }
+            };
+            match tokio::time::timeout(PATIENCE, ready).await {
                 Ok(Err(error)) if !error.is_outage() => return Err(error.into()),
-                _ => projections.start(&projecting.0, &projecting.1),
+                _ if projects => projections.start(&projecting.0, &projecting.1),
+                _ => {}
             }
             let pool = database.pool();
             kept.0.spawn(database.run(kept.1.clone()));

@@ -171,9 +171,25 @@ impl DataFolder {
         self.path.join("mail")
     }
 
-    /// The ledger of the mock payment provider.
-    pub fn mock_payments(&self) -> PathBuf {
-        self.path.join("mock-payments.sqlite")
+    /// A name for the process that serves the folder, the same after each start; made if there is
+    /// none.
+    ///
+    /// # Errors
+    /// It cannot be read or written.
+    pub fn process(&self) -> Result<Uuid, DataFolderError> {
+        let path = self.path.join("process");
+        let known = fs::read_to_string(&path).ok().and_then(|text| text.trim().parse().ok());
+        if let Some(known) = known {
+            return Ok(known);
+        }
+        let new = Uuid::from_u128(crate::ids::random_u128());
+        fs::write(&path, new.to_string()).map_err(|e| self.unreachable(e))?;
+        Ok(new)
+    }
+
+    /// The ledger of the mock payment provider, in the folder `shared` by all who charge.
+    pub fn mock_payments(shared: &Path) -> PathBuf {
+        shared.join("mock-payments.sqlite")
     }
 
     /// Takes the folder for this process until the answer is dropped or the process ends, however

@@ -45,7 +45,7 @@ pub(super) fn run(command: &KeysCommand, settings: &Checked) -> Result<(), Failu
     let folder = DataFolder::open_existing(&settings.data)?;
     match command {
         KeysCommand::RotateSigning { forget_old } => {
-            let count = Keys::rotate(folder.path(), *forget_old)?;
+            let count = Keys::rotate(settings.shared(), *forget_old)?;
             let says = if count == 1 { "key verifies" } else { "keys verify" };
             writeln!(io::stdout(), "{count} {says} tokens")?;
         }
@@ -70,9 +70,9 @@ fn rotate_master(folder: &DataFolder, settings: &Checked) -> Result<u64, Failure
             None => {
                 // A server would go on wrapping with the key it knows.
                 let _lock = folder.serve()?;
-                let vault = Vault::new(store, MasterKeys::renew(folder.path())?);
+                let vault = Vault::new(store, MasterKeys::renew(settings.shared())?);
                 let count = vault.rewrap().await?;
-                vault.into_masters().forget_old(folder.path())?;
+                vault.into_masters().forget_old(settings.shared())?;
                 Ok(count)
             }
         }

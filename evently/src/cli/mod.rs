@@ -21,6 +21,7 @@ use std::process::ExitCode;
 
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 
+use crate::app::Role;
 use crate::settings::{Checked, File, Settings};
 
 const EXAMPLES: &str = "\
@@ -30,6 +31,16 @@ Examples:
   evently token --role organizer             a bearer token for the API
   evently demo                               watch a sale of 5000 seats to 20000 buyers
   evently audit verify                       prove that nothing was altered or oversold";
+
+const ROLE_EXAMPLES: &str = "\
+Examples (all on one machine; README.md tells of more):
+  evently log-server --data ./log &
+  export EVENTLY_LOG_URL='esdb://127.0.0.1:2113?tls=false' EVENTLY_SHARED=./shared
+  export DATABASE_URL=postgres://evently@localhost/evently
+  evently command-api --data ./c1 --listen 127.0.0.1:8081 &
+  evently command-api --data ./c2 --listen 127.0.0.1:8082 &
+  evently query-api --data ./q1 --listen 127.0.0.1:8083 &
+  evently projector --data ./p1 --listen 127.0.0.1:8084 &";
 
 const SERVE_EXAMPLES: &str = "\
 Examples:
@@ -60,6 +71,23 @@ enum Command {
     /// under way finish. A second signal ends it at once.
     #[command(after_help = SERVE_EXAMPLES)]
     Serve,
+    /// Decide on commands, as one of several processes on one log
+    ///
+    /// Any number may run at once, also on the same event: the log's expected revisions keep them
+    /// right. Each needs --log-url, a data folder of its own, and with the others --shared.
+    #[command(name = "command-api", after_help = ROLE_EXAMPLES)]
+    Decide,
+    /// Answer reads, as one of several processes
+    ///
+    /// Each needs --log-url, --database-url, a data folder of its own, and with the others --shared.
+    #[command(after_help = ROLE_EXAMPLES)]
+    QueryApi,
+    /// Keep the views up to date, or stand by while another process does
+    ///
+    /// When the one that does dies, another goes on within seconds. Each needs --log-url,
+    /// --database-url, a data folder of its own, and with the others --shared.
+    #[command(after_help = ROLE_EXAMPLES)]
+    Projector,
     /// Serve the data folder's log to several processes, over the protocol of EventStoreDB
     ///
     /// Other processes of this product use it as `--log-url`, and any client of EventStoreDB or
@@ -151,7 +179,10 @@ fn run(asked: &Invocation) -> Result<(), Failure> {
     }
     let settings = asked.settings().map_err(Failure::Usage)?;
     match &asked.cli.command {
-        None | Some(Command::Serve) => Ok(crate::serve::run(&settings)?),
+        None | Some(Command::Serve) => serve(Role::Serve, &settings),
+        Some(Command::Decide) => serve(Role::CommandApi, &settings),
+        Some(Command::QueryApi) => serve(Role::QueryApi, &settings),
+        Some(Command::Projector) => serve(Role::Projector, &settings),
         Some(Command::Token(args)) => token::run(args, &settings),
         Some(Command::Admin(command)) => admin::run(command, &settings),
         Some(Command::Privacy(command)) => privacy::run(command, &settings),
@@ -161,6 +192,11 @@ fn run(asked: &Invocation) -> Result<(), Failure> {
         Some(Command::Audit(command)) => audit::run(command, &settings),
         Some(Command::Config(_) | Command::LogServer(_)) => Ok(()),
     }
+}
+
+fn serve(role: Role, settings: &Checked) -> Result<(), Failure> {
+    role.check(settings).map_err(|missing| Failure::Usage(vec![missing]))?;
+    Ok(crate::serve::run(role, settings)?)
 }
 
 impl Invocation {

@@ -25,7 +25,7 @@ pub(super) fn with<T>(
     runtime.block_on(async {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let log = OpenLog::open(settings, &folder)?;
-        let keys = Arc::new(Keys::load_or_create(folder.path(), clock.clone())?);
+        let keys = Arc::new(Keys::load_or_create(settings.shared(), clock.clone())?);
         let Identity { vault, passwords, mailer } = Identity::open(settings, &folder, &clock)?;
         let mails = TaskTracker::new();
         let parts = AccountsParts { log: log.shared(), clock, keys, vault, passwords, mailer };

@@ -38,8 +38,10 @@ pub(super) struct TokenArgs {
 
 /// Prints a token of the installation whose data folder it is, and nothing else.
 pub(super) fn run(args: &TokenArgs, settings: &Checked) -> Result<(), Failure> {
-    let folder = DataFolder::open_existing(&settings.data)?;
-    let keys = Keys::load_or_create(folder.path(), Arc::new(SystemClock))?;
+    if settings.shared.is_none() {
+        DataFolder::open_existing(&settings.data)?;
+    }
+    let keys = Keys::load_or_create(settings.shared(), Arc::new(SystemClock))?;
     let user = args.user.unwrap_or_else(|| {
         let user = UserId::from_u128(ids::time_ordered(SystemClock.now()));
         // The token is what matters.

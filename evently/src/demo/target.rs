@@ -50,7 +50,7 @@ impl Target {
     }
 
     fn running(url: String, settings: &Checked) -> Result<Self, DemoError> {
-        let keys = Arc::new(Keys::load_or_create(&settings.data, Arc::new(SystemClock))?);
+        let keys = Arc::new(Keys::load_or_create(settings.shared(), Arc::new(SystemClock))?);
         Ok(Self { url, settings: settings.clone(), keys, own: None })
     }
 
@@ -60,7 +60,7 @@ impl Target {
         let (data, base) = (temporary.path().to_owned(), settings.clone());
         // The whole crowd comes from this machine.
         let (database_url, log_url, rates) = (None, None, None);
-        let settings = Checked { data, database_url, log_url, rates, ..base };
+        let settings = Checked { data, database_url, log_url, shared: None, rates, ..base };
         let folder = DataFolder::open(&settings.data)?;
         let mut lock = folder.serve()?;
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await;
@@ -70,7 +70,7 @@ impl Target {
         lock.at(address)?;
         let stop = CancellationToken::new();
         let serving = tokio::spawn(infra::http::serve(listener, app.router(), stop.clone()));
-        let keys = Arc::new(Keys::load_or_create(&settings.data, Arc::new(SystemClock))?);
+        let keys = Arc::new(Keys::load_or_create(settings.shared(), Arc::new(SystemClock))?);
         let own = OwnServer { app, stop, serving, lock, folder: temporary };
         Ok(Self { url: reach::url(address), settings, keys, own: Some(own) })
     }

@@ -85,7 +85,7 @@ mod tests {
             file.wrong(),
             [
                 "evently.toml has an unknown key port; there are data, listen, database_url, \
-                 log_url, master_key, smtp_url, mail_from, rate_limits, trusted_proxies, \
+                 log_url, shared, master_key, smtp_url, mail_from, rate_limits, trusted_proxies, \
                  cors_origins, log, log_format",
                 "evently.toml: listen has to be a string, not integer",
             ]

@@ -5,7 +5,7 @@ mod secret;
 
 use std::fmt;
 use std::net::{SocketAddr, ToSocketAddrs};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::ArgMatches;
@@ -57,6 +57,10 @@ pub struct Settings {
         hide_short_help = true
     )]
     pub log_url: Option<Secret>,
+    /// Folder of what several processes of one installation share: keys, and the ledger of the mock
+    /// payment provider; the data folder if absent
+    #[arg(long, global = true, value_name = "DIR", env = "EVENTLY_SHARED", hide_short_help = true)]
+    pub shared: Option<PathBuf>,
     /// Keys that wrap the keys of persons: 32 bytes in base64, the first wraps; without it one lies in
     /// the data folder
     #[arg(
@@ -144,6 +148,8 @@ pub struct Settings {
 pub struct Checked {
     /// Folder with everything that is kept.
     pub data: PathBuf,
+    /// Folder of what several processes share; the data folder if absent.
+    pub shared: Option<PathBuf>,
     /// Where the API is served.
     pub listen: SocketAddr,
     /// Database of the views; one inside the process if absent.
@@ -179,6 +185,13 @@ pub enum Origin {
     Default,
 }
 
+impl Checked {
+    /// Folder of the keys and of the mock payment provider's ledger.
+    pub fn shared(&self) -> &Path {
+        self.shared.as_ref().unwrap_or(&self.data)
+    }
+}
+
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
@@ -203,11 +216,12 @@ pub struct Shown {
 
 impl Settings {
     /// Every key, in the order of declaration.
-    pub const KEYS: [&'static str; 12] = [
+    pub const KEYS: [&'static str; 13] = [
         "data",
         "listen",
         "database_url",
         "log_url",
+        "shared",
         "master_key",
         "smtp_url",
         "mail_from",
@@ -257,6 +271,7 @@ impl Settings {
         match (listen, log_format) {
             (Some(listen), Some(log_format)) if wrong.is_empty() => Ok(Checked {
                 data: self.data.clone(),
+                shared: self.shared.clone(),
                 listen,
                 database_url,
                 log_url,
@@ -317,6 +332,7 @@ impl Settings {
             "listen" => Some(self.listen.clone()),
             "database_url" => self.database_url.as_ref().map(ToString::to_string),
             "log_url" => self.log_url.as_ref().map(ToString::to_string),
+            "shared" => self.shared.as_ref().map(|shared| shared.display().to_string()),
             "master_key" => self.master_key.as_ref().map(ToString::to_string),
             "smtp_url" => self.smtp_url.as_ref().map(ToString::to_string),
             "mail_from" => self.mail_from.clone(),

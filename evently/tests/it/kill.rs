@@ -8,16 +8,17 @@ use std::time::Duration;
 use domain::Time;
 use infra::auth::Role;
 use infra::clock::{Clock, SystemClock};
-use infra::payment::MockProvider;
 use infra::postgres::testing;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::books::Hold;
 use crate::crowd::{Dice, Shopper, ask_again};
+use crate::fleet::Fleet;
+use crate::house::House;
 use crate::machine::Machine;
 use crate::people::{Gate, Sale};
-use crate::server::{Server, evently};
+use crate::server::Server;
 use crate::serving::until;
 use crate::story::Story;
 use crate::view_rows::Views;
@@ -27,6 +28,8 @@ const KILLS: usize = 50;
 /// The same for one with the database of its views inside.
 #[cfg(feature = "embedded-postgres")]
 const KILLS_OF_BOTH: usize = 10;
+/// The same for a fleet: any of its processes.
+const KILLS_IN_FLEET: usize = 25;
 const CROWD: usize = 64;
 /// Events in which somebody holds a place and then nothing happens for some rounds.
 const QUIET: usize = 8;
@@ -38,11 +41,13 @@ const ASKED_AGAIN: usize = 12;
 /// How long a hold may outlive its deadline, counted from the start of the server if that is later
 /// (BK-4).
 const SEEN_DEAD_WITHIN_MS: u64 = 1_000;
+/// The same where the log may be another process that dies, over all that happens to it.
+const SEEN_DEAD_IN_FLEET_WITHIN_MS: u64 = 20_000;
 
 /// All that outlives the servers.
 struct Stage {
     dice: Dice,
-    server: Server,
+    house: House,
     log: PathBuf,
     gate: Arc<Gate>,
     machine: Machine,
@@ -57,13 +62,14 @@ struct Stage {
 }
 
 impl Stage {
-    fn new(server: Server, dice: Dice) -> Self {
+    fn new(mut house: House, dice: Dice) -> Self {
+        let folder = house.server().data();
         Self {
             dice,
-            log: server.data().join("log.sqlite"),
-            gate: Gate::new(&server),
-            machine: Machine::watch(server.data().parent().unwrap()),
-            server,
+            log: house.log_file(),
+            gate: house.gate(),
+            machine: Machine::watch(folder.parent().unwrap()),
+            house,
             crowd: JoinSet::new(),
             story: Story::default(),
             known: 0,
@@ -82,18 +88,11 @@ impl Stage {
         }
         let life = (self.born, SystemClock.now());
         self.lives.push(life);
-        self.server.kill().await;
-        self.gate.moved(None);
+        self.house.lose_one(&self.gate, &mut self.dice).await;
+        self.born = SystemClock.now();
         // Whatever was answered was answered before this.
         let told = self.gate.told_since(self.known);
         self.known += told.len();
-        if self.dice.roll(4) == 0 {
-            let life = Duration::from_millis(self.dice.roll(200));
-            self.server.restart_in_vain(life).await;
-        }
-        self.server.restart().await;
-        self.born = SystemClock.now();
-        self.gate.moved(Some(self.server.address()));
         self.story.read_on(&self.log).await;
         self.story.bears_out(&told);
         self.check_deaths(life);
@@ -113,14 +112,19 @@ impl Stage {
     /// In this life no hold was seen alive longer than a second after its deadline. What the machine
     /// was late by is not the server's fault. Returns by how many milliseconds the latest was late.
     fn check_deaths(&self, (born, died): (Time, Time)) -> u64 {
+        // Who is not there sees nothing, and who waits for the log does not either.
+        let (within, born, died) = match self.house {
+            House::One(_) => (SEEN_DEAD_WITHIN_MS, born, died),
+            House::Fleet(_) => (SEEN_DEAD_IN_FLEET_WITHIN_MS, Time::default(), died),
+        };
         let late = |(booking, hold): (&String, &Hold)| {
             let (from, to) = (hold.deadline.max(born), hold.ended_at.unwrap_or(died).min(died));
             let late = to.ms_since(from);
-            if late > SEEN_DEAD_WITHIN_MS {
+            if late > within {
                 let lost = self.machine.lost_ms(from, to);
                 let deadline = hold.deadline;
                 assert!(
-                    late <= SEEN_DEAD_WITHIN_MS + lost,
+                    late <= within + lost,
                     "{booking} was alive from {from} to {to}, dead since {deadline}; {lost} ms lost",
                 );
             }
@@ -130,18 +134,12 @@ impl Stage {
     }
 }
 
-async fn verify(server: &Server) {
-    let verdict = evently().args(["audit", "verify", "--data"]).arg(server.data()).output().await;
-    let verdict = verdict.unwrap();
-    assert!(verdict.status.success(), "{}", String::from_utf8_lossy(&verdict.stderr));
-}
-
 /// What is kept through so many kills of this server, which has just been started on nothing.
-async fn keeps_everything(server: Server, views: Views, kills: usize) {
+async fn keeps_everything(house: House, views: Views, kills: usize) {
     let given = std::env::var("EVENTLY_TEST_SEED").ok().and_then(|seed| seed.parse().ok());
     let seed = given.unwrap_or_else(infra::ids::random_u64);
     println!("EVENTLY_TEST_SEED={seed}");
-    let mut stage = Stage::new(server, Dice(seed));
+    let mut stage = Stage::new(house, Dice(seed));
     let sale = Sale::open(&stage.gate, 60, 20, 1).await;
     let mut quiet = vec![];
     for _ in 0..QUIET {
@@ -167,20 +165,18 @@ async fn keeps_everything(server: Server, views: Views, kills: usize) {
     .await;
     stage.lives.push((stage.born, SystemClock.now()));
 
-    views.are_same_when_rebuilt(&mut stage.server, &stage.gate).await;
-    verify(&stage.server).await;
-    assert!(stage.server.stop().await.success());
-    verify(&stage.server).await;
-    assert!(!stage.server.log().contains("panicked"), "{}", stage.server.log());
+    views.are_same_when_rebuilt(stage.house.server(), &stage.gate).await;
+    stage.house.verify().await;
+    stage.house.stop().await;
+    stage.house.verify().await;
+    stage.house.is_well();
 
     // From the beginning, as an auditor reads it.
     stage.story = Story::read(&stage.log).await;
     let told = stage.gate.told_since(0);
     stage.story.bears_out(&told);
     let latest = stage.lives.iter().map(|life| stage.check_deaths(*life)).max();
-    let ledger = stage.server.data().join("mock-payments.sqlite");
-    let provider = MockProvider::open(&ledger, Arc::new(SystemClock), Duration::ZERO).unwrap();
-    stage.story.agrees_with(&provider.ledger().await.unwrap());
+    stage.house.settled(&stage.story).await;
     println!("{kills} kills; {} promises kept; {}", told.len(), stage.story);
     println!("the latest death was seen after {} ms", latest.unwrap_or(0));
 }
@@ -193,7 +189,7 @@ async fn nothing_acknowledged_is_lost_however_often_the_server_is_killed() {
     };
     let url = postgres.empty_database().await;
     let server = Server::start_with(&["--database-url", &url]).await;
-    keeps_everything(server, Views::At(url), KILLS).await;
+    keeps_everything(House::One(Box::new(server)), Views::At(url), KILLS).await;
 }
 
 #[cfg(feature = "embedded-postgres")]
@@ -201,5 +197,22 @@ async fn nothing_acknowledged_is_lost_however_often_the_server_is_killed() {
 async fn neither_when_the_database_of_the_views_dies_with_it() {
     // With no other database, this is where everything is tried.
     let kills = if testing::server().is_some() { KILLS_OF_BOTH } else { KILLS };
-    keeps_everything(Server::start().await, Views::Inside, kills).await;
+    keeps_everything(House::One(Box::new(Server::start().await)), Views::Inside, kills).await;
+}
+
+/// A fleet with so many command nodes, of which one process after the other is killed.
+async fn a_fleet_keeps_everything(nodes: usize) {
+    let Some(fleet) = Fleet::start(nodes).await else { return };
+    let views = Views::At(fleet.database.clone());
+    keeps_everything(House::Fleet(Box::new(fleet)), views, KILLS_IN_FLEET).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn nothing_is_lost_where_roles_are_processes_on_a_log_server() {
+    a_fleet_keeps_everything(1).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn nothing_is_lost_where_two_command_nodes_decide_on_one_event() {
+    a_fleet_keeps_everything(2).await;
 }

@@ -17,14 +17,14 @@ use crate::shop::Shop;
 const DEADLINE: Duration = Duration::from_secs(60);
 
 /// A log server in a folder of its own.
-struct LogServer {
+pub(crate) struct LogServer {
     folder: TempDir,
     process: Child,
-    url: String,
+    pub(crate) url: String,
 }
 
 impl LogServer {
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (process, url) = Self::spawn(folder.path().join("data"), "127.0.0.1:0").await;
         Self { folder, process, url }
@@ -42,17 +42,17 @@ impl LogServer {
         (process, url)
     }
 
-    fn data(&self) -> PathBuf {
+    pub(crate) fn data(&self) -> PathBuf {
         self.folder.path().join("data")
     }
 
     /// `kill -9`
-    async fn kill(&mut self) {
+    pub(crate) async fn kill(&mut self) {
         self.process.kill().await.unwrap();
     }
 
     /// At the same address.
-    async fn restart(&mut self) {
+    pub(crate) async fn restart(&mut self) {
         let address = self.url.trim_start_matches("esdb://").trim_end_matches("?tls=false");
         let (process, url) = Self::spawn(self.data(), address).await;
         assert_eq!(url, self.url);

@@ -14,6 +14,10 @@ mod crowd;
 #[cfg(test)]
 mod demo;
 #[cfg(test)]
+mod fleet;
+#[cfg(test)]
+mod house;
+#[cfg(test)]
 mod kill;
 #[cfg(test)]
 mod limits;
@@ -23,6 +27,8 @@ mod log_server;
 mod lost;
 #[cfg(test)]
 mod machine;
+#[cfg(test)]
+mod nginx;
 #[cfg(test)]
 mod outages;
 #[cfg(test)]

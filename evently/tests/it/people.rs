@@ -1,6 +1,7 @@
 //! People in front of a server that may go away at any moment.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,9 +18,38 @@ use crate::server::Server;
 /// How long one person waits for an answer, through all that happens to the server.
 const PATIENCE: Duration = Duration::from_secs(120);
 
+/// Who answers at the moment.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Doors {
+    /// Any of these takes commands.
+    pub(crate) commands: Vec<SocketAddr>,
+    pub(crate) queries: Option<SocketAddr>,
+    /// Of the projections.
+    pub(crate) admin: Option<SocketAddr>,
+}
+
+impl Doors {
+    fn of_one(address: Option<SocketAddr>) -> Self {
+        let commands = address.into_iter().collect();
+        Self { commands, queries: address, admin: address }
+    }
+
+    /// A different one each time, where there are several.
+    fn of(&self, call: &Call) -> Option<SocketAddr> {
+        if call.path.starts_with("/admin/") {
+            return self.admin;
+        }
+        if call.method == Method::GET {
+            return self.queries;
+        }
+        let count = self.commands.len().max(1);
+        self.commands.get(infra::ids::random_u64() as usize % count).copied()
+    }
+}
+
 /// Where the server is at the moment, and what it told.
 pub(crate) struct Gate {
-    address: watch::Sender<Option<SocketAddr>>,
+    doors: watch::Sender<Doors>,
     http: reqwest::Client,
     keys: Keys,
     told: Mutex<Vec<Told>>,
@@ -101,17 +131,27 @@ impl Call {
 
 impl Gate {
     pub(crate) fn new(server: &Server) -> Arc<Self> {
+        Self::with(Doors::of_one(Some(server.address())), &server.shared())
+    }
+
+    /// One with several doors, whose keys are in this folder.
+    pub(crate) fn with(doors: Doors, keys: &Path) -> Arc<Self> {
         Arc::new(Self {
-            address: watch::Sender::new(Some(server.address())),
+            doors: watch::Sender::new(doors),
             http: reqwest::Client::new(),
-            keys: Keys::load_or_create(&server.data(), Arc::new(SystemClock)).unwrap(),
+            keys: Keys::load_or_create(keys, Arc::new(SystemClock)).unwrap(),
             told: Mutex::default(),
         })
     }
 
     /// The server is gone, or there again.
     pub(crate) fn moved(&self, address: Option<SocketAddr>) {
-        self.address.send_replace(address);
+        self.doors.send_replace(Doors::of_one(address));
+    }
+
+    /// Other doors than before.
+    pub(crate) fn has(&self, doors: Doors) {
+        self.doors.send_replace(doors);
     }
 
     /// What was acknowledged after the first `known`.
@@ -168,13 +208,14 @@ impl Person {
 
     /// Asks until there is an answer other than "come again"; a payment that is pending is one.
     pub(crate) async fn ask(&self, call: &Call) -> Reply {
-        let mut address = self.gate.address.subscribe();
+        let mut doors = self.gate.doors.subscribe();
         let mut pulse = tokio::time::interval(Duration::from_millis(50));
         let asking = async {
             loop {
                 pulse.tick().await;
-                let there = *address.wait_for(Option::is_some).await.unwrap();
-                let reply = self.attempt(there.unwrap(), call).await;
+                let is_open = |doors: &Doors| doors.of(call).is_some();
+                let door = doors.wait_for(is_open).await.unwrap().of(call);
+                let reply = self.attempt(door.unwrap(), call).await;
                 if let Some(reply) = reply
                     && (reply.status != StatusCode::SERVICE_UNAVAILABLE
                         || reply.code() == "PAYMENT_PENDING")

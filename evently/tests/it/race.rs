@@ -6,13 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use infra::auth::Role;
-use infra::clock::SystemClock;
-use infra::payment::MockProvider;
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 
-use crate::people::{Call, Gate, Person, Reply, Sale, cancel, confirm};
-use crate::server::{Server, evently};
+use crate::fleet::Fleet;
+use crate::house::House;
+use crate::people::{Call, Person, Reply, Sale, cancel, confirm};
+use crate::server::Server;
 use crate::story::Story;
 
 const CLIENTS: usize = 200;
@@ -124,10 +124,25 @@ const KINDS: [&str; 6] =
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn two_hundred_clients_race_for_the_last_fifty_places() {
+    races(async || Some(House::One(Box::new(Server::start().await)))).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn they_race_where_roles_are_processes_on_a_log_server() {
+    races(async || Some(House::Fleet(Box::new(Fleet::start(1).await?)))).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn they_race_where_two_command_nodes_decide_on_one_event() {
+    races(async || Some(House::Fleet(Box::new(Fleet::start(2).await?)))).await;
+}
+
+async fn races(open: impl AsyncFn() -> Option<House>) {
     let mut seen = BTreeSet::new();
     // Who wins is chance, and with it what becomes of the places: all of it has to come up.
     for _ in 0..10 {
-        seen.extend(race().await);
+        let Some(house) = open().await else { return };
+        seen.extend(race(&house).await);
         if seen.len() == KINDS.len() {
             return;
         }
@@ -136,9 +151,8 @@ async fn two_hundred_clients_race_for_the_last_fifty_places() {
 }
 
 /// One race and what it must leave behind; which kinds of facts came of it.
-async fn race() -> BTreeSet<&'static str> {
-    let server = Server::start().await;
-    let (gate, log) = (Gate::new(&server), server.data().join("log.sqlite"));
+async fn race(house: &House) -> BTreeSet<&'static str> {
+    let (gate, log) = (house.gate(), house.log_file());
     let sale = Sale::open(&gate, PLACES, PLACES, 600).await;
     let buyers: HashMap<_, _> = (0..CLIENTS)
         .map(|number| {
@@ -164,13 +178,9 @@ async fn race() -> BTreeSet<&'static str> {
     let told = gate.told_since(0);
     story.bears_out(&told);
     story.has_served_all_it_can();
-    let ledger = server.data().join("mock-payments.sqlite");
-    let provider = MockProvider::open(&ledger, Arc::new(SystemClock), Duration::ZERO).unwrap();
-    story.agrees_with(&provider.ledger().await.unwrap());
-    let verdict = evently().args(["audit", "verify", "--data"]).arg(server.data()).output().await;
-    let verdict = verdict.unwrap();
-    assert!(verdict.status.success(), "{}", String::from_utf8_lossy(&verdict.stderr));
-    assert!(!server.log().contains("panicked"), "{}", server.log());
+    house.settled(&story).await;
+    house.verify().await;
+    house.is_well();
     println!("{} promises kept; {story}", told.len());
     KINDS.into_iter().filter(|kind| story.count(kind) > 0).collect()
 }

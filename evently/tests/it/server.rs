@@ -22,6 +22,10 @@ const DEADLINE: Duration = Duration::from_secs(60);
 /// A server and its data. Both are gone when it is dropped.
 pub(crate) struct Server {
     folder: TempDir,
+    /// The command that starts it.
+    role: &'static str,
+    /// Where its keys are, if not with its data.
+    shared: Option<PathBuf>,
     args: Vec<String>,
     circumstances: Circumstances,
     running: Option<Running>,
@@ -58,9 +62,23 @@ impl Server {
 
     /// The same, in circumstances that are kept too.
     pub(crate) async fn start_in(circumstances: Circumstances, args: &[&str]) -> Self {
+        Self::launch("serve", None, circumstances, args).await
+    }
+
+    /// A part of the product, which shares `shared` with other parts.
+    pub(crate) async fn start_part(role: &'static str, shared: &Path, args: &[&str]) -> Self {
+        Self::launch(role, Some(shared.to_owned()), Circumstances::Usual, args).await
+    }
+
+    async fn launch(
+        role: &'static str,
+        shared: Option<PathBuf>,
+        circumstances: Circumstances,
+        args: &[&str],
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let args = args.iter().map(ToString::to_string).collect();
-        let mut server = Self { folder, args, circumstances, running: None };
+        let mut server = Self { folder, role, shared, args, circumstances, running: None };
         server.restart().await;
         server
     }
@@ -95,8 +113,9 @@ impl Server {
             _ => self.log_file(),
         };
         command
-            .args(["serve", "--listen", "127.0.0.1:0", "--data"])
+            .args([self.role, "--listen", "127.0.0.1:0", "--data"])
             .arg(self.data())
+            .args(self.shared.iter().flat_map(|shared| [Path::new("--shared"), shared.as_path()]))
             .args(&self.args)
             .stdout(Stdio::piped())
             .stderr(standard_error)
@@ -107,6 +126,11 @@ impl Server {
     /// Its data folder.
     pub(crate) fn data(&self) -> PathBuf {
         self.folder.path().join("data")
+    }
+
+    /// What it shares with others, or its data folder.
+    pub(crate) fn shared(&self) -> PathBuf {
+        self.shared.clone().unwrap_or_else(|| self.data())
     }
 
     /// Where it listens. A new start has a new port.
@@ -126,7 +150,7 @@ impl Server {
 
     /// A bearer token that is valid for an hour, also after later starts.
     pub(crate) fn token(&self, user: UserId, roles: &[Role]) -> String {
-        let keys = Keys::load_or_create(&self.data(), Arc::new(SystemClock)).unwrap();
+        let keys = Keys::load_or_create(&self.shared(), Arc::new(SystemClock)).unwrap();
         keys.issue(user, roles, Duration::from_secs(3600)).unwrap()
     }
 
@@ -193,6 +217,7 @@ fn without_settings(program: &str) -> Command {
         "EVENTLY_TRUSTED_PROXIES",
         "EVENTLY_CORS_ORIGINS",
         "EVENTLY_LOG",
+        "EVENTLY_SHARED",
     ] {
         command.env_remove(name);
     }

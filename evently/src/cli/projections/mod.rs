@@ -82,7 +82,7 @@ impl Doer {
     async fn find(settings: &Checked) -> Result<Self, Failure> {
         let folder = DataFolder::open_existing(&settings.data)?;
         match folder.running()?.and_then(|running| running.address) {
-            Some(address) => Ok(Self::Server(Server::new(address, &folder)?)),
+            Some(address) => Ok(Self::Server(Server::new(address, settings)?)),
             None => Ok(Self::Folder(Box::new(Folder::open(settings, folder).await?))),
         }
     }

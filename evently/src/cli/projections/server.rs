@@ -8,13 +8,13 @@ use domain::UserId;
 use indicatif::ProgressBar;
 use infra::auth::{Keys, Role};
 use infra::clock::{Clock, SystemClock};
-use infra::data_folder::DataFolder;
 use infra::ids;
 use reqwest::Method;
 use serde_json::Value;
 
 use crate::cli::Failure;
 use crate::reach;
+use crate::settings::Checked;
 
 /// Between two looks at how far it is.
 const LOOK: Duration = Duration::from_millis(200);
@@ -56,8 +56,8 @@ enum ServerError {
 }
 
 impl Server {
-    pub(super) fn new(address: SocketAddr, folder: &DataFolder) -> Result<Self, Failure> {
-        let keys = Keys::load_or_create(folder.path(), Arc::new(SystemClock))?;
+    pub(super) fn new(address: SocketAddr, settings: &Checked) -> Result<Self, Failure> {
+        let keys = Keys::load_or_create(settings.shared(), Arc::new(SystemClock))?;
         let operator = UserId::from_u128(ids::time_ordered(SystemClock.now()));
         Ok(Self {
             http: reqwest::Client::new(),
