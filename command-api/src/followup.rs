@@ -3,6 +3,7 @@
 //!
 //! The work takes no input, is idempotent, and is woken by a signal and by a period.
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use domain::inventory::Command;
 use domain::{Aggregate, EventId, Time};
 use futures::StreamExt;
 use infra::clock::Clock;
-use infra::log::{Log, Record};
+use infra::log::{Log, ReadError, Record};
 use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
 
@@ -19,6 +20,10 @@ use crate::runtime::{Failure, Inventories, Job, Origin, Unit, WakeList};
 
 /// How often the wake list is written to its file.
 const SAVE_EVERY: Duration = Duration::from_secs(2);
+/// How long the end of all work may take to read what was written last.
+const END_WITHIN: Duration = Duration::from_secs(2);
+/// How many records are read at once then.
+const PAGE: usize = 1_000;
 /// How long to wait before inventories are asked to follow again that could not.
 const FOLLOW_AGAIN: Duration = Duration::from_secs(1);
 /// How often the list is looked at even if nobody signalled: a dead hold is to be seen within a
@@ -50,12 +55,7 @@ impl FollowUp {
                     batch = records.next() => batch,
                 };
                 match batch {
-                    Some(Ok(batch)) => {
-                        batch.iter().for_each(|record| self.note(record));
-                        if let Some(last) = batch.last() {
-                            self.wake.follow_to(last.position);
-                        }
-                    }
+                    Some(Ok(batch)) => self.note_all(&batch),
                     Some(Err(error)) => {
                         let error: &dyn std::error::Error = &error;
                         tracing::warn!(error, "the log cannot be followed; trying again");
@@ -68,6 +68,13 @@ impl FollowUp {
                 () = self.stop.cancelled() => return,
                 () = tokio::time::sleep(LOOK_EVERY) => {}
             }
+        }
+    }
+
+    fn note_all(&self, batch: &[Record]) {
+        batch.iter().for_each(|record| self.note(record));
+        if let Some(last) = batch.last() {
+            self.wake.follow_to(last.position);
         }
     }
 
@@ -130,25 +137,44 @@ impl FollowUp {
         }
     }
 
-    /// Writes the wake list to its file, until and at the end.
-    pub(crate) async fn save(self: Arc<Self>) {
+    /// Writes the wake list to its file every now and then.
+    pub(crate) async fn keep_saved(self: Arc<Self>) {
         let mut failing = false;
-        loop {
-            let stopping = tokio::select! {
-                () = self.stop.cancelled() => true,
-                () = tokio::time::sleep(SAVE_EVERY) => false,
-            };
-            let wake = self.wake.clone();
-            let saved = tokio::task::spawn_blocking(move || wake.save()).await;
-            let was_failing = std::mem::replace(&mut failing, matches!(saved, Ok(Err(_))));
-            if let Ok(Err(error)) = saved
+        while self.stop.run_until_cancelled(tokio::time::sleep(SAVE_EVERY)).await.is_some() {
+            let saved = self.save().await;
+            let was_failing = std::mem::replace(&mut failing, saved.is_err());
+            if let Err(error) = saved
                 && !was_failing
             {
                 tracing::warn!(%error, "the wake list cannot be saved; a restart will take longer");
             }
-            if stopping {
-                return;
+        }
+    }
+
+    async fn save(&self) -> io::Result<()> {
+        let wake = self.wake.clone();
+        tokio::task::spawn_blocking(move || wake.save()).await.map_err(io::Error::other)?
+    }
+
+    /// Takes note of all there is, so that the next start knows where the log ended, and saves it.
+    /// To be called when nothing is written any more.
+    pub(crate) async fn end(&self) {
+        let reading = async {
+            loop {
+                let page = self.log.read_all(self.wake.followed(), PAGE).await?;
+                if page.is_empty() {
+                    return Ok::<_, ReadError>(());
+                }
+                self.note_all(&page);
             }
+        };
+        match tokio::time::timeout(END_WITHIN, reading).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::info!(%error, "the end of the log was not read"),
+            Err(_) => tracing::info!("the end of the log was not read in time"),
+        }
+        if let Err(error) = self.save().await {
+            tracing::warn!(%error, "the wake list was not saved; the next start will take longer");
         }
     }
 }

@@ -98,6 +98,7 @@ pub struct CommandApi {
     work: TaskTracker,
     /// Follow-up: ends when told to.
     background: TaskTracker,
+    follow_up: Arc<FollowUp>,
     stop: CancellationToken,
 }
 
@@ -178,10 +179,10 @@ impl CommandApi {
         background.spawn(follow_up.clone().follow_log());
         background.spawn(follow_up.clone().follow_events());
         background.spawn(follow_up.clone().wake_up());
-        background.spawn(follow_up.save());
+        background.spawn(follow_up.clone().keep_saved());
         let patience = settings.patience;
         let shared = Shared { log, clock, accounts, limits, patience, inventories, saga };
-        Ok(Self { state: CommandState(Arc::new(shared)), work, background, stop })
+        Ok(Self { state: CommandState(Arc::new(shared)), work, background, follow_up, stop })
     }
 
     /// What [`crate::router`] takes.
@@ -189,8 +190,8 @@ impl CommandApi {
         self.state.clone()
     }
 
-    /// Takes no more commands, answers those that wait, ends all tasks. Call it when the HTTP
-    /// server has drained.
+    /// Takes no more commands, answers those that wait, ends all tasks, and notes where the log
+    /// ended. Call it when the HTTP server has drained.
     pub async fn stop(self) {
         self.state.0.inventories.stop();
         self.stop.cancel();
@@ -198,6 +199,7 @@ impl CommandApi {
         self.work.wait().await;
         self.background.close();
         self.background.wait().await;
+        self.follow_up.end().await;
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use domain::Time;
 use domain::inventory::Fact;
 use infra::clock::Clock;
+use infra::log::Log;
 
 use crate::support::{FaultyLog, Story, Terms, World, eventually};
 
@@ -148,6 +149,20 @@ async fn a_log_that_lost_its_end_sells_nothing_until_the_loss_is_accepted() {
     assert!(refused.contains(&format!("delete {}", path.display())), "{refused}");
     fs::remove_file(&path).unwrap();
     world.start().await.stop().await;
+}
+
+/// Whatever was acknowledged is missed if it is cut off.
+#[tokio::test]
+async fn who_stops_in_order_notes_where_the_log_ended() {
+    let world = World::new();
+    let log = FaultyLog::new(world.open_log());
+    log.deafen();
+    let node = world.start_on(log, "wake.json").await;
+    let sale = world.sale(&node, SHORT).await;
+    let booking = world.buyer(&node).hold(&sale.reserve(1)).await;
+    node.stop().await;
+    let followed = command_api::followed_to(&world.folder.path().join("wake.json"));
+    assert_eq!(followed, Some(world.log.head().await.unwrap()), "{booking}");
 }
 
 #[tokio::test]

@@ -1,10 +1,16 @@
 //! The command line: what is asked wrongly, settings, tokens.
 
 use std::path::Path;
+use std::time::Duration;
 
 use infra::auth::Role;
+use tokio::time::timeout;
 
 use crate::server::{Server, evently};
+
+/// How long a command may take that ends by itself, on however slow a machine. It does not end if it
+/// serves, say, what it should refuse.
+const DEADLINE: Duration = Duration::from_secs(180);
 
 /// How the program ended and what it said: status, standard output, standard error.
 pub(crate) async fn run(args: &[&str]) -> (i32, String, String) {
@@ -18,7 +24,8 @@ pub(crate) async fn run_on(data: &Path, args: &[&str]) -> (i32, String, String) 
 
 /// The same, of any command.
 pub(crate) async fn said(command: &mut tokio::process::Command) -> (i32, String, String) {
-    let output = command.output().await.unwrap();
+    let output = timeout(DEADLINE, command.kill_on_drop(true).output()).await;
+    let output = output.unwrap_or_else(|_| panic!("it does not end: {command:?}")).unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
 }

@@ -8,10 +8,11 @@ use infra::clock::SystemClock;
 use infra::data_folder::DataFolder;
 use infra::payment::MockProvider;
 
+use crate::cli::run_on;
 use crate::crowd::Dice;
 use crate::fleet::Fleet;
 use crate::people::Gate;
-use crate::server::{Server, evently};
+use crate::server::Server;
 use crate::story::Story;
 
 pub(crate) enum House {
@@ -52,9 +53,8 @@ impl House {
             Self::One(server) => server.data(),
             Self::Fleet(fleet) => fleet.log.data(),
         };
-        let verdict = evently().args(["audit", "verify", "--data"]).arg(data).output().await;
-        let verdict = verdict.unwrap();
-        assert!(verdict.status.success(), "{}", String::from_utf8_lossy(&verdict.stderr));
+        let (status, _, said) = run_on(&data, &["audit", "verify"]).await;
+        assert_eq!(status, 0, "{said}");
     }
 
     /// Nothing crashed by itself.

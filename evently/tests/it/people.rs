@@ -17,6 +17,8 @@ use crate::server::Server;
 
 /// How long one person waits for an answer, through all that happens to the server.
 const PATIENCE: Duration = Duration::from_secs(120);
+/// How long one attempt may take; no answer of the server does.
+const ATTEMPT: Duration = Duration::from_secs(40);
 
 /// Who answers at the moment.
 #[derive(Debug, Clone, Default)]
@@ -76,6 +78,11 @@ pub(crate) struct Reply {
 impl Reply {
     pub(crate) fn code(&self) -> &str {
         self.body["code"].as_str().unwrap_or_default()
+    }
+
+    /// Whether it says to come again; a payment that is pending is an answer.
+    fn comes_again(&self) -> bool {
+        self.status == StatusCode::SERVICE_UNAVAILABLE && self.code() != "PAYMENT_PENDING"
     }
 
     pub(crate) fn text(&self, member: &str) -> String {
@@ -138,7 +145,7 @@ impl Gate {
     pub(crate) fn with(doors: Doors, keys: &Path) -> Arc<Self> {
         Arc::new(Self {
             doors: watch::Sender::new(doors),
-            http: reqwest::Client::new(),
+            http: reqwest::Client::builder().timeout(ATTEMPT).build().unwrap(),
             keys: Keys::load_or_create(keys, Arc::new(SystemClock)).unwrap(),
             told: Mutex::default(),
         })
@@ -171,6 +178,15 @@ impl Gate {
     }
 }
 
+/// What became of attempts, for whoever wonders why there is no answer.
+#[derive(Default)]
+struct Last {
+    attempts: usize,
+    door: Option<SocketAddr>,
+    reply: Option<Reply>,
+    broken: Option<reqwest::Error>,
+}
+
 /// One person.
 #[derive(Clone)]
 pub(crate) struct Person {
@@ -180,8 +196,8 @@ pub(crate) struct Person {
 }
 
 impl Person {
-    /// One attempt; nothing if the connection broke.
-    async fn attempt(&self, address: SocketAddr, call: &Call) -> Option<Reply> {
+    /// One attempt; an error if the connection broke.
+    async fn attempt(&self, address: SocketAddr, call: &Call) -> reqwest::Result<Reply> {
         let url = format!("http://{address}/api/v1{}", call.path);
         let mut request = self.gate.http.request(call.method.clone(), url).bearer_auth(&self.token);
         if let Some(key) = &call.key {
@@ -190,10 +206,10 @@ impl Person {
         if let Some(body) = &call.body {
             request = request.json(body);
         }
-        let response = request.send().await.ok()?;
+        let response = request.send().await?;
         let status = response.status();
         let position = response.headers().get("evently-position").cloned();
-        let body: Value = serde_json::from_slice(&response.bytes().await.ok()?).unwrap();
+        let body: Value = serde_json::from_slice(&response.bytes().await?).unwrap();
         let fault = status.is_server_error() && status != StatusCode::SERVICE_UNAVAILABLE;
         assert!(!fault, "{status} {body} for {call:?}");
         let promises = status.is_success() && call.method != Method::GET;
@@ -203,29 +219,33 @@ impl Person {
             let (call, body) = (call.clone(), body.clone());
             self.gate.told.lock().push(Told { user, token, call, status, body, position });
         }
-        Some(Reply { status, body })
+        Ok(Reply { status, body })
     }
 
-    /// Asks until there is an answer other than "come again"; a payment that is pending is one.
+    /// Asks until there is an answer other than "come again".
     pub(crate) async fn ask(&self, call: &Call) -> Reply {
         let mut doors = self.gate.doors.subscribe();
         let mut pulse = tokio::time::interval(Duration::from_millis(50));
+        let mut last = Last::default();
         let asking = async {
             loop {
                 pulse.tick().await;
                 let is_open = |doors: &Doors| doors.of(call).is_some();
-                let door = doors.wait_for(is_open).await.unwrap().of(call);
-                let reply = self.attempt(door.unwrap(), call).await;
-                if let Some(reply) = reply
-                    && (reply.status != StatusCode::SERVICE_UNAVAILABLE
-                        || reply.code() == "PAYMENT_PENDING")
-                {
-                    return reply;
+                let door = doors.wait_for(is_open).await.unwrap().of(call).unwrap();
+                last.attempts += 1;
+                last.door = Some(door);
+                match self.attempt(door, call).await {
+                    Ok(reply) if reply.comes_again() => last.reply = Some(reply),
+                    Ok(reply) => return reply,
+                    Err(broken) => last.broken = Some(broken),
                 }
             }
         };
         let answer = tokio::time::timeout(PATIENCE, asking).await;
-        answer.unwrap_or_else(|_| panic!("no answer to {call:?}"))
+        let Last { attempts, door, reply, broken } = last;
+        answer.unwrap_or_else(|_| {
+            panic!("no answer to {call:?} in {attempts} attempts at {door:?}: {reply:?} {broken:?}")
+        })
     }
 }
 

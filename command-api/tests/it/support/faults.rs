@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use async_trait::async_trait;
-use futures::FutureExt;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
+use futures::{FutureExt, StreamExt};
 use infra::log::{AppendError, Appended, Expected, Log, NewRecord, Position, ReadError, Record};
 use parking_lot::Mutex;
 use tokio::sync::watch;
@@ -34,6 +34,7 @@ pub(crate) struct FaultyLog {
     inner: Arc<dyn Log>,
     faults: Mutex<VecDeque<(&'static str, Fault)>>,
     away: AtomicBool,
+    deaf: AtomicBool,
     /// Appends to this stream wait.
     blocked: watch::Sender<Option<String>>,
     appends: AtomicUsize,
@@ -50,6 +51,7 @@ impl FaultyLog {
             inner,
             faults: Mutex::default(),
             away: AtomicBool::new(false),
+            deaf: AtomicBool::new(false),
             blocked: watch::Sender::new(None),
             appends: AtomicUsize::new(0),
             loads: AtomicUsize::new(0),
@@ -69,6 +71,11 @@ impl FaultyLog {
     /// From now on, nothing can be read or written; or all can again.
     pub(crate) fn away(&self, away: bool) {
         self.away.store(away, Ordering::SeqCst);
+    }
+
+    /// Whoever subscribes from now on hears nothing.
+    pub(crate) fn deafen(&self) {
+        self.deaf.store(true, Ordering::SeqCst);
     }
 
     /// From now on, appends to this stream wait.
@@ -179,6 +186,9 @@ impl Log for FaultyLog {
     }
 
     fn subscribe_all(&self, after: Position) -> BoxStream<'static, Result<Vec<Record>, ReadError>> {
+        if self.deaf.load(Ordering::SeqCst) {
+            return futures::stream::pending().boxed();
+        }
         self.inner.subscribe_all(after)
     }
 }
