@@ -6,14 +6,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use command_api::{CommandApi, CommandSettings, Parts};
 use evently::app::{App, StartError};
 use evently::settings::Checked;
 use infra::auth::{Auth, Guarded, KeyError, Keys};
 use infra::clock::{Clock, SystemClock};
 use infra::data_folder::{DataFolder, DataFolderError};
-use infra::http::{Origins, ServiceLimits, serve, service};
+use infra::http::{Edge, Origins, ServiceLimits, serve, service};
 use infra::identity::{MasterError, MasterKeys, SqliteIdentity, StoreError, Vault};
 use infra::limits::TrustedProxies;
 use infra::log::Log;
@@ -101,7 +100,7 @@ impl Product {
         let folder = DataFolder::open(folder)?;
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
-        let (running, router) = match roles {
+        let (running, edge) = match roles {
             Roles::Commands => SomeRoles::start(&folder, false).await?,
             Roles::CommandsAndLive => SomeRoles::start(&folder, true).await?,
             Roles::All(database) => {
@@ -120,12 +119,12 @@ impl Product {
                     log_format: Format::Text,
                 };
                 let app = App::start(&settings, &folder).await?;
-                let router = app.router();
-                (Running::All(Box::new(app)), router)
+                let edge = app.edge();
+                (Running::All(Box::new(app)), edge)
             }
         };
         let stop = CancellationToken::new();
-        let serving = tokio::spawn(serve(listener, router, stop.clone()));
+        let serving = tokio::spawn(serve(listener, edge, stop.clone()));
         Ok(Self { address, running, stop, serving })
     }
 
@@ -150,7 +149,7 @@ struct SomeRoles {
 }
 
 impl SomeRoles {
-    async fn start(folder: &DataFolder, live: bool) -> Result<(Running, Router), ProductError> {
+    async fn start(folder: &DataFolder, live: bool) -> Result<(Running, Edge), ProductError> {
         let log = Arc::new(EmbeddedLog::open(folder.log(), EmbeddedOptions::default())?);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let keys = Arc::new(Keys::load_or_create(folder.path(), clock.clone())?);
@@ -183,8 +182,8 @@ impl SomeRoles {
                 QueryState::start(sources, LiveLimits::default(), &queries, queries_stop.clone());
             router = router.merge(query_api::router(state));
         }
-        let router = service(Guarded::new(router, auth), ServiceLimits::default(), clock);
-        Ok((Running::Some(Self { log, commands, queries, queries_stop }), router))
+        let edge = service(Guarded::new(router, auth), ServiceLimits::default(), clock);
+        Ok((Running::Some(Self { log, commands, queries, queries_stop }), edge))
     }
 
     async fn stop(self) {

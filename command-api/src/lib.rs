@@ -15,14 +15,8 @@ pub use runtime::{LostEnd, followed_to};
 pub use state::{CommandApi, CommandSettings, CommandState, Parts, StartError};
 
 use axum::Router;
-use axum::extract::Request;
-use axum::middleware::map_request;
 use axum::routing::{delete, get, post, put};
-use infra::http::Problem;
 use utoipa::OpenApi as _;
-
-/// The largest body of a request of a buyer, in bytes: a thousand seats and their names.
-const MAX_BUYER_BODY_BYTES: usize = 64 * 1024;
 
 /// The command endpoints, all under `/api/v1`.
 pub fn router(state: CommandState) -> Router {
@@ -42,7 +36,6 @@ fn organizers() -> Router<CommandState> {
         .route("/api/v1/events/{event_id}/publish", post(e::publish_event::publish_event))
 }
 
-/// There are many more buyers, and what they ask for is small: more is not even read.
 fn buyers() -> Router<CommandState> {
     use endpoints as e;
     Router::new()
@@ -51,11 +44,6 @@ fn buyers() -> Router<CommandState> {
         .route("/api/v1/bookings/{booking_id}", delete(e::cancel_booking::cancel_booking))
         .route("/api/v1/waitlist/join", post(e::join_waitlist::join_waitlist))
         .route("/api/v1/waitlist/leave", delete(e::leave_waitlist::leave_waitlist))
-        .route_layer(map_request(small))
-}
-
-async fn small(request: Request) -> Result<Request, Problem> {
-    infra::http::with_body_within(request, MAX_BUYER_BODY_BYTES)
 }
 
 /// Everything about a person's own account, and what admins do to others'.
@@ -78,7 +66,6 @@ fn persons() -> Router<CommandState> {
         .route("/api/v1/users/me/export", get(e::export_me::export_me))
         .route("/api/v1/users/me/password", put(e::change_password::change_password))
         .route("/api/v1/admin/users/{user_id}/roles", post(e::change_roles::change_roles))
-        .route_layer(map_request(small))
 }
 
 /// The API document's part on commands.

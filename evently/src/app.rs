@@ -10,7 +10,7 @@ use domain::inventory::Patience;
 use infra::auth::{Admission, Auth, Guarded, KeyError, Keys};
 use infra::clock::{Clock, SystemClock};
 use infra::data_folder::DataFolder;
-use infra::http::ServiceLimits;
+use infra::http::{Edge, ServiceLimits};
 use infra::limits::{RateLimits, Rates};
 use infra::log::Log;
 use infra::payment::{self, MockProvider};
@@ -109,7 +109,7 @@ impl Role {
 
 /// Parts of the product, running.
 pub struct App {
-    router: Router,
+    edge: Edge,
     commands: Option<CommandApi>,
     queries: TaskTracker,
     queries_stop: CancellationToken,
@@ -179,14 +179,14 @@ impl App {
             proxies: settings.trusted_proxies.clone(),
         };
         let router = Guarded::new(router, admission);
-        let router = infra::http::service(router, ServiceLimits::default(), clock);
-        let router = settings.origins.allow(router);
-        Ok(Self { router, commands, queries, queries_stop, views, log: opened })
+        let edge = infra::http::service(router, ServiceLimits::default(), clock);
+        let edge = edge.open_to(&settings.origins);
+        Ok(Self { edge, commands, queries, queries_stop, views, log: opened })
     }
 
     /// Everything the process answers to.
-    pub fn router(&self) -> Router {
-        self.router.clone()
+    pub fn edge(&self) -> Edge {
+        self.edge.clone()
     }
 
     /// Ends answers that have no end of their own: event streams.

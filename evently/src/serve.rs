@@ -84,7 +84,7 @@ async fn serve(
         app.end_streams();
     };
     let connections = Connections { most: open_files::connections(), ..Connections::default() };
-    let serving = infra::http::serve_with(listener, app.router(), connections, taking.clone());
+    let serving = infra::http::serve_with(listener, app.edge(), connections, taking.clone());
     tokio::join!(serving, ending);
     app.stop().await;
     if crashed.is_cancelled() { Err(ServeError::Crashed) } else { Ok(()) }

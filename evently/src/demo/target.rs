@@ -69,7 +69,7 @@ impl Target {
         let app = App::start(&settings, &folder).await?;
         lock.at(address)?;
         let stop = CancellationToken::new();
-        let serving = tokio::spawn(infra::http::serve(listener, app.router(), stop.clone()));
+        let serving = tokio::spawn(infra::http::serve(listener, app.edge(), stop.clone()));
         let keys = Arc::new(Keys::load_or_create(settings.shared(), Arc::new(SystemClock))?);
         let own = OwnServer { app, stop, serving, lock, folder: temporary };
         Ok(Self { url: reach::url(address), settings, keys, own: Some(own) })

@@ -32,12 +32,18 @@ pub struct Rule {
     pub with_anothers: &'static [Role],
     /// What it is counted as.
     pub budget: Budget,
+    /// The largest body, in bytes, if it is smaller than what any route takes.
+    pub max_body: Option<usize>,
 }
+
+/// The largest body of what a buyer asks for, in bytes: a thousand seats and their names. There are
+/// many more buyers than others, and more than this is not even read.
+const SMALL_BODY: usize = 64 * 1024;
 
 impl Rule {
     /// A rule by which nobody does anything with what is another's.
     pub const fn new(method: &'static str, path: &'static str, who: Who) -> Self {
-        Self { method, path, who, with_anothers: &[], budget: Budget::General }
+        Self { method, path, who, with_anothers: &[], budget: Budget::General, max_body: None }
     }
 
     /// The same, by which these may.
@@ -49,6 +55,12 @@ impl Rule {
     /// The same, counted as something else.
     pub const fn counted_as(mut self, budget: Budget) -> Self {
         self.budget = budget;
+        self
+    }
+
+    /// The same, of a small body.
+    pub const fn small(mut self) -> Self {
+        self.max_body = Some(SMALL_BODY);
         self
     }
 
@@ -79,7 +91,7 @@ const fn delete(path: &'static str, who: Who) -> Rule {
 
 /// What a password or a mail could be had with.
 const fn guarded(path: &'static str) -> Rule {
-    post(path, Who::Everybody).counted_as(Budget::Authentication)
+    post(path, Who::Everybody).counted_as(Budget::Authentication).small()
 }
 
 /// What machines ask, again and again.
@@ -110,15 +122,15 @@ pub const RULES: &[Rule] = &[
     guarded("/api/v1/auth/register"),
     guarded("/api/v1/auth/email/verify"),
     guarded("/api/v1/auth/login"),
-    post("/api/v1/auth/refresh", Who::Everybody),
-    post("/api/v1/auth/logout", Who::Everybody),
+    post("/api/v1/auth/refresh", Who::Everybody).small(),
+    post("/api/v1/auth/logout", Who::Everybody).small(),
     guarded("/api/v1/auth/password/forgot"),
     guarded("/api/v1/auth/password/reset"),
     get("/api/v1/users/me", Who::Known),
-    put("/api/v1/users/me", Who::Known),
-    delete("/api/v1/users/me", Who::Known),
+    put("/api/v1/users/me", Who::Known).small(),
+    delete("/api/v1/users/me", Who::Known).small(),
     get("/api/v1/users/me/export", Who::Known),
-    put("/api/v1/users/me/password", Who::Known).counted_as(Budget::Authentication),
+    put("/api/v1/users/me/password", Who::Known).counted_as(Budget::Authentication).small(),
     get("/api/v1/users/me/bookings", Who::Known),
     get("/api/v1/venues", Who::Everybody),
     get("/api/v1/venues/{venue_id}", Who::Everybody),
@@ -134,18 +146,19 @@ pub const RULES: &[Rule] = &[
     delete("/api/v1/events/{event_id}", ORGANIZERS).also_anothers(ADMIN),
     post("/api/v1/events/{event_id}/publish", ORGANIZERS).also_anothers(ADMIN),
     post("/api/v1/bookings/check-availability", Who::Everybody),
-    post("/api/v1/bookings/reserve", BUYERS).counted_as(Budget::Booking),
-    post("/api/v1/bookings/confirm", BUYERS).counted_as(Budget::Booking),
+    post("/api/v1/bookings/reserve", BUYERS).counted_as(Budget::Booking).small(),
+    post("/api/v1/bookings/confirm", BUYERS).counted_as(Budget::Booking).small(),
     get("/api/v1/bookings/{booking_id}", Who::Known).also_anothers(COUNTER),
     delete("/api/v1/bookings/{booking_id}", BUYERS)
         .also_anothers(ADMIN)
-        .counted_as(Budget::Booking),
-    post("/api/v1/waitlist/join", BUYERS).counted_as(Budget::Booking),
+        .counted_as(Budget::Booking)
+        .small(),
+    post("/api/v1/waitlist/join", BUYERS).counted_as(Budget::Booking).small(),
     get("/api/v1/waitlist/position", Who::Known),
-    delete("/api/v1/waitlist/leave", BUYERS).counted_as(Budget::Booking),
+    delete("/api/v1/waitlist/leave", BUYERS).counted_as(Budget::Booking).small(),
     get("/api/v1/audit/records", AUDITORS),
     get("/api/v1/audit/proof/{event_id}", AUDITORS),
-    post("/api/v1/admin/users/{user_id}/roles", Who::These(ADMIN)),
+    post("/api/v1/admin/users/{user_id}/roles", Who::These(ADMIN)).small(),
     get("/api/v1/admin/projections", Who::These(ADMIN)),
     post("/api/v1/admin/projections/{name}/rebuild", Who::These(ADMIN)),
     post("/api/v1/admin/projections/{name}/retry", Who::These(ADMIN)),

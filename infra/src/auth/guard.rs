@@ -17,7 +17,7 @@ use tower::{Layer, Service};
 use super::Caller;
 use super::access::{RULES, Rule, Who};
 use super::verifier::{Auth, AuthError};
-use crate::http::Problem;
+use crate::http::{Problem, with_body_within};
 use crate::limits::{Asker, Budget, Peer, RateLimits, TrustedProxies};
 
 /// Routes that nobody gets to but by the rules; what [`crate::http::service`] takes.
@@ -90,9 +90,19 @@ impl Rules {
         rule.ok_or_else(|| Problem::method_not_allowed(rules.iter().map(|rule| rule.method)))
     }
 
-    /// Who asks, if they may.
-    fn admit(&self, request: &Request) -> Result<Option<Caller>, Problem> {
-        let rule = self.find(request)?;
+    /// The request with who asks, if they may.
+    fn admit(&self, mut request: Request) -> Result<Request, Problem> {
+        let rule = self.find(&request)?;
+        if let Some(caller) = self.caller(rule, &request)? {
+            request.extensions_mut().insert(caller);
+        }
+        match rule.max_body {
+            Some(max) => with_body_within(request, max),
+            None => Ok(request),
+        }
+    }
+
+    fn caller(&self, rule: &Rule, request: &Request) -> Result<Option<Caller>, Problem> {
         let bearer = self.bearer(request);
         if let Some(limits) = &self.admission.limits {
             limits.ask(rule.budget, self.asker(rule, bearer, request))?;
@@ -177,15 +187,10 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, mut request: Request) -> Self::Future {
-        match self.rules.admit(&request) {
+    fn call(&mut self, request: Request) -> Self::Future {
+        match self.rules.admit(request) {
             Err(problem) => Either::Right(ready(Ok(problem.into_response()))),
-            Ok(caller) => {
-                if let Some(caller) = caller {
-                    request.extensions_mut().insert(caller);
-                }
-                Either::Left(self.inner.call(request))
-            }
+            Ok(request) => Either::Left(self.inner.call(request)),
         }
     }
 }

@@ -11,6 +11,7 @@ use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use super::context::REQUEST_ID;
 use super::position::POSITION_HEADER;
+use crate::limits;
 
 /// How long a browser may remember what a page may do.
 const MAX_AGE: Duration = Duration::from_secs(600);
@@ -49,7 +50,7 @@ fn origin(text: &str) -> Result<HeaderValue, OriginsError> {
 
 impl Origins {
     /// `router` as pages of these origins may use it.
-    pub fn allow(&self, router: Router) -> Router {
+    pub(super) fn allow(&self, router: Router) -> Router {
         if self.0.is_empty() {
             return router;
         }
@@ -62,14 +63,7 @@ impl Origins {
             HeaderName::from_static("evently-min-position"),
             HeaderName::from_static("last-event-id"),
         ];
-        let told = [
-            ETAG,
-            RETRY_AFTER,
-            REQUEST_ID,
-            POSITION_HEADER,
-            HeaderName::from_static("ratelimit"),
-            HeaderName::from_static("ratelimit-policy"),
-        ];
+        let told = [ETAG, RETRY_AFTER, REQUEST_ID, POSITION_HEADER, limits::LEFT, limits::POLICY];
         let layer = CorsLayer::new()
             .allow_origin(AllowOrigin::list(self.0.clone()))
             .allow_methods([Method::GET, Method::POST, Method::PUT, Method::DELETE])

@@ -16,6 +16,9 @@ use super::{codes, context};
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
+/// How many headers an answer gets at most, here and further out: room for them is made once.
+const ANSWER_HEADERS: usize = 12;
+
 /// A JSON body: one object. As an extractor it refuses with a problem that names field, line and
 /// column; to refuse unknown fields `T` carries `#[serde(deny_unknown_fields)]`.
 #[derive(Debug, Clone, Copy)]
@@ -87,7 +90,13 @@ fn named(path: &serde_path_to_error::Path) -> Option<String> {
 impl<T: Serialize> IntoResponse for Json<T> {
     fn into_response(self) -> Response {
         match serde_json::to_vec(&self.0) {
-            Ok(body) => ([(CONTENT_TYPE, JSON)], body).into_response(),
+            Ok(body) => {
+                let mut response = Response::new(Body::from(body));
+                let headers = response.headers_mut();
+                headers.reserve(ANSWER_HEADERS);
+                headers.insert(CONTENT_TYPE, JSON);
+                response
+            }
             Err(error) => Problem::internal(&error).into_response(),
         }
     }

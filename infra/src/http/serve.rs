@@ -4,7 +4,9 @@ use std::convert::Infallible;
 use std::io;
 use std::time::Duration;
 
-use axum::Router;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::response::Response;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -48,16 +50,35 @@ impl Default for Connections {
     }
 }
 
-/// Answers connections to `listener` with `router` until `shutdown`; then takes no more, lets
+/// What answers: an [`Edge`](super::Edge), or a bare router.
+pub trait Site:
+    Service<Request, Response = Response, Error = Infallible, Future: Send>
+    + Clone
+    + Send
+    + Sync
+    + 'static
+{
+}
+
+impl<S> Site for S where
+    S: Service<Request, Response = Response, Error = Infallible, Future: Send>
+        + Clone
+        + Send
+        + Sync
+        + 'static
+{
+}
+
+/// Answers connections to `listener` with `site` until `shutdown`; then takes no more, lets
 /// answers under way finish, and returns.
-pub async fn serve(listener: TcpListener, router: Router, shutdown: CancellationToken) {
-    serve_with(listener, router, Connections::default(), shutdown).await;
+pub async fn serve(listener: TcpListener, site: impl Site, shutdown: CancellationToken) {
+    serve_with(listener, site, Connections::default(), shutdown).await;
 }
 
 /// [`serve`] with settings.
 pub async fn serve_with(
     listener: TcpListener,
-    router: Router,
+    site: impl Site,
     settings: Connections,
     shutdown: CancellationToken,
 ) {
@@ -72,8 +93,8 @@ pub async fn serve_with(
         // Told again only after it was over for good.
         told = over > 0 || told && open.len() > most - most / 4;
         if over <= REFUSED_AT_ONCE {
-            let (router, stop) = (router.clone(), stop.clone());
-            open.spawn(answer(socket, router, over > 0, settings.head_timeout, stop));
+            let (site, stop) = (site.clone(), stop.clone());
+            open.spawn(answer(socket, site, over > 0, settings.head_timeout, stop));
         }
     }
     drop(listener);
@@ -116,7 +137,7 @@ fn is_of_the_peer(error: &io::Error) -> bool {
 
 async fn answer(
     socket: TcpStream,
-    router: Router,
+    site: impl Site,
     crowded: bool,
     head_timeout: Duration,
     stop: Stop,
@@ -124,19 +145,17 @@ async fn answer(
     // Answers are small: waiting to fill a packet would only delay them.
     let _ = socket.set_nodelay(true);
     let peer = socket.peer_addr().ok().map(|address| Peer(address.ip()));
-    converse(socket, peer, router, crowded, head_timeout, stop).await;
+    converse(socket, peer, site, crowded, head_timeout, stop).await;
 }
 
-async fn converse<S>(
-    mut socket: S,
+async fn converse(
+    mut socket: impl AsyncRead + AsyncWrite + Unpin,
     peer: Option<Peer>,
-    router: Router,
+    site: impl Site,
     crowded: bool,
     head_timeout: Duration,
     stop: Stop,
-) where
-    S: AsyncRead + AsyncWrite + Unpin,
-{
+) {
     let pulse = Pulse::default();
     let service = service_fn(|mut request: hyper::Request<Incoming>| {
         if let Some(peer) = peer {
@@ -146,7 +165,7 @@ async fn converse<S>(
             request.extensions_mut().insert(Crowded);
         }
         let answering = pulse.answering();
-        let response = router.clone().call(request);
+        let response = site.clone().call(request.map(Body::new));
         async { Ok::<_, Infallible>(response.await?.map(|body| Answer::new(body, answering))) }
     });
     let ended = {
@@ -183,6 +202,7 @@ async fn linger(socket: &mut (impl AsyncRead + Unpin)) {
 mod tests {
     use std::time::Duration;
 
+    use axum::Router;
     use axum::routing::get;
     use bytes::Bytes;
     use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};

@@ -1,5 +1,6 @@
 //! The layer around all routes: request ids, limits, time-outs, panics, and problems where there
-//! is no route. One piece rather than a stack of layers, because every request pays for it.
+//! is no route. One piece rather than a stack of layers, and around the router rather than around
+//! each of its routes, because every request pays for it.
 
 use std::convert::Infallible;
 use std::ops::Not;
@@ -20,10 +21,11 @@ use axum::response::{IntoResponse, Response};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use http_body_util::Limited;
-use tower::{Layer, Service};
+use tower::Service;
 use tracing::Instrument;
 
 use super::context::{self, Context, REQUEST_ID, RequestId};
+use super::cors::Origins;
 use super::problem::{self, Problem};
 use crate::auth::Guarded;
 use crate::clock::Clock;
@@ -58,13 +60,19 @@ pub(super) struct Crowded;
 /// nobody but by the rules. Gives every request an id (`x-request-id`), a span of level debug, holds
 /// it to `limits`, turns panics into problems, and answers unknown paths (404) and methods (405) with
 /// problems.
-pub fn service(router: Guarded, limits: ServiceLimits, clock: Arc<dyn Clock>) -> Router {
-    let edge = EdgeLayer(Arc::new(Shared { limits, clock, in_flight: AtomicUsize::new(0) }));
-    router
+pub fn service(router: Guarded, limits: ServiceLimits, clock: Arc<dyn Clock>) -> Edge {
+    let router = router
         .into_router()
         .fallback(problem::no_such_path)
-        .method_not_allowed_fallback(problem::no_such_method)
-        .layer(edge)
+        .method_not_allowed_fallback(problem::no_such_method);
+    Edge { router, shared: Arc::new(Shared { limits, clock, in_flight: AtomicUsize::new(0) }) }
+}
+
+/// All routes of a process and the layer around them.
+#[derive(Clone)]
+pub struct Edge {
+    router: Router,
+    shared: Arc<Shared>,
 }
 
 struct Shared {
@@ -73,48 +81,29 @@ struct Shared {
     in_flight: AtomicUsize,
 }
 
-#[derive(Clone)]
-struct EdgeLayer(Arc<Shared>);
-
-impl<S> Layer<S> for EdgeLayer {
-    type Service = Edge<S>;
-
-    fn layer(&self, inner: S) -> Edge<S> {
-        Edge { inner, shared: Arc::clone(&self.0) }
+impl Edge {
+    /// The same, with pages of these origins let in.
+    pub fn open_to(self, origins: &Origins) -> Self {
+        Self { router: origins.allow(self.router), shared: self.shared }
     }
 }
 
-#[derive(Clone)]
-struct Edge<S> {
-    inner: S,
-    shared: Arc<Shared>,
-}
-
-impl<S> Service<Request> for Edge<S>
-where
-    S: Service<Request, Response = Response, Error = Infallible> + Clone + Send + 'static,
-    S::Future: Send + 'static,
-{
+impl Service<Request> for Edge {
     type Response = Response;
     type Error = Infallible;
     type Future = BoxFuture<'static, Result<Response, Infallible>>;
 
-    fn poll_ready(&mut self, cx: &mut TaskContext<'_>) -> Poll<Result<(), Infallible>> {
-        self.inner.poll_ready(cx)
+    fn poll_ready(&mut self, _: &mut TaskContext<'_>) -> Poll<Result<(), Infallible>> {
+        // As the router, which always is.
+        Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, request: Request) -> Self::Future {
-        // The service that was asked whether it is ready is the one to call.
-        let waiting = self.inner.clone();
-        let inner = std::mem::replace(&mut self.inner, waiting);
-        Box::pin(answer(inner, Arc::clone(&self.shared), request).map(Ok))
+        Box::pin(answer(self.router.clone(), Arc::clone(&self.shared), request).map(Ok))
     }
 }
 
-async fn answer<S>(mut inner: S, shared: Arc<Shared>, request: Request) -> Response
-where
-    S: Service<Request, Response = Response, Error = Infallible>,
-{
+async fn answer(mut router: Router, shared: Arc<Shared>, request: Request) -> Response {
     let request_id = RequestId::of(request.headers());
     // Without the query, which may be about a person.
     let (method, path) = (request.method(), request.uri().path());
@@ -139,7 +128,7 @@ where
             Err(problem) => return problem.into_response(),
         };
         // The panic is logged by the panic hook, which sees where it happened.
-        let answer = AssertUnwindSafe(async { inner.call(request).await }).catch_unwind();
+        let answer = AssertUnwindSafe(async { router.call(request).await }).catch_unwind();
         let mut response = match tokio::time::timeout(shared.limits.request_timeout, answer).await {
             Ok(Ok(Ok(response))) => response,
             Ok(Err(_panic)) => Problem::fault().into_response(),

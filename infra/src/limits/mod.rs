@@ -17,6 +17,11 @@ pub use budget::{Budget, Rates, RatesError};
 pub use client::{Peer, ProxyError, TrustedProxies};
 use counters::{Asked, Counters};
 
+/// Where an answer says what may be asked for (draft-ietf-httpapi-ratelimit-headers).
+pub(crate) const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+/// Where it says what is left of that.
+pub(crate) const LEFT: HeaderName = HeaderName::from_static("ratelimit");
+
 /// Who asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Asker {
@@ -71,10 +76,10 @@ impl Left {
         Self { policy: limit.policy.clone(), left }
     }
 
-    /// Says it (draft-ietf-httpapi-ratelimit-headers).
+    /// Says it.
     pub(crate) fn tell(self, headers: &mut HeaderMap) {
-        headers.insert(HeaderName::from_static("ratelimit-policy"), self.policy);
-        headers.insert(HeaderName::from_static("ratelimit"), self.left);
+        headers.insert(POLICY, self.policy);
+        headers.insert(LEFT, self.left);
     }
 }
 

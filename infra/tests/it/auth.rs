@@ -10,7 +10,7 @@ use axum::routing::get;
 use domain::{Time, UserId};
 use infra::auth::{Auth, Caller, Guarded, Keys, MaybeCaller, Role, Rule, Who};
 use infra::clock::{Clock, ManualClock};
-use infra::http::{Json, ServiceLimits, service};
+use infra::http::{Edge, Json, ServiceLimits, service};
 use serde_json::{Value, json as object};
 
 use crate::service::{ask, json, problem};
@@ -25,7 +25,7 @@ struct Setup {
     _folder: tempfile::TempDir,
     clock: Arc<ManualClock>,
     keys: Keys,
-    router: Router,
+    router: Edge,
 }
 
 fn setup() -> Setup {

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use domain::{EventId, UserId};
 use futures::stream;
 use infra::http::{
-    AtPosition, Cursor, IdempotencyKey, Json, Limit, MinPosition, Page, Path, Problem, Query,
+    AtPosition, Cursor, Edge, IdempotencyKey, Json, Limit, MinPosition, Page, Path, Problem, Query,
     ServiceLimits,
 };
 use infra::log::Position;
@@ -63,7 +63,7 @@ async fn two(Path((event, user)): Path<(EventId, UserId)>) -> Json<Value> {
     Json(object!([event, user]))
 }
 
-fn router() -> Router {
+fn router() -> Edge {
     let router = Router::new()
         .route("/reserve", post(async |Json(body): Json<Reserve>| Json(body)))
         .route("/any", post(async |Json(body): Json<Value>| Json(body)))

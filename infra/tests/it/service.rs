@@ -13,19 +13,19 @@ use axum::routing::{get, post};
 use bytes::Bytes;
 use infra::auth::Guarded;
 use infra::clock::ManualClock;
-use infra::http::{Json, Problem, RequestId, ServiceLimits, service};
+use infra::http::{Edge, Json, Problem, RequestId, ServiceLimits, service};
 use serde_json::Value;
 use tokio::sync::Notify;
 use tower::ServiceExt;
 
 /// `router` as the product serves it, at a time that stands still.
-pub(crate) fn served(router: Router, limits: ServiceLimits) -> Router {
+pub(crate) fn served(router: Router, limits: ServiceLimits) -> Edge {
     let clock = ManualClock::new("2027-06-01T19:30:00Z".parse().unwrap());
     service(Guarded::not_at_all(router), limits, Arc::new(clock))
 }
 
 /// The answer to `request`.
-pub(crate) async fn ask(router: &Router, request: Request) -> Response {
+pub(crate) async fn ask(router: &Edge, request: Request) -> Response {
     router.clone().oneshot(request).await.unwrap()
 }
 

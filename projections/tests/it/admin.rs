@@ -3,14 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use domain::{Time, UserId};
 use http_body_util::BodyExt;
 use infra::auth::{Auth, Guarded, Keys, Role};
 use infra::clock::ManualClock;
-use infra::http::ServiceLimits;
+use infra::http::{Edge, ServiceLimits};
 use infra::log::embedded::{EmbeddedLog, EmbeddedOptions};
 use infra::postgres::testing;
 use projections::{AdminState, Projections};
@@ -24,7 +23,7 @@ use tower::ServiceExt;
 const LIST: &str = "/api/v1/admin/projections";
 
 struct Admin {
-    router: Router,
+    router: Edge,
     keys: Keys,
     projections: Projections,
     tasks: TaskTracker,

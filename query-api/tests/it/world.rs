@@ -4,7 +4,6 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode};
 use bytes::Bytes;
@@ -12,7 +11,7 @@ use domain::{StoredFact, Time, UserId};
 use http_body_util::BodyExt;
 use infra::auth::{Auth, Guarded, Keys, Role};
 use infra::clock::{Clock, ManualClock};
-use infra::http::{ServiceLimits, service};
+use infra::http::{Edge, ServiceLimits, service};
 use infra::log::embedded::{EmbeddedLog, EmbeddedOptions};
 use infra::log::{Expected, Log, NewRecord, Position};
 use query_api::{LiveLimits, LiveStats, QueryState, Sources, router};
@@ -31,7 +30,7 @@ pub(crate) struct World {
     pub(crate) log: Arc<EmbeddedLog>,
     pub(crate) pool: PgPool,
     pub(crate) clock: Arc<ManualClock>,
-    pub(crate) router: Router,
+    pub(crate) router: Edge,
     pub(crate) state: QueryState,
     pub(crate) tasks: TaskTracker,
     pub(crate) stop: CancellationToken,

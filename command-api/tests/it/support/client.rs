@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode};
 use bytes::Bytes;
 use domain::UserId;
-use infra::http::GENERIC_CODES;
+use infra::http::{Edge, GENERIC_CODES};
 use serde_json::Value;
 use tokio::runtime::Handle;
 use tower::ServiceExt;
@@ -147,7 +146,7 @@ impl Answer {
 pub(crate) struct Client {
     pub(crate) user: UserId,
     pub(super) token: Option<String>,
-    pub(super) router: Router,
+    pub(super) router: Edge,
     /// Where the node runs.
     pub(super) runtime: Handle,
     pub(super) witness: Arc<Witness>,

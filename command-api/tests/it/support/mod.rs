@@ -11,12 +11,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use command_api::{CommandApi, CommandSettings, Parts, StartError};
 use domain::UserId;
 use futures::StreamExt;
 use infra::auth::{Auth, Guarded, Keys, Role};
-use infra::http::{ServiceLimits, service};
+use infra::http::{Edge, ServiceLimits, service};
 use infra::identity::{MasterKeys, SqliteIdentity, Vault};
 use infra::log::embedded::{EmbeddedLog, EmbeddedOptions};
 use infra::log::{Log, Position, Record};
@@ -148,7 +147,7 @@ impl World {
         DoomedNode { node: Some(Node { api, router, runtime: handle }), runtime: Some(runtime) }
     }
 
-    fn serve(&self, api: &CommandApi) -> Router {
+    fn serve(&self, api: &CommandApi) -> Edge {
         let auth = Auth::new(&self.keys, self.clock.clone());
         let router = Guarded::new(command_api::router(api.state()), auth);
         service(router, ServiceLimits::default(), self.clock.clone())
@@ -235,7 +234,7 @@ fn open_log(folder: &TempDir) -> EmbeddedLog {
 /// A command side that serves.
 pub(crate) struct Node {
     api: CommandApi,
-    router: Router,
+    router: Edge,
     runtime: Handle,
 }
 
