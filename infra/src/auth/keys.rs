@@ -77,6 +77,10 @@ pub struct IssueError(#[from] jsonwebtoken::errors::Error);
 /// How often the file is looked at, in milliseconds.
 const LOOK_EVERY_MS: u64 = 1_000;
 
+/// How soon it is looked at again for a token whose key is not known, in milliseconds: of a new key
+/// another process may have signed with already. Who makes names up costs no more than that.
+const LOOK_AGAIN_MS: u64 = 20;
+
 /// Keys that still verify beside the one that signs, at most.
 const MOST_OLD: usize = 7;
 
@@ -92,7 +96,16 @@ struct Inner {
     /// Counts the rings there were.
     generation: AtomicU64,
     look_at_ms: AtomicI64,
-    seen: Mutex<Option<Stamp>>,
+    seen: Mutex<Seen>,
+}
+
+/// Which files were looked at.
+struct Seen {
+    /// The one whose keys are in force.
+    taken: Option<Stamp>,
+    /// The one that could not be read, which was reported.
+    reported: Option<Option<Stamp>>,
+    look_again_at_ms: i64,
 }
 
 /// Tells a file from the one that took its place.
@@ -126,7 +139,8 @@ impl Keys {
         // Before it is read: whoever replaces it meanwhile is seen with the next look.
         let before = Stamp::of(&path);
         let ring = parse(&read_or_create(&path)?, &path)?;
-        let seen = before.or_else(|| Stamp::of(&path));
+        let taken = before.or_else(|| Stamp::of(&path));
+        let seen = Seen { taken, reported: None, look_again_at_ms: i64::MIN };
         Ok(Self(Arc::new(Inner {
             look_at_ms: AtomicI64::new(clock.now().plus_ms(LOOK_EVERY_MS).as_ms()),
             clock,
@@ -205,29 +219,42 @@ impl Keys {
         let mine =
             self.0.look_at_ms.compare_exchange(due, next, Ordering::Relaxed, Ordering::Relaxed);
         if mine.is_ok() {
-            self.follow();
+            self.follow(&mut self.0.seen.lock());
         }
     }
 
-    fn follow(&self) {
-        let path = &self.0.path;
+    /// The same for a key that is not known, much sooner. Who comes while another looks waits for
+    /// what is found.
+    pub(super) fn look_again(&self, now: Time) {
         let mut seen = self.0.seen.lock();
+        if now.as_ms() >= seen.look_again_at_ms {
+            seen.look_again_at_ms = now.plus_ms(LOOK_AGAIN_MS).as_ms();
+            self.follow(&mut seen);
+        }
+    }
+
+    /// What could not be read is tried again with every look, and reported once.
+    fn follow(&self, seen: &mut Seen) {
+        let path = &self.0.path;
         let stamp = Stamp::of(path);
-        if stamp == *seen {
+        if stamp == seen.taken {
             return;
         }
-        *seen = stamp;
         let read = std::fs::read_to_string(path)
             .map_err(|source| KeyError::File { path: path.clone(), source });
         match read.and_then(|text| parse(&text, path)) {
             Ok(ring) => {
+                (seen.taken, seen.reported) = (stamp, None);
                 *self.0.ring.write() = Arc::new(ring);
                 self.0.generation.fetch_add(1, Ordering::Release);
                 tracing::info!("tokens are signed with another key");
             }
             Err(error) => {
-                let error: &dyn std::error::Error = &error;
-                tracing::error!(error, "the signing keys are those from before");
+                if seen.reported != Some(stamp) {
+                    seen.reported = Some(stamp);
+                    let error: &dyn std::error::Error = &error;
+                    tracing::error!(error, "the signing keys are those from before");
+                }
             }
         }
     }

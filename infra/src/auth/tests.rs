@@ -233,6 +233,37 @@ fn keys_that_cannot_be_read_change_nothing() {
 }
 
 #[test]
+fn keys_that_could_not_be_read_once_are_read_as_soon_as_they_can() {
+    let Setup { auth, clock, _folder, .. } = setup();
+    let path = _folder.path().join("keys").join("signing.pem");
+    Keys::rotate(_folder.path(), false).unwrap();
+    let other = Keys::load_or_create(_folder.path(), Arc::clone(&clock) as Arc<dyn Clock>).unwrap();
+    let token = other.issue(user(), &[], Duration::from_secs(900)).unwrap();
+    let whole = std::fs::read(&path).unwrap();
+    let modified = std::fs::metadata(&path).unwrap().modified().unwrap();
+    // As of a disk that fails for a while: the file is the same before and after.
+    let show = |text: &[u8]| {
+        std::fs::write(&path, text).unwrap();
+        let file = std::fs::File::options().write(true).open(&path).unwrap();
+        file.set_modified(modified).unwrap();
+    };
+    show(&vec![b'x'; whole.len()]);
+    assert_eq!(auth.verify(&token), Err(AuthError::Forged));
+    show(&whole);
+    clock.advance_ms(1_000);
+    assert!(auth.verify(&token).is_ok());
+}
+
+#[test]
+fn a_token_of_a_node_that_has_the_new_key_already_is_accepted_at_once() {
+    let Setup { auth, clock, _folder, .. } = setup();
+    Keys::rotate(_folder.path(), false).unwrap();
+    let other = Keys::load_or_create(_folder.path(), Arc::clone(&clock) as Arc<dyn Clock>).unwrap();
+    let token = other.issue(user(), &[], Duration::from_secs(900)).unwrap();
+    assert!(auth.verify(&token).is_ok());
+}
+
+#[test]
 fn at_most_eight_keys_verify() {
     let Setup { keys, auth, clock, _folder } = setup();
     let token = keys.issue(user(), &[], Duration::from_secs(900)).unwrap();

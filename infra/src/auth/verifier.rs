@@ -92,13 +92,13 @@ impl Auth {
     pub fn verify(&self, token: &str) -> Result<Caller, AuthError> {
         let now = self.0.clock.now();
         self.0.keys.look(now);
-        let generation = self.0.keys.generation();
         // What another key verified is looked at again: it may be forgotten by now.
+        let generation = self.0.keys.generation();
         let known = self.0.cache.get(token).filter(|known| known.generation == generation);
         if let Some(verified) = known {
             return within_time(verified, now);
         }
-        let verified = self.0.check(token, generation)?;
+        let verified = self.0.check(token, now)?;
         let caller = within_time(verified, now)?;
         self.0.cache.put(token, verified, now);
         Ok(caller)
@@ -111,12 +111,18 @@ impl Auth {
 }
 
 impl Verifier {
-    fn check(&self, token: &str, generation: u64) -> Result<Verified, AuthError> {
+    fn check(&self, token: &str, now: Time) -> Result<Verified, AuthError> {
         if token.len() > MAX_TOKEN {
             return Err(AuthError::Malformed);
         }
         let header = jsonwebtoken::decode_header(token).map_err(|_| AuthError::Malformed)?;
         let kid = header.kid.ok_or(AuthError::Malformed)?;
+        if self.keys.ring().verifying(&kid).is_none() {
+            // Another process may have signed with a key that came a moment ago.
+            self.keys.look_again(now);
+        }
+        // Before the keys, so that it never names later ones than those that verified.
+        let generation = self.keys.generation();
         let ring = self.keys.ring();
         let key = ring.verifying(&kid).ok_or(AuthError::Forged)?;
         let claims: Claims = jsonwebtoken::decode(token, key, &self.validation)
