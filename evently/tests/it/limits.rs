@@ -64,6 +64,8 @@ async fn passwords_are_tried_five_times_from_an_address_and_with_an_account() {
     }
     let ask = log_in(&server, "6@example.org").bearer_auth(server.token(crate::shop::user(1), &[]));
     refused(ask.header("x-forwarded-for", "10.0.0.6").send().await.unwrap()).await;
+    // Who runs it is told, once, in case it was a proxy.
+    assert_eq!(server.log().matches("EVENTLY_TRUSTED_PROXIES").count(), 1, "{}", server.log());
 
     let proxied = ["--rate-limits", "on", "--trusted-proxies", "127.0.0.0/8,::1"];
     let server = Server::start_with(&proxied).await;
@@ -78,6 +80,7 @@ async fn passwords_are_tried_five_times_from_an_address_and_with_an_account() {
     refused(ask.send().await.unwrap()).await;
     let ask = log_in(&server, "eve@example.org").header("x-forwarded-for", "10.0.0.6");
     assert_eq!(ask.send().await.unwrap().status(), 401);
+    assert!(!server.log().contains("EVENTLY_TRUSTED_PROXIES"), "{}", server.log());
 }
 
 #[tokio::test]

@@ -48,6 +48,15 @@ struct Row {
     anothers: &'static [Role],
     /// What those of `own` are told who are not of `anothers`.
     refusal: u16,
+    /// What it is counted as; nothing if empty.
+    counted: &'static str,
+}
+
+impl Row {
+    const fn counted(mut self, counted: &'static str) -> Self {
+        self.counted = counted;
+        self
+    }
 }
 
 const fn open(route: &'static str) -> Row {
@@ -55,7 +64,8 @@ const fn open(route: &'static str) -> Row {
 }
 
 const fn plain(route: &'static str, without: Without, own: &'static [Role]) -> Row {
-    Row { route, query: "", thing: Nothing, without, own, anothers: own, refusal: 0 }
+    let counted = "general";
+    Row { route, query: "", thing: Nothing, without, own, anothers: own, refusal: 0, counted }
 }
 
 const fn of(
@@ -65,30 +75,31 @@ const fn of(
     anothers: &'static [Role],
     refusal: u16,
 ) -> Row {
-    Row { route, query: "", thing, without: Nobody, own, anothers, refusal }
+    let (query, counted) = ("", "general");
+    Row { route, query, thing, without: Nobody, own, anothers, refusal, counted }
 }
 
 const BUYERS: &[Role] = &[Attendee, Organizer, BoxOffice, Admin];
 const SELLERS: &[Role] = &[Organizer, Admin];
 
 const TABLE: &[Row] = &[
-    open("GET /health"),
-    open("GET /health/live"),
-    open("GET /health/ready"),
-    open("GET /openapi.json"),
-    open("GET /.well-known/jwks.json"),
-    open("POST /api/v1/auth/register"),
-    open("POST /api/v1/auth/email/verify"),
-    open("POST /api/v1/auth/login"),
+    open("GET /health").counted(""),
+    open("GET /health/live").counted(""),
+    open("GET /health/ready").counted(""),
+    open("GET /openapi.json").counted(""),
+    open("GET /.well-known/jwks.json").counted(""),
+    open("POST /api/v1/auth/register").counted("authentication"),
+    open("POST /api/v1/auth/email/verify").counted("authentication"),
+    open("POST /api/v1/auth/login").counted("authentication"),
     open("POST /api/v1/auth/refresh"),
     open("POST /api/v1/auth/logout"),
-    open("POST /api/v1/auth/password/forgot"),
-    open("POST /api/v1/auth/password/reset"),
+    open("POST /api/v1/auth/password/forgot").counted("authentication"),
+    open("POST /api/v1/auth/password/reset").counted("authentication"),
     plain("GET /api/v1/users/me", Nobody, &Role::ALL),
     plain("PUT /api/v1/users/me", Nobody, &Role::ALL),
     plain("DELETE /api/v1/users/me", Nobody, &Role::ALL),
     plain("GET /api/v1/users/me/export", Nobody, &Role::ALL),
-    plain("PUT /api/v1/users/me/password", Nobody, &Role::ALL),
+    plain("PUT /api/v1/users/me/password", Nobody, &Role::ALL).counted("authentication"),
     plain("GET /api/v1/users/me/bookings", Nobody, &Role::ALL),
     open("GET /api/v1/venues"),
     open("GET /api/v1/venues/{venue_id}"),
@@ -115,13 +126,13 @@ const TABLE: &[Row] = &[
     of(Published, "POST /api/v1/events/{event_id}/publish", SELLERS, &[Admin], 403),
     of(Draft, "POST /api/v1/events/{event_id}/publish", SELLERS, &[Admin], 404),
     open("POST /api/v1/bookings/check-availability"),
-    plain("POST /api/v1/bookings/reserve", Nobody, BUYERS),
-    of(Hold, "POST /api/v1/bookings/confirm", BUYERS, &[], 404),
+    plain("POST /api/v1/bookings/reserve", Nobody, BUYERS).counted("booking"),
+    of(Hold, "POST /api/v1/bookings/confirm", BUYERS, &[], 404).counted("booking"),
     of(Hold, "GET /api/v1/bookings/{booking_id}", &Role::ALL, &[Admin, BoxOffice, Auditor], 404),
-    of(Hold, "DELETE /api/v1/bookings/{booking_id}", BUYERS, &[Admin], 404),
-    plain("POST /api/v1/waitlist/join", Nobody, BUYERS),
+    of(Hold, "DELETE /api/v1/bookings/{booking_id}", BUYERS, &[Admin], 404).counted("booking"),
+    plain("POST /api/v1/waitlist/join", Nobody, BUYERS).counted("booking"),
     plain("GET /api/v1/waitlist/position", Nobody, &Role::ALL),
-    plain("DELETE /api/v1/waitlist/leave", Nobody, BUYERS),
+    plain("DELETE /api/v1/waitlist/leave", Nobody, BUYERS).counted("booking"),
     plain("GET /api/v1/audit/records", Nobody, &[Auditor, Admin]),
     plain("GET /api/v1/audit/proof/{event_id}", Nobody, &[Auditor, Admin]),
     plain("POST /api/v1/admin/users/{user_id}/roles", Nobody, &[Admin]),
@@ -292,6 +303,25 @@ async fn every_route_lets_through_whom_it_should() {
     let stage = Stage { server: &server, client, shop, venue };
     for row in TABLE {
         stage.check_row(row).await;
+    }
+}
+
+#[tokio::test]
+async fn every_route_is_counted_as_it_should() {
+    let rates = "general=1000,booking=1000,authentication=1000";
+    let server = Server::start_with(&["--rate-limits", rates]).await;
+    let client = Client::new();
+    for row in TABLE {
+        let (method, path) = row.route.split_once(' ').unwrap();
+        let url = server.url(&path.replace(['{', '}'], ""));
+        let answer = client.request(method.parse().unwrap(), url).send().await.unwrap();
+        let policy = answer.headers().get("ratelimit-policy");
+        let policy = policy.map_or("", |policy| policy.to_str().unwrap());
+        let expected = match row.counted {
+            "" => String::new(),
+            counted => format!("\"{counted}\";q=1000;w=60"),
+        };
+        assert_eq!(policy, expected, "{}", row.route);
     }
 }
 

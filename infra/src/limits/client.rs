@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 use std::str::FromStr;
+use std::sync::Once;
 
 use axum::http::{HeaderMap, HeaderName};
 
@@ -73,6 +74,9 @@ impl TrustedProxies {
     pub(crate) fn subscriber(&self, peer: Option<Peer>, headers: &HeaderMap) -> u128 {
         let Some(Peer(peer)) = peer else { return 0 };
         let mut address = bits(peer);
+        if !self.has(address) && headers.contains_key(FORWARDED_FOR) {
+            warn_of_unnamed(peer);
+        }
         if self.has(address) {
             let values = headers.get_all(FORWARDED_FOR).iter().rev();
             let hops = values.flat_map(|value| value.to_str().unwrap_or("?").rsplit(','));
@@ -90,6 +94,20 @@ impl TrustedProxies {
             None => address & (u128::MAX << 64),
         }
     }
+}
+
+/// Says once that somebody unknown asks for others: anybody can, but a proxy that was forgotten does,
+/// and then all who come through it share one budget.
+fn warn_of_unnamed(peer: IpAddr) {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        tracing::warn!(
+            %peer,
+            "a request has X-Forwarded-For and comes from an address that is not among the trusted \
+             proxies: if it is a proxy of yours, name it with EVENTLY_TRUSTED_PROXIES, or all who \
+             come through it are counted as one; this is said once"
+        );
+    });
 }
 
 #[cfg(test)]
