@@ -164,7 +164,7 @@ impl SomeRoles {
             keys,
             vault: Arc::new(vault),
             passwords: Arc::new(Passwords::start(Cost::OWASP)?),
-            mailer: Arc::new(FolderMailer::new(&folder.mail(), clock.clone())),
+            mailer: Arc::new(FolderMailer::new(&DataFolder::mail(folder.path()), clock.clone())),
             limits: None,
             provider: Arc::new(provider),
             wake_file: folder.wake_list(),

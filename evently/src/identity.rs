@@ -7,7 +7,7 @@ use infra::data_folder::DataFolder;
 use infra::identity::{
     IdentityStore, MasterError, MasterKeys, PostgresIdentity, SqliteIdentity, StoreError, Vault,
 };
-use infra::mail::{self, FolderMailer, Mailer, SmtpMailer};
+use infra::mail::{self, FolderMailer, Mailer, SmtpMailer, Swept};
 use infra::passwords::{Cost, PasswordError, Passwords};
 use infra::postgres;
 
@@ -50,21 +50,31 @@ impl Identity {
         folder: &DataFolder,
         clock: &Arc<dyn Clock>,
     ) -> Result<Self, IdentityError> {
+        let mails = DataFolder::mail(settings.shared());
         let mailer: Arc<dyn Mailer> = match &settings.mail {
             Some((url, from)) => Arc::new(SmtpMailer::new(url.reveal(), from, clock.clone())?),
-            None => Arc::new(FolderMailer::new(&folder.mail(), clock.clone())),
+            None => Arc::new(FolderMailer::new(&mails, clock.clone())),
         };
-        let vault = Vault::new(store(settings, folder)?, masters(settings)?);
+        // Mails from before there was a mail server, or a folder that is shared.
+        let earlier = vec![mails, DataFolder::mail(folder.path())];
+        let mailer = Arc::new(Swept::new(mailer, earlier));
+        let vault = vault(settings, folder, masters(settings)?)?;
         let passwords = Passwords::start(Cost::OWASP)?;
         Ok(Self { vault: Arc::new(vault), passwords: Arc::new(passwords), mailer })
     }
 }
 
-/// Where keys and sessions are kept.
-pub(crate) fn store(
+/// The keys of the installation, as wrapped by `masters`.
+pub(crate) fn vault(
     settings: &Checked,
     folder: &DataFolder,
-) -> Result<Arc<dyn IdentityStore>, IdentityError> {
+    masters: MasterKeys,
+) -> Result<Vault, IdentityError> {
+    Ok(Vault::new(store(settings, folder)?, masters).bound_to(settings.shared()))
+}
+
+/// Where keys and sessions are kept.
+fn store(settings: &Checked, folder: &DataFolder) -> Result<Arc<dyn IdentityStore>, IdentityError> {
     Ok(match &settings.database_url {
         Some(url) => {
             let pool = postgres::connect(url.reveal(), CONNECTIONS)?;

@@ -1,5 +1,6 @@
 //! The folder that holds everything a server keeps, and who serves it.
 
+mod keys;
 mod log;
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
@@ -11,6 +12,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+pub use keys::KeysHeld;
 pub use log::LogError;
 
 /// Names the folder as ours, for people too.
@@ -82,6 +84,9 @@ pub enum DataFolderError {
         /// The server that has it.
         running: Running,
     },
+    /// Whoever replaces the master key has to be alone with the keys.
+    #[error("a command works with the keys in the data folder {}: let it end", .0.display())]
+    KeysInUse(PathBuf),
 }
 
 /// A server that runs.
@@ -166,9 +171,10 @@ impl DataFolder {
         self.path.join("keys").join("identity.sqlite")
     }
 
-    /// Where mails are written when there is no mail server.
-    pub fn mail(&self) -> PathBuf {
-        self.path.join("mail")
+    /// Where mails are written when there is no mail server, in the folder `shared` by all who write
+    /// any: who forgets a person has to find them.
+    pub fn mail(shared: &Path) -> PathBuf {
+        shared.join("mail")
     }
 
     /// A name for the process that serves the folder, the same after each start; made if there is

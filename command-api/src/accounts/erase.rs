@@ -20,6 +20,12 @@ impl Accounts {
             return Err(AccountError::NotFound);
         }
         if !account.is_erased {
+            // The key that is to be destroyed has to be at hand, or nothing would be forgotten.
+            match self.vault.person(user).await {
+                // Somebody else erases them too, and was quicker.
+                Ok(_) | Err(VaultError::Erased) => {}
+                Err(error) => return Err(error.into()),
+            }
             self.vault.store().begin_erasing(user).await?;
         }
         let command = Command::Erase { by };
@@ -28,31 +34,55 @@ impl Accounts {
         Ok(done.position)
     }
 
-    /// Finishes what was begun and broken off.
+    /// Finishes what was begun and broken off. Who cannot be forgotten now keeps nobody else from it.
     pub(super) async fn finish_erasures(&self) -> Result<(), AccountError> {
+        let mut outcome = Ok(());
         for user in self.vault.store().erasing().await? {
-            // A mark without an account is of one who never came to be.
-            match self.erase(user, None).await {
-                Ok(_) => tracing::info!(%user, "an erasure that was broken off is finished"),
-                Err(AccountError::NotFound) => self.vault.destroy_person(user).await?,
-                Err(error) => return Err(error),
+            match self.finish_erasure(user).await {
+                Ok(()) => tracing::info!(%user, "an erasure that was broken off is finished"),
+                Err(error) => {
+                    let cause: &dyn std::error::Error = &error;
+                    tracing::error!(error = cause, %user, "somebody is not erased yet; tried again");
+                    outcome = outcome.and(Err(error));
+                }
             }
         }
-        Ok(())
+        outcome
+    }
+
+    async fn finish_erasure(&self, user: UserId) -> Result<(), AccountError> {
+        match self.erase(user, None).await {
+            // A mark without an account is of one who never came to be.
+            Err(AccountError::NotFound) => {
+                self.vault.destroy_person(user).await?;
+                Ok(self.vault.store().end_erasing(user).await?)
+            }
+            erased => erased.map(drop),
+        }
     }
 
     async fn finish_erasing(&self, user: UserId) -> Result<(), AccountError> {
-        let key = match self.vault.person(user).await {
-            Err(VaultError::Erased) => return Ok(()),
-            key => key?,
-        };
         let store = self.vault.store();
-        store.close_sessions(user).await?;
-        store.drop_codes(user).await?;
-        self.release_address(user, key).await?;
+        match self.vault.person(user).await {
+            Ok(key) => {
+                store.close_sessions(user).await?;
+                store.drop_codes(user).await?;
+                self.release_address(user, key).await?;
+                self.forget_mails(user).await?;
+            }
+            // Broken off after that.
+            Err(VaultError::Erased) => {}
+            Err(error) => return Err(error.into()),
+        }
+        self.vault.destroy_person(user).await?;
+        // Who writes a mail looks for the key afterwards. If it was there still, the mail is here.
+        self.forget_mails(user).await?;
+        Ok(store.end_erasing(user).await?)
+    }
+
+    async fn forget_mails(&self, user: UserId) -> Result<(), AccountError> {
         let forgotten = self.mailer.forget(user).await;
-        forgotten.map_err(|error| AccountError::Fault(error.into()))?;
-        Ok(self.vault.destroy_person(user).await?)
+        forgotten.map_err(|error| AccountError::Fault(error.into()))
     }
 
     /// With its secret gone nobody finds the address's stream again: that sets it free. The fact
@@ -65,7 +95,7 @@ impl Accounts {
         if claim.holder != Some(user) {
             return Ok(());
         }
-        self.vault.destroy_address(&email).await?;
+        self.vault.destroy_address(&email, address).await?;
         let release = email_claim::Command::Release(user);
         match self.execute::<EmailClaim>(address, release, origin(None)).await {
             Ok(_) => Ok(()),

@@ -35,6 +35,9 @@ pub enum AccountError {
     /// Too many passwords wait.
     #[error("too many wait to log in")]
     Busy,
+    /// The log is being read for another export.
+    #[error("another export is under way")]
+    ExportUnderWay,
     /// The log is away.
     #[error("the log cannot be reached")]
     LogUnavailable,
@@ -53,6 +56,8 @@ impl From<VaultError> for AccountError {
     fn from(error: VaultError) -> Self {
         match error {
             VaultError::Store(error) => Self::Store(error),
+            // Somebody set it up wrongly, and can set it up rightly.
+            VaultError::Foreign | VaultError::Unknown => Self::Store(StoreError(error.into())),
             // Their account says so too, or will in a moment.
             VaultError::Erased => Self::NotFound,
             error => Self::Fault(error.into()),
@@ -104,7 +109,9 @@ impl From<Failure<Refusal>> for AccountError {
         match failure {
             Failure::Refused(Refusal::NotFound) => Self::NotFound,
             Failure::Refused(Refusal::KeyReused) => Self::KeyReused,
-            Failure::Refused(Refusal::Locked { .. } | Refusal::NotVerified) => Self::LoginRefused,
+            Failure::Refused(
+                Refusal::Locked { .. } | Refusal::NotVerified | Refusal::OtherPassword,
+            ) => Self::LoginRefused,
             // Whoever registers looks at this before.
             Failure::Refused(Refusal::Exists) => Self::Busy,
             Failure::Overloaded | Failure::Unavailable => Self::LogUnavailable,
@@ -126,7 +133,9 @@ impl From<AccountError> for Problem {
                 problem("SESSION_OVER", detail("The refresh token is not valid. Log in again."))
             }
             AccountError::CodeNotValid => {
-                problem("CODE_NOT_VALID", detail("The code was used, has expired, or is none."))
+                let text =
+                    "The code was used, has expired, is none, or belongs to another password.";
+                problem("CODE_NOT_VALID", detail(text))
             }
             AccountError::NotFound => {
                 problem("ACCOUNT_NOT_FOUND", detail("There is no such account."))
@@ -137,11 +146,13 @@ impl From<AccountError> for Problem {
                 problem("TOO_MANY_LOGINS", detail("Too many log in at once. Nothing was done."))
                     .retry_after_s(2)
             }
-            AccountError::LogUnavailable => {
-                crate::refusal::log_unavailable("The log cannot be reached")
+            AccountError::ExportUnderWay => {
+                problem("EXPORT_UNDER_WAY", detail("Another export is under way. Come again."))
+                    .retry_after_s(5)
             }
+            AccountError::LogUnavailable => log_unavailable("The log cannot be reached"),
             AccountError::LogUnwritable(reason) => {
-                crate::refusal::log_unavailable(&format!("The log cannot be written: {reason}"))
+                log_unavailable(&format!("The log cannot be written: {reason}"))
             }
             AccountError::Store(error) => {
                 let error: &dyn std::error::Error = &error;
@@ -152,4 +163,11 @@ impl From<AccountError> for Problem {
             AccountError::Fault(error) => Self::internal(&*error),
         }
     }
+}
+
+/// Most of what is asked of accounts has no `Idempotency-Key`.
+fn log_unavailable(what: &str) -> Problem {
+    let detail =
+        format!("{what}. Try again in the same way: a code or a password is still good for it.");
+    problem("LOG_UNAVAILABLE", detail).retry_after_s(2)
 }

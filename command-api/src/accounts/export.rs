@@ -1,52 +1,104 @@
 //! All that is held on a person (AC-3), read from the log itself.
 
 use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
 
 use domain::account::{self, Account};
 use domain::inventory;
 use domain::{Aggregate, BookingId, Request, StoredFact, UserId};
-use infra::identity::{Field, Session};
+use infra::identity::{Field, PersonKey, Session};
 use infra::log::{Position, Record};
 use infra::shapes::AuditRecord;
+use tokio::sync::mpsc;
 
 use super::{AccountError, Accounts, Opened};
 
 /// Records read at a time.
 const PAGE: usize = 8_192;
 
+/// How long whoever asked may take for a page, and for all of it: another waits for the end.
+const SLOWEST: Duration = Duration::from_secs(30);
+const LONGEST: Duration = Duration::from_secs(600);
+
 /// All that is held on a person.
 pub(crate) struct Export {
     pub(crate) account: Opened,
     pub(crate) sessions: Vec<Session>,
+    /// What the log has. It is all there when [`Piece::Reasons`] came.
+    pub(crate) pieces: mpsc::Receiver<Piece>,
+}
+
+/// A piece of what the log has of a person.
+pub(crate) enum Piece {
+    /// Records that name the person or one of their bookings.
+    Records(Vec<AuditRecord>),
     /// Why roles were changed, as admins said: by position.
-    pub(crate) reasons: Vec<(Position, String)>,
-    /// Every record that names the person or one of their bookings.
-    pub(crate) records: Vec<AuditRecord>,
+    Reasons(Vec<(Position, String)>),
 }
 
 impl Accounts {
-    /// All that is held on a person. Reads the whole log.
-    pub(crate) async fn export(&self, user: UserId) -> Result<Export, AccountError> {
+    /// All that is held on a person. Reads the whole log, for one person at a time and as fast as
+    /// it is taken.
+    ///
+    /// # Errors
+    /// [`AccountError::ExportUnderWay`]; there is no such account, or something is away.
+    pub(crate) async fn export(self: &Arc<Self>, user: UserId) -> Result<Export, AccountError> {
+        let turn = self.exports.clone().try_acquire_owned();
+        let turn = turn.map_err(|_| AccountError::ExportUnderWay)?;
         let account = self.of(user).await?;
+        let key = self.vault.person(user).await?;
         let sessions = self.vault.store().sessions(user).await?;
-        let mut about = About::new(user);
-        let mut records = vec![];
+        let (sender, pieces) = mpsc::channel(1);
+        let accounts = self.clone();
+        self.work.spawn(async move {
+            let _turn = turn;
+            let reading = accounts.read_for(user, &key, &sender);
+            match tokio::time::timeout(LONGEST, reading).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => {
+                    let error: &dyn std::error::Error = &error;
+                    tracing::warn!(error, %user, "an export was broken off");
+                }
+                Err(_) => tracing::warn!(%user, "an export was taken too slowly"),
+            }
+        });
+        Ok(Export { account, sessions, pieces })
+    }
+
+    /// Ends early when nobody takes it.
+    async fn read_for(
+        &self,
+        user: UserId,
+        key: &PersonKey,
+        to: &mpsc::Sender<Piece>,
+    ) -> Result<(), AccountError> {
+        let (mut about, mut reasons) = (About::new(user), vec![]);
         let mut after = Position(0);
         loop {
             let page = self.log.read_all(after, PAGE).await;
             let page = page.map_err(|_| AccountError::LogUnavailable)?;
             let Some(last) = page.last() else { break };
             after = last.position;
-            records.extend(page.into_iter().filter(|record| about.person(record)));
-        }
-        let mut reasons = vec![];
-        for record in &records {
-            if let Some(reason) = reason(&account, record)? {
-                reasons.push((record.position, reason));
+            let mut records = vec![];
+            for record in page.into_iter().filter(|record| about.person(record)) {
+                if let Some(reason) = reason(user, key, &record)? {
+                    reasons.push((record.position, reason));
+                }
+                records.push(AuditRecord::from(record));
+            }
+            if !records.is_empty()
+                && to.send_timeout(Piece::Records(records), SLOWEST).await.is_err()
+            {
+                return Ok(());
+            }
+            if to.is_closed() {
+                return Ok(());
             }
         }
-        let records = records.into_iter().map(AuditRecord::from).collect();
-        Ok(Export { account, sessions, reasons, records })
+        // Nobody may be there to take it any more.
+        let _ = to.send_timeout(Piece::Reasons(reasons), SLOWEST).await;
+        Ok(())
     }
 
     /// The account right after the command of this request; an error if it was not carried out.
@@ -96,8 +148,8 @@ impl Accounts {
 }
 
 /// An admin's reason in a record of the person's own account.
-fn reason(account: &Opened, record: &Record) -> Result<Option<String>, AccountError> {
-    if *record.stream != *Account::stream(account.user) {
+fn reason(user: UserId, key: &PersonKey, record: &Record) -> Result<Option<String>, AccountError> {
+    if *record.stream != *Account::stream(user) {
         return Ok(None);
     }
     let fact = account::Fact::decode(&record.kind, record.version, &record.data);
@@ -106,7 +158,7 @@ fn reason(account: &Opened, record: &Record) -> Result<Option<String>, AccountEr
         account::Fact::RoleRevoked(fact) => fact.reason,
         _ => return Ok(None),
     };
-    Ok(Some(account.key.open_text(Field::Reason, &sealed)?.to_string()))
+    Ok(Some(key.open_text(Field::Reason, &sealed)?.to_string()))
 }
 
 /// Tells which records are about a person.

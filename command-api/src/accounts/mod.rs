@@ -9,6 +9,8 @@ mod password;
 mod register;
 mod roles;
 mod sessions;
+#[cfg(test)]
+mod timing;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,13 +22,14 @@ use infra::identity::Vault;
 use infra::log::{Log, Position};
 use infra::mail::Mailer;
 use infra::passwords::Passwords;
+use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 use crate::runtime::{Decider, Done, Failure, Job, Origin, Unit};
 
 pub use error::AccountError;
-pub(crate) use export::Export;
+pub(crate) use export::{Export, Piece};
 pub(crate) use find::Opened;
 pub use register::NewAccount;
 pub(crate) use roles::RoleChange;
@@ -57,16 +60,19 @@ pub struct Accounts {
     passwords: Arc<Passwords>,
     mailer: Arc<dyn Mailer>,
     discretion: Duration,
-    /// Mails under way.
+    /// The turn of whoever has the log read for them.
+    exports: Arc<Semaphore>,
+    /// Mails and other work that nobody waits for.
     work: TaskTracker,
 }
 
 impl Accounts {
     /// Accounts made of `parts`. What must not tell whether an address is known takes at least
-    /// `discretion`; mails go out in tasks of `work`.
+    /// `discretion`; mails go out in tasks of `work`, and what must not stop half-way is done there.
     pub fn new(parts: AccountsParts, discretion: Duration, work: TaskTracker) -> Self {
         let AccountsParts { log, clock, keys, vault, passwords, mailer } = parts;
-        Self { log, clock, keys, vault, passwords, mailer, discretion, work }
+        let exports = Arc::new(Semaphore::new(1));
+        Self { log, clock, keys, vault, passwords, mailer, discretion, exports, work }
     }
 
     /// Executes a command on one aggregate.
@@ -102,10 +108,30 @@ impl Accounts {
     /// Does `work`, and answers when a whole number of `discretion`s is over since it was asked, so
     /// that the time it took tells nothing, however much there is to do.
     async fn discreetly<T>(&self, work: impl Future<Output = T>) -> T {
+        self.discreetly_if(|_| true, work).await
+    }
+
+    /// The same, if what came of it has anything to hide.
+    async fn discreetly_if<T>(
+        &self,
+        hides: impl FnOnce(&T) -> bool,
+        work: impl Future<Output = T>,
+    ) -> T {
         let begun = tokio::time::Instant::now();
         let done = work.await;
-        tokio::time::sleep_until(begun + whole(self.discretion, begun.elapsed())).await;
+        if hides(&done) {
+            tokio::time::sleep_until(begun + whole(self.discretion, begun.elapsed())).await;
+        }
         done
+    }
+
+    /// Does `work` to its end, also when nobody waits for it any more.
+    async fn to_its_end<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, AccountError>> + Send + 'static,
+    ) -> Result<T, AccountError> {
+        let done = self.work.spawn(work).await;
+        done.map_err(|error| AccountError::Fault(error.into()))?
     }
 }
 

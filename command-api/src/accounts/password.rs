@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use domain::account::{Account, Command, Email, check_password};
-use domain::{Request, UserId};
+use domain::{Request, Sealed, UserId};
 use infra::identity::{Field, Purpose, TokenHash};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
+use super::sessions::Proven;
 use super::{AccountError, Accounts, Opened, Tokens, origin};
 
 impl Opened {
@@ -29,7 +30,7 @@ impl Opened {
 impl Accounts {
     /// Takes another password; every session ends but the one that begins with it.
     pub(crate) async fn change_password(
-        &self,
+        self: &Arc<Self>,
         user: UserId,
         current: Zeroizing<String>,
         new: Zeroizing<String>,
@@ -38,15 +39,17 @@ impl Accounts {
         check_password("new_password", &new)?;
         let before = self.of(user).await?;
         let request = before.request(key, "change-password", &(&*current, &*new))?;
-        if let Some(request) = &request
-            && let Ok(after) = self.after(user, request).await
-        {
-            // Carried out before. Sessions are no part of the answer that could be given again.
-            let (roles, position) = (after.account.roles, after.position);
-            return self.open_session(user, roles, position).await;
+        if let Some(tokens) = self.again(user, request.as_ref()).await? {
+            return Ok(tokens);
         }
-        self.check_password(Some(before), current).await?;
-        self.set_password(user, new, false, request).await
+        match self.check_password(Some(before), current).await {
+            Ok(proven) => self.set_password(user, proven.account.password, new, request).await,
+            // The same request may have been first, and the password another since.
+            Err(AccountError::LoginRefused) => {
+                self.again(user, request.as_ref()).await?.ok_or(AccountError::LoginRefused)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Sends a code to an address, if it is somebody's.
@@ -64,36 +67,80 @@ impl Accounts {
         self.discreetly(sending).await
     }
 
-    /// Takes the code from a mail and another password; every session ends.
+    /// Takes the code from a mail and another password; every session ends. The code is the
+    /// request's key: it is carried out once, and again only as it was.
     pub(crate) async fn reset_password(
-        &self,
+        self: &Arc<Self>,
         code: &str,
         new: Zeroizing<String>,
     ) -> Result<Tokens, AccountError> {
         check_password("new_password", &new)?;
         let now = self.clock.now();
-        let taken = self.vault.store().take_code(TokenHash::of(code), Purpose::ResetPassword, now);
-        let (user, _) = taken.await?.ok_or(AccountError::CodeNotValid)?;
-        match self.set_password(user, new, true, None).await {
-            Err(AccountError::NotFound) => Err(AccountError::CodeNotValid),
+        let found = self.vault.store().code(TokenHash::of(code), Purpose::ResetPassword, now);
+        let (user, _) = found.await?.ok_or(AccountError::CodeNotValid)?;
+        let resetting = async {
+            let request = self.of(user).await?.request(Some(code), "reset-password", &*new)?;
+            self.set_password(user, None, new, request).await
+        };
+        match resetting.await {
+            Err(AccountError::NotFound | AccountError::KeyReused | AccountError::LoginRefused) => {
+                Err(AccountError::CodeNotValid)
+            }
             set => set,
         }
     }
 
-    async fn set_password(
+    /// The answer to a request that was carried out before, as long as the password is the one that
+    /// it set. Sessions are no part of the answer that could be given again: a new one begins.
+    async fn again(
         &self,
         user: UserId,
+        request: Option<&Request>,
+    ) -> Result<Option<Tokens>, AccountError> {
+        let Some(request) = request else { return Ok(None) };
+        let then = match self.after(user, request).await {
+            Ok(then) => then,
+            Err(AccountError::NotFound) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        // As a log-in with the new password, which stands in the request.
+        let command = Command::LogIn { known: then.account.password, matches: true };
+        let done = self.execute::<Account>(user, command, origin(Some(user))).await?;
+        let proven = Proven { user, account: done.seen, position: then.position };
+        self.enter_alone(&proven).await.map(Some)
+    }
+
+    /// Takes another password from who knows that it is `known`, or reads the mail if it is `None`.
+    async fn set_password(
+        self: &Arc<Self>,
+        user: UserId,
+        known: Option<Sealed>,
         new: Zeroizing<String>,
-        is_reset: bool,
         request: Option<Request>,
     ) -> Result<Tokens, AccountError> {
         let hash = Zeroizing::new(self.passwords.hash(new).await?);
         let key = self.vault.person(user).await?;
         let password = key.seal(Field::Password, hash.as_bytes())?;
-        let command = Command::ChangePassword { password, is_reset, request };
-        let done = self.execute::<Account>(user, command, origin(Some(user))).await?;
-        self.vault.store().close_sessions(user).await?;
-        self.vault.store().drop_codes(user).await?;
-        self.open_session(user, done.seen.roles, done.position).await
+        let command = Command::ChangePassword { password, known, request: request.clone() };
+        let accounts = self.clone();
+        // Whoever stole the old one stays logged in if this stops half-way.
+        self.to_its_end(async move {
+            let done = accounts.execute::<Account>(user, command, origin(Some(user))).await?;
+            if done.facts.is_empty() {
+                let again = accounts.again(user, request.as_ref()).await?;
+                return again.ok_or(AccountError::LoginRefused);
+            }
+            let (account, position) = (done.seen, done.position);
+            accounts.enter_alone(&Proven { user, account, position }).await
+        })
+        .await
+    }
+
+    /// Ends every session and forgets every code, and begins a session.
+    async fn enter_alone(&self, proven: &Proven) -> Result<Tokens, AccountError> {
+        let store = self.vault.store();
+        store.close_sessions(proven.user).await?;
+        store.drop_codes(proven.user).await?;
+        self.open_session(proven).await
     }
 }

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use domain::account::{Account, Command, Credentials, Email, Profile, Refusal, check_password};
 use domain::email_claim::{self, EmailClaim};
 use domain::{EmailHash, Sealed, UserId};
-use infra::identity::{Field, Purpose, TokenHash};
+use infra::identity::{Field, Purpose, TokenHash, VaultError};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+use super::sessions::Proven;
 use super::{AccountError, Accounts, Opened, Tokens, mails, origin};
 use crate::runtime::Failure;
 
@@ -108,33 +109,56 @@ impl Accounts {
         }
     }
 
-    /// Takes the code from a mail: the address is theirs, and they are logged in.
-    pub(crate) async fn verify_email(&self, code: &str) -> Result<Tokens, AccountError> {
-        let now = self.clock.now();
-        let taken = self.vault.store().take_code(TokenHash::of(code), Purpose::VerifyEmail, now);
-        let (user, payload) = taken.await?.ok_or(AccountError::CodeNotValid)?;
-        let Said { profile, password } = serde_json::from_str(&payload)?;
-        let command = Command::VerifyEmail(Credentials { profile, password });
-        match self.execute::<Account>(user, command, origin(Some(user))).await {
-            Ok(done) => self.open_session(user, done.seen.roles, done.position).await,
-            Err(Failure::Refused(_)) => Err(AccountError::CodeNotValid),
-            Err(failure) => Err(failure.into()),
+    /// Takes the code from a mail, and the password that was given with the registration which that
+    /// mail is about: the address is theirs, and they are logged in. A code alone says nothing of who
+    /// registered: whoever reads the mail may not have.
+    pub(crate) async fn verify_email(
+        &self,
+        code: &str,
+        password: Zeroizing<String>,
+    ) -> Result<Tokens, AccountError> {
+        let (hash, now) = (TokenHash::of(code), self.clock.now());
+        let found = self.vault.store().code(hash, Purpose::VerifyEmail, now).await?;
+        let (user, payload) = found.ok_or(AccountError::CodeNotValid)?;
+        let said: Said = serde_json::from_str(&payload)?;
+        let key = match self.vault.person(user).await {
+            Err(VaultError::Erased) => return Err(AccountError::CodeNotValid),
+            key => key?,
+        };
+        let stored = said.password.as_ref();
+        let stored = stored.map(|sealed| key.open_text(Field::Password, sealed)).transpose()?;
+        if !self.passwords.is_right(password, stored).await? {
+            return Err(AccountError::CodeNotValid);
         }
+        let Said { profile, password } = said;
+        let command = Command::VerifyEmail(Credentials { profile, password: password.clone() });
+        let proven = match self.execute::<Account>(user, command, origin(Some(user))).await {
+            // Somebody who registered otherwise may have been first.
+            Ok(done) if done.seen.password == password => {
+                Proven { user, account: done.seen, position: done.position }
+            }
+            Ok(_) | Err(Failure::Refused(_)) => return Err(AccountError::CodeNotValid),
+            Err(failure) => return Err(failure.into()),
+        };
+        // Only now: what failed before can be asked again.
+        self.vault.store().drop_code(hash).await?;
+        self.open_session(&proven).await
     }
 
-    /// The account that has this address, made and verified if there is none; for the command line.
+    /// The account that has this address, made if there is none, and verified if it is not; for the
+    /// command line. Whether the password that was given is the account's.
     ///
     /// # Errors
     /// See [`AccountError`].
     pub async fn provide(&self, new: NewAccount) -> Result<(UserId, bool), AccountError> {
         new.profile.check()?;
         check_password("password", &new.password)?;
-        let Registered { user, said, is_new } = self.make(new).await?;
-        if is_new {
-            let verify = Command::VerifyEmail(said);
-            self.execute::<Account>(user, verify, origin(None)).await?;
-        }
-        Ok((user, is_new))
+        let Registered { user, said, .. } = self.make(new).await?;
+        let password = said.password.clone();
+        // Also an account that a stranger began with this address, or that was begun before a crash.
+        let verify = Command::VerifyEmail(said);
+        let done = self.execute::<Account>(user, verify, origin(None)).await?;
+        Ok((user, done.seen.password == password))
     }
 
     /// Changes what is known of a person.

@@ -30,6 +30,14 @@ pub(crate) struct Tokens {
     pub(crate) position: Position,
 }
 
+/// Who showed that they are this person, and the account in which that was so.
+pub(super) struct Proven {
+    pub(super) user: UserId,
+    pub(super) account: Account,
+    /// Of the answer.
+    pub(super) position: Position,
+}
+
 impl Accounts {
     /// Logs somebody in. `email` is `None` if it cannot be an address at all.
     pub(crate) async fn log_in(
@@ -42,18 +50,11 @@ impl Accounts {
                 Some(email) => self.by_email(email).await?,
                 None => None,
             };
-            let user = self.check_password(found, password).await?;
-            let (account, position) = self.look::<Account>(user).await?;
-            self.open_session(user, account.roles, position).await
+            let checked = self.check_password(found, password).await?;
+            self.open_session(&checked).await
         };
-        let begun = tokio::time::Instant::now();
-        let outcome = logging_in.await;
-        if outcome.is_err() {
-            // Only refusals have something to hide.
-            let until = begun + super::whole(self.discretion, begun.elapsed());
-            tokio::time::sleep_until(until).await;
-        }
-        outcome
+        // Only refusals have something to hide.
+        self.discreetly_if(Result::is_err, logging_in).await
     }
 
     /// Whose password it is. Costs the same without an account. What became of it is decided on the
@@ -62,13 +63,15 @@ impl Accounts {
         &self,
         found: Option<Opened>,
         password: Zeroizing<String>,
-    ) -> Result<UserId, AccountError> {
+    ) -> Result<Proven, AccountError> {
         let stored = found.as_ref().map(Opened::password).transpose()?.flatten();
         let matches = self.passwords.is_right(password, stored).await?;
-        let Some(Opened { user, .. }) = found else { return Err(AccountError::LoginRefused) };
-        let done = self.execute::<Account>(user, Command::LogIn { matches }, origin(None)).await;
-        match done {
-            Ok(_) if matches => Ok(user),
+        let Some(Opened { user, account, .. }) = found else {
+            return Err(AccountError::LoginRefused);
+        };
+        let command = Command::LogIn { known: account.password, matches };
+        match self.execute::<Account>(user, command, origin(None)).await {
+            Ok(done) if matches => Ok(Proven { user, account: done.seen, position: done.position }),
             Ok(done) => {
                 if done.facts.iter().any(|fact| matches!(fact, Fact::AccountLocked(_))) {
                     tracing::warn!(%user, "an account is locked after too many wrong passwords");
@@ -83,13 +86,10 @@ impl Accounts {
     }
 
     /// Begins a session on one device.
-    pub(super) async fn open_session(
-        &self,
-        user: UserId,
-        roles: Roles,
-        position: Position,
-    ) -> Result<Tokens, AccountError> {
-        let (token, now) = (token()?, self.clock.now());
+    pub(super) async fn open_session(&self, proven: &Proven) -> Result<Tokens, AccountError> {
+        let Proven { user, ref account, position } = *proven;
+        // Never from before the password, whatever the clock does.
+        let (token, now) = (token()?, self.clock.now().max(account.password_since));
         let session = Session {
             id: infra::ids::random_u128(),
             user,
@@ -97,8 +97,16 @@ impl Accounts {
             used_at: now,
             expires_at: now.plus_s(REFRESH_TTL.as_secs()),
         };
-        self.vault.store().open_session(session, TokenHash::of(&token)).await?;
-        self.tokens(user, roles, token, position)
+        let (store, hash) = (self.vault.store(), TokenHash::of(&token));
+        store.open_session(session, hash).await?;
+        // Whoever took another password meanwhile has closed the sessions that there were, but not
+        // this one.
+        let (now, _) = self.look::<Account>(user).await?;
+        if now.in_use() != Some(user) || now.password != account.password {
+            store.close_session(hash).await?;
+            return Err(AccountError::LoginRefused);
+        }
+        self.tokens(user, now.roles, token, position)
     }
 
     fn tokens(
@@ -119,18 +127,22 @@ impl Accounts {
         let (old, new, now) = (TokenHash::of(old), token()?, self.clock.now());
         let store = self.vault.store();
         // Everything that can be away is asked before the old token is spent.
-        let account = match store.whose(old, now).await? {
-            Some(user) => Some(self.look::<Account>(user).await?),
+        let found = match store.session(old, now).await? {
+            Some(session) => Some((session, self.look::<Account>(session.user).await?)),
             None => None,
         };
         let expires_at = now.plus_s(REFRESH_TTL.as_secs());
         match store.rotate(old, TokenHash::of(&new), now, expires_at).await? {
-            Rotation::Rotated(user) => match account {
-                Some((account, position)) if account.in_use() == Some(user) => {
+            Rotation::Rotated(user) => match found {
+                Some((session, (account, position)))
+                    if account.in_use() == Some(user)
+                        && session.opened_at >= account.password_since =>
+                {
                     self.tokens(user, account.roles, new, position)
                 }
+                // Who closes sessions may have died before.
                 _ => {
-                    store.close_sessions(user).await?;
+                    store.close_session(TokenHash::of(&new)).await?;
                     Err(AccountError::SessionOver)
                 }
             },
@@ -145,8 +157,8 @@ impl Accounts {
     /// Ends the session of a token, or with `everywhere` all sessions of whose it is.
     pub(crate) async fn log_out(&self, token: &str, everywhere: bool) -> Result<(), AccountError> {
         let (store, token) = (self.vault.store(), TokenHash::of(token));
-        if everywhere && let Some(user) = store.whose(token, self.clock.now()).await? {
-            store.close_sessions(user).await?;
+        if everywhere && let Some(session) = store.session(token, self.clock.now()).await? {
+            store.close_sessions(session.user).await?;
         }
         store.close_session(token).await?;
         Ok(())
@@ -180,6 +192,8 @@ impl Accounts {
     }
 
     async fn tidy_once(&self) -> Result<(), AccountError> {
+        // Before anything else: whether this is the right store.
+        self.vault.settle().await?;
         self.vault.store().sweep(self.clock.now()).await?;
         self.finish_erasures().await
     }

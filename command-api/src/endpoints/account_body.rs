@@ -7,7 +7,7 @@ use domain::account::Profile;
 use domain::{Time, UserId};
 use infra::http::{AtPosition, Json, Problem};
 use infra::log::Position;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 use zeroize::Zeroizing;
 
@@ -16,15 +16,21 @@ use crate::accounts::{Opened, Tokens};
 const NOT_KEPT: [(HeaderName, HeaderValue); 1] =
     [(CACHE_CONTROL, HeaderValue::from_static("no-store"))];
 
-/// A text that is wiped from memory, and shown nowhere.
+/// A text that is shown nowhere.
+// Wiped from memory when it is dropped. What was read of the request before, in the buffers of the
+// connection and of the body, is not.
 #[derive(Deserialize, ToSchema)]
 #[serde(transparent)]
 #[schema(value_type = String, format = Password)]
-pub(crate) struct SecretText(String);
+pub(crate) struct SecretText(#[serde(deserialize_with = "wiped")] Zeroizing<String>);
+
+fn wiped<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Zeroizing<String>, D::Error> {
+    String::deserialize(deserializer).map(Zeroizing::new)
+}
 
 impl SecretText {
     pub(super) fn take(self) -> Zeroizing<String> {
-        Zeroizing::new(self.0)
+        self.0
     }
 }
 

@@ -1,29 +1,44 @@
 //! `GET /users/me/export` (AC-3).
 
+use std::future::ready;
+use std::io;
+
+use axum::body::{Body, Bytes};
 use axum::extract::State;
+use axum::http::header::CONTENT_TYPE;
 use axum::response::Response;
 use domain::Time;
+use futures::{StreamExt, stream};
 use infra::auth::Caller;
-use infra::http::{Json, Problem, ProblemDocument};
+use infra::http::{Problem, ProblemDocument};
 use infra::shapes::AuditRecord;
 use serde::Serialize;
+use tokio::sync::mpsc;
 use utoipa::ToSchema;
 
 use super::account_body::{AccountAnswer, personal};
-use crate::accounts::Export;
+use crate::accounts::{Export, Piece};
 use crate::state::CommandState;
 
 /// All that is held on a person.
-#[derive(Serialize, ToSchema)]
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "it is written piece by piece, and never there as a whole")]
 pub(crate) struct ExportAnswer {
     account: AccountAnswer,
     /// Devices that are logged in.
     sessions: Vec<SessionShown>,
+    /// Every record of the log that names the person or one of their bookings. What is sealed in them
+    /// stands in clear beside them.
+    records: Vec<AuditRecord>,
     /// Why roles were changed.
     role_changes: Vec<ReasonShown>,
-    /// Every record of the log that names the person or one of their bookings. What is sealed in them
-    /// stands in clear above.
-    records: Vec<AuditRecord>,
+}
+
+/// What is known before the log is read.
+#[derive(Serialize)]
+struct Beginning {
+    account: AccountAnswer,
+    sessions: Vec<SessionShown>,
 }
 
 /// A device that is logged in.
@@ -46,12 +61,15 @@ pub(crate) struct ReasonShown {
 }
 
 /// Take out all that is held on oneself
+///
+/// The whole log is read for it, and sent as it is read: an answer that breaks off is not all. One is
+/// under way at a time.
 #[utoipa::path(
     get, path = "/api/v1/users/me/export", tag = "accounts",
     responses(
         (status = 200, description = "As the log has it now", body = ExportAnswer),
         (status = 404, description = "ACCOUNT_NOT_FOUND", body = ProblemDocument),
-        (status = 503, description = "LOG_UNAVAILABLE, IDENTITY_UNAVAILABLE",
+        (status = 503, description = "EXPORT_UNDER_WAY, LOG_UNAVAILABLE, IDENTITY_UNAVAILABLE",
             body = ProblemDocument),
     ),
     security(("bearer" = []))
@@ -60,20 +78,59 @@ pub(crate) async fn export_me(
     State(state): State<CommandState>,
     caller: Caller,
 ) -> Result<Response, Problem> {
-    let Export { account, sessions, reasons, records } =
-        state.0.accounts.export(caller.user).await?;
+    let Export { account, sessions, pieces } = state.0.accounts.export(caller.user).await?;
     let sessions = sessions.into_iter().map(|session| SessionShown {
         opened_at: session.opened_at,
         used_at: session.used_at,
         expires_at: session.expires_at,
     });
-    let role_changes = reasons.into_iter();
-    let role_changes =
-        role_changes.map(|(position, reason)| ReasonShown { position: position.0, reason });
-    Ok(personal(Json(ExportAnswer {
-        account: AccountAnswer::of(&account)?,
-        sessions: sessions.collect(),
-        role_changes: role_changes.collect(),
-        records,
-    })))
+    let (account, sessions) = (AccountAnswer::of(&account)?, sessions.collect());
+    let beginning = json(&Beginning { account, sessions });
+    let mut begun = beginning.map_err(|error| Problem::internal(&error))?;
+    // The object goes on.
+    begun.pop();
+    begun.extend(b",\"records\":[");
+    let rest = stream::try_unfold(Rest::Pieces { pieces, is_first: true }, Rest::next);
+    let body = stream::once(ready(Ok(Bytes::from(begun)))).chain(rest);
+    Ok(personal(([(CONTENT_TYPE, "application/json")], Body::from_stream(body))))
+}
+
+/// What is still to be sent.
+enum Rest {
+    Pieces { pieces: mpsc::Receiver<Piece>, is_first: bool },
+    Nothing,
+}
+
+impl Rest {
+    async fn next(self) -> io::Result<Option<(Bytes, Self)>> {
+        let Self::Pieces { mut pieces, mut is_first } = self else { return Ok(None) };
+        let mut text = vec![];
+        match pieces.recv().await {
+            Some(Piece::Records(records)) => {
+                for record in &records {
+                    if !is_first {
+                        text.push(b',');
+                    }
+                    is_first = false;
+                    text.extend(json(record)?);
+                }
+                Ok(Some((text.into(), Self::Pieces { pieces, is_first })))
+            }
+            Some(Piece::Reasons(reasons)) => {
+                let reasons = reasons.into_iter();
+                let reasons: Vec<_> = reasons
+                    .map(|(position, reason)| ReasonShown { position: position.0, reason })
+                    .collect();
+                text.extend(b"],\"role_changes\":");
+                text.extend(json(&reasons)?);
+                text.push(b'}');
+                Ok(Some((text.into(), Self::Nothing)))
+            }
+            None => Err(io::Error::other("the log could not be read to its end")),
+        }
+    }
+}
+
+fn json(value: &impl Serialize) -> serde_json::Result<Vec<u8>> {
+    serde_json::to_vec(value)
 }

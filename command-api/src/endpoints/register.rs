@@ -31,7 +31,7 @@ pub(crate) struct RegisterBody {
 /// Register
 ///
 /// The same answer whether the address is known or not: a code, or that there is an account already,
-/// is written to it. Whoever shows the code at `/auth/email/verify` is logged in.
+/// is written to it. Whoever shows the code and this password at `/auth/email/verify` is logged in.
 #[utoipa::path(
     post, path = "/api/v1/auth/register", tag = "accounts", request_body = RegisterBody,
     responses(

@@ -9,17 +9,20 @@ use utoipa::ToSchema;
 use super::account_body::{SecretText, TokenAnswer, tokens};
 use crate::state::CommandState;
 
-/// A code.
+/// A code, and a password.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct VerifyBody {
     /// From the mail.
     code: SecretText,
+    /// The one that was given when this code was asked for, at `/auth/register`.
+    password: SecretText,
 }
 
 /// Show that an address is one's own
 ///
-/// Takes the code from the mail, once, and logs in.
+/// Takes the code from the mail, once, and logs in. The password shows that the code belongs to one's
+/// own registration, and not to that of somebody else who gave the same address.
 #[utoipa::path(
     post, path = "/api/v1/auth/email/verify", tag = "accounts", request_body = VerifyBody,
     responses(
@@ -33,6 +36,7 @@ pub(crate) async fn verify_email(
     State(state): State<CommandState>,
     Json(body): Json<VerifyBody>,
 ) -> Result<Response, Problem> {
-    let opened = state.0.accounts.verify_email(&body.code.take()).await?;
+    let (code, password) = (body.code.take(), body.password.take());
+    let opened = state.0.accounts.verify_email(&code, password).await?;
     Ok(tokens(&opened))
 }

@@ -35,6 +35,8 @@ pub struct Account {
     pub profile: Option<Sealed>,
     /// The password's hash.
     pub password: Option<Sealed>,
+    /// Since when it is that one; sessions from before are over.
+    pub password_since: Time,
     /// Whether the address was shown to be theirs.
     pub is_verified: bool,
     /// What they may be.
@@ -85,6 +87,8 @@ pub enum Command {
     VerifyEmail(Credentials),
     /// Somebody gave a password.
     LogIn {
+        /// The hash it was compared with, which takes a while.
+        known: Option<Sealed>,
         /// Whether it is the right one.
         matches: bool,
     },
@@ -92,8 +96,8 @@ pub enum Command {
     ChangePassword {
         /// Its hash.
         password: Sealed,
-        /// They showed that the address is theirs, and not the old password.
-        is_reset: bool,
+        /// The one they showed to know; `None` if they showed that the address is theirs.
+        known: Option<Sealed>,
         /// The command's key.
         request: Option<Request>,
     },
@@ -138,6 +142,8 @@ pub enum Refusal {
     },
     /// Nobody has shown yet that the address is theirs.
     NotVerified,
+    /// There is another password since the one that was shown was looked at.
+    OtherPassword,
     /// The key was used for something else (BK-6).
     KeyReused,
 }
@@ -162,6 +168,7 @@ impl Aggregate for Account {
             Fact::EmailVerified(_) => self.is_verified = true,
             Fact::PasswordChanged(fact) => {
                 self.password = Some(fact.password.clone());
+                self.password_since = at;
                 self.forget_failures();
             }
             Fact::LoginFailed(fact) => self.failures = fact.failures,
@@ -194,9 +201,12 @@ impl Aggregate for Account {
         match command {
             Command::Register { .. } | Command::Erase { .. } => Ok(vec![]),
             Command::VerifyEmail(credentials) => Ok(self.verify(user, credentials)),
-            Command::LogIn { matches } => self.log_in(user, *matches, now),
-            Command::ChangePassword { password, is_reset, request } => {
-                self.change_password(user, password, *is_reset, request.as_ref())
+            Command::LogIn { known, matches } => {
+                self.still_has(known.as_ref())?;
+                self.log_in(user, *matches, now)
+            }
+            Command::ChangePassword { password, known, request } => {
+                self.change_password(user, password, known.as_ref(), request.as_ref())
             }
             Command::ChangeProfile { profile, request } => {
                 if self.repeated(Some(user), request.as_ref())? {
@@ -248,6 +258,11 @@ impl Account {
         facts
     }
 
+    /// Whether the password is the one that was looked at.
+    fn still_has(&self, known: Option<&Sealed>) -> Result<(), Refusal> {
+        if self.password.as_ref() == known { Ok(()) } else { Err(Refusal::OtherPassword) }
+    }
+
     fn log_in(&self, user: UserId, matches: bool, now: Time) -> Result<Vec<Fact>, Refusal> {
         if now < self.locked_until {
             return Err(Refusal::Locked { until: self.locked_until });
@@ -270,11 +285,15 @@ impl Account {
         &self,
         user: UserId,
         password: &Sealed,
-        is_reset: bool,
+        known: Option<&Sealed>,
         request: Option<&Request>,
     ) -> Result<Vec<Fact>, Refusal> {
         if self.repeated(Some(user), request)? {
             return Ok(vec![]);
+        }
+        let is_reset = known.is_none();
+        if !is_reset {
+            self.still_has(known)?;
         }
         let mut facts = vec![];
         if is_reset && !self.is_verified {

@@ -45,8 +45,9 @@ fn kinds(decided: Result<Vec<Fact>, Refusal>) -> Vec<&'static str> {
     decided.unwrap().iter().map(Fact::kind).collect()
 }
 
+/// With the password of `said("one")`.
 fn log_in(matches: bool) -> Command {
-    Command::LogIn { matches }
+    Command::LogIn { known: said("one").password, matches }
 }
 
 #[test]
@@ -115,21 +116,44 @@ fn success_and_a_new_password_make_failures_forgotten() {
 
     let locked = AccountLocked { user: USER, until: at(LOCK_S) }.into();
     let locked = [verified(), vec![locked]].concat();
-    let reset = Command::ChangePassword { password: sealed("new"), is_reset: true, request: None };
+    let reset = Command::ChangePassword { password: sealed("new"), known: None, request: None };
     let reset = given(&locked, &reset, at(1)).unwrap();
-    assert_eq!(given(&[locked, reset].concat(), &log_in(true), at(2)), Ok(vec![]));
+    let log_in = Command::LogIn { known: Some(sealed("new")), matches: true };
+    assert_eq!(given(&[locked, reset].concat(), &log_in, at(2)), Ok(vec![]));
 }
 
 #[test]
 fn a_reset_shows_that_the_address_is_theirs() {
-    let reset =
-        |is_reset| Command::ChangePassword { password: sealed("new"), is_reset, request: None };
+    let reset = |is_reset: bool| Command::ChangePassword {
+        password: sealed("new"),
+        known: said("one").password.filter(|_| !is_reset),
+        request: None,
+    };
     assert_eq!(
         kinds(given(&registered(), &reset(true), at(0))),
         ["EmailVerified", "PasswordChanged"]
     );
     assert_eq!(kinds(given(&verified(), &reset(true), at(0))), ["PasswordChanged"]);
     assert_eq!(kinds(given(&registered(), &reset(false), at(0))), ["PasswordChanged"]);
+}
+
+#[test]
+fn a_password_that_was_changed_meanwhile_opens_nothing() {
+    let change = |known: Option<Sealed>| Command::ChangePassword {
+        password: sealed("new"),
+        known,
+        request: None,
+    };
+    let changed = given(&verified(), &change(said("one").password), at(1)).unwrap();
+    let facts = [verified(), changed].concat();
+    // Right or wrong, it was compared with the old one.
+    for matches in [true, false] {
+        assert_eq!(given(&facts, &log_in(matches), at(2)), Err(Refusal::OtherPassword));
+    }
+    let again = given(&facts, &change(said("one").password), at(2));
+    assert_eq!(again, Err(Refusal::OtherPassword));
+    // Who reads the mail needs no old one.
+    assert_eq!(kinds(given(&facts, &change(None), at(2))), ["PasswordChanged"]);
 }
 
 #[test]
@@ -172,7 +196,7 @@ fn a_command_asked_again_brings_nothing_about() {
             Command::ChangeProfile { profile: sealed("other"), request: request.clone() },
             Command::ChangePassword {
                 password: sealed("new"),
-                is_reset: false,
+                known: said("one").password,
                 request: request.clone(),
             },
             Command::ChangeRoles {

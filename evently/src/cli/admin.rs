@@ -21,7 +21,7 @@ pub(super) enum AdminCommand {
     ///
     /// Prints their user id and, for a new account, a password that was made up; with --password-stdin it
     /// is the first line of standard input and is not printed. Somebody who has an account keeps their
-    /// password.
+    /// password; an account that nobody verified yet may be a stranger's, and is as a new one.
     #[command(after_help = EXAMPLES)]
     Create {
         /// Their address; it is taken to be theirs
@@ -47,14 +47,14 @@ pub(super) fn run(command: &AdminCommand, settings: &Checked) -> Result<(), Fail
     let password = if *password_stdin { read()? } else { make_up()? };
     let profile = Profile { name: name.clone(), phone: None, language: None };
     let new = NewAccount { email: email.clone(), password: password.clone().into(), profile };
-    let (user, is_new) = people::with(settings, async |accounts| {
-        let (user, is_new) = accounts.provide(new).await?;
+    let (user, is_theirs) = people::with(settings, async |accounts| {
+        let (user, is_theirs) = accounts.provide(new).await?;
         accounts.make_admin(user, "made an admin from the command line").await?;
-        Ok((user, is_new))
+        Ok((user, is_theirs))
     })?;
     let mut out = io::stdout().lock();
     writeln!(out, "{user}")?;
-    if is_new && !password_stdin {
+    if is_theirs && !password_stdin {
         writeln!(out, "{password}")?;
     }
     Ok(())

@@ -1,14 +1,18 @@
 //! `evently keys`
 
+use std::collections::HashSet;
 use std::io::{self, Write};
 
 use clap::Subcommand;
+use domain::{StoredFact as _, UserId, account};
 use infra::auth::Keys;
 use infra::data_folder::DataFolder;
 use infra::identity::{MasterKeys, Vault};
+use infra::log::{Log, Position};
 
 use super::Failure;
 use crate::identity;
+use crate::log::OpenLog;
 use crate::settings::Checked;
 
 const EXAMPLES: &str = "\
@@ -34,47 +38,96 @@ pub(super) enum KeysCommand {
     /// Wrap the keys of all persons with another master key
     ///
     /// Without EVENTLY_MASTER_KEY: makes a new key in the data folder, wraps everything with it and
-    /// forgets the old one; no server may run meanwhile. With EVENTLY_MASTER_KEY: wraps everything with
-    /// the first of its keys; servers may run if they know it. Prints how many keys were wrapped anew.
+    /// forgets the old one; no server may run meanwhile, and nothing may be shared with others. With
+    /// EVENTLY_MASTER_KEY: wraps everything with the first of its keys; servers may run if they know it.
+    /// Nothing is changed unless everybody in the log has a key. Prints how many keys were wrapped anew.
     #[command(after_help = EXAMPLES)]
     RotateMaster,
 }
 
 /// Takes other keys.
 pub(super) fn run(command: &KeysCommand, settings: &Checked) -> Result<(), Failure> {
-    let folder = DataFolder::open_existing(&settings.data)?;
     match command {
         KeysCommand::RotateSigning { forget_old } => {
+            if settings.shared.is_none() {
+                DataFolder::open_existing(&settings.data)?;
+            }
             let count = Keys::rotate(settings.shared(), *forget_old)?;
             let says = if count == 1 { "key verifies" } else { "keys verify" };
             writeln!(io::stdout(), "{count} {says} tokens")?;
         }
         KeysCommand::RotateMaster => {
-            let count = rotate_master(&folder, settings)?;
+            let folder = DataFolder::open_existing(&settings.data)?;
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            let count = runtime.block_on(rotate_master(&folder, settings))?;
             writeln!(io::stdout(), "{count} keys are wrapped anew")?;
         }
     }
     Ok(())
 }
 
+const SHARED: &str = "the master key in a shared folder, or of keys in a database, is known to every \
+    process that runs, which would go on with it: set EVENTLY_MASTER_KEY=NEW,OLD for all of them, NEW \
+    being 32 new bytes in base64 and OLD what they have now (in keys/master.key), run this with it, and \
+    then set NEW alone";
+
+const NOWHERE: &str = "there are no keys of persons in the data folder: name the database that the server \
+    has with DATABASE_URL, or the server's data folder with --data";
+
 /// Wraps all keys anew; how many there were.
-fn rotate_master(folder: &DataFolder, settings: &Checked) -> Result<u64, Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let store = identity::store(settings, folder)?;
-    runtime.block_on(async {
-        match &settings.master_key {
-            Some(keys) => {
-                let vault = Vault::new(store, MasterKeys::parse(keys.reveal())?);
-                Ok(vault.rewrap().await?)
-            }
-            None => {
-                // A server would go on wrapping with the key it knows.
-                let _lock = folder.serve()?;
-                let vault = Vault::new(store, MasterKeys::renew(settings.shared())?);
-                let count = vault.rewrap().await?;
-                vault.into_masters().forget_old(settings.shared())?;
-                Ok(count)
-            }
+async fn rotate_master(folder: &DataFolder, settings: &Checked) -> Result<u64, Failure> {
+    if settings.database_url.is_none() && !folder.identity().exists() {
+        return Err(Failure::Wrong(vec![NOWHERE.to_owned()]));
+    }
+    if let Some(keys) = &settings.master_key {
+        let vault = identity::vault(settings, folder, MasterKeys::parse(keys.reveal())?)?;
+        prove_complete(&vault, settings).await?;
+        return Ok(vault.rewrap().await?);
+    }
+    if settings.shared.is_some() || settings.database_url.is_some() {
+        return Err(Failure::Wrong(vec![SHARED.to_owned()]));
+    }
+    // A server would go on wrapping with the key it knows, and so would a command.
+    let _serving = folder.serve()?;
+    let _alone = folder.keys_alone()?;
+    let shared = settings.shared();
+    let vault = identity::vault(settings, folder, MasterKeys::load_or_create(shared)?)?;
+    prove_complete(&vault, settings).await?;
+    let vault = identity::vault(settings, folder, MasterKeys::renew(shared)?)?;
+    let count = vault.rewrap().await?;
+    vault.into_masters().forget_old(shared)?;
+    Ok(count)
+}
+
+/// Sees that these are the keys of everybody in the log, before any key is given up that others may
+/// need.
+async fn prove_complete(vault: &Vault, settings: &Checked) -> Result<(), Failure> {
+    let log = OpenLog::look_at(settings)?;
+    let missing = everybody(&*log.shared()).await?.difference(&vault.people().await?).count();
+    log.close().await;
+    if missing == 0 {
+        return Ok(());
+    }
+    Err(Failure::Wrong(vec![format!(
+        "{missing} of the accounts in the log have no key in this identity store: it is not the one that \
+         the server has, and nothing was changed"
+    )]))
+}
+
+/// Whoever has an account and is not erased.
+async fn everybody(log: &dyn Log) -> Result<HashSet<UserId>, Failure> {
+    const PAGE: usize = 8_192;
+    let (mut people, mut after) = (HashSet::new(), Position(0));
+    loop {
+        let page = log.read_all(after, PAGE).await?;
+        let Some(last) = page.last() else { return Ok(people) };
+        after = last.position;
+        for record in page.iter().filter(|it| it.stream.starts_with("account-")) {
+            match account::Fact::decode(&record.kind, record.version, &record.data)? {
+                account::Fact::AccountRegistered(fact) => people.insert(fact.user),
+                account::Fact::AccountErased(fact) => people.remove(&fact.user),
+                _ => false,
+            };
         }
-    })
+    }
 }

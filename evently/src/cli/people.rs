@@ -21,6 +21,8 @@ pub(super) fn with<T>(
     work: impl AsyncFnOnce(&Accounts) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
     let folder = DataFolder::open(&settings.data)?;
+    // The keys that are made here are to be found by the next server.
+    let _keys = folder.keys_in_use()?;
     let runtime = tokio::runtime::Runtime::new()?;
     runtime.block_on(async {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);

@@ -57,8 +57,8 @@ pub struct Settings {
         hide_short_help = true
     )]
     pub log_url: Option<Secret>,
-    /// Folder of what several processes of one installation share: keys, and the ledger of the mock
-    /// payment provider; the data folder if absent
+    /// Folder of what several processes of one installation share: keys, mails that are files, and the
+    /// ledger of the mock payment provider; the data folder if absent
     #[arg(long, global = true, value_name = "DIR", env = "EVENTLY_SHARED", hide_short_help = true)]
     pub shared: Option<PathBuf>,
     /// Keys that wrap the keys of persons: 32 bytes in base64, the first wraps; without it one lies in

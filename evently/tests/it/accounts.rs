@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Row};
 
 use crate::cli::run_on;
+use crate::fleet::Fleet;
 use crate::server::Server;
 use crate::serving::until;
 use crate::shop::{Shop, answer};
@@ -29,7 +30,7 @@ async fn as_owner(server: &Server, method: Method, path: &str, token: &str) -> r
 /// What follows `Code: ` in the newest mail.
 async fn code(server: &Server) -> String {
     let mails = || {
-        let mut mails = files(&server.data().join("mail"));
+        let mut mails = files(&server.shared().join("mail"));
         mails.sort();
         mails.pop().and_then(|path| fs::read_to_string(path).ok())
     };
@@ -69,7 +70,7 @@ async fn ada(server: &Server) -> (String, String) {
         "phone": "+44 1234",
     });
     post(server, "/auth/register", &body, 202).await;
-    let body = json!({"code": code(server).await});
+    let body = json!({"code": code(server).await, "password": PASSWORD});
     let verified = post(server, "/auth/email/verify", &body, 200).await;
     let text = |name: &str| verified[name].as_str().unwrap().to_owned();
     let (user, token) = (text("user_id"), text("access_token"));
@@ -163,6 +164,25 @@ async fn somebody_who_is_erased_is_nowhere_in_the_database() {
 }
 
 #[tokio::test]
+async fn mails_that_one_node_wrote_are_forgotten_by_another() {
+    let Some(mut fleet) = Fleet::start(2).await else { return };
+    let [one, other] = &fleet.commands[..] else { panic!() };
+    let body = json!({"email": "ada@example.org", "name": "Ada", "password": PASSWORD});
+    post(one, "/auth/register", &body, 202).await;
+    let body = json!({"code": code(one).await, "password": PASSWORD});
+    let tokens = post(other, "/auth/email/verify", &body, 200).await;
+    let folders = || {
+        let folders = fleet.commands.iter().map(Server::data).chain([fleet.shared().to_owned()]);
+        folders.flat_map(|folder| grep(&folder)).collect::<Vec<_>>()
+    };
+    assert_eq!(folders().len(), 1);
+    let token = tokens["access_token"].as_str().unwrap();
+    assert_eq!(as_owner(other, Method::DELETE, "/users/me", token).await.status(), 204);
+    assert_eq!(folders(), [""; 0]);
+    fleet.stop().await;
+}
+
+#[tokio::test]
 async fn the_first_admin_is_made_from_the_command_line_with_and_without_a_server() {
     let mut server = Server::start().await;
     let data = server.data();
@@ -185,6 +205,93 @@ async fn the_first_admin_is_made_from_the_command_line_with_and_without_a_server
     assert_eq!((status, again, err.as_str()), (0, format!("{user}\n"), ""));
     server.restart().await;
     post(&server, "/auth/login", &body, 200).await;
+}
+
+#[tokio::test]
+async fn an_admin_whose_address_a_stranger_registered_first_logs_in_and_the_stranger_does_not() {
+    let server = Server::start().await;
+    let stranger = json!({"email": "root@example.org", "name": "Eve", "password": PASSWORD});
+    post(&server, "/auth/register", &stranger, 202).await;
+    let code = code(&server).await;
+    let create = ["admin", "create", "--email", "root@example.org"];
+    let (status, out, err) = run_on(&server.data(), &create).await;
+    assert_eq!((status, err.as_str()), (0, ""));
+    let [user, password] = out.lines().collect::<Vec<_>>()[..] else { panic!("{out}") };
+    let body = json!({"email": "root@example.org", "password": password});
+    assert_eq!(post(&server, "/auth/login", &body, 200).await["user_id"], user);
+    let body = json!({"email": "root@example.org", "password": PASSWORD});
+    post(&server, "/auth/login", &body, 401).await;
+    let body = json!({"code": code, "password": PASSWORD});
+    post(&server, "/auth/email/verify", &body, 409).await;
+}
+
+/// What the command says when it refuses to touch the master key, which is as before.
+async fn refuses_to_rotate(data: &Path, args: &[&str]) -> String {
+    let path = data.join("keys").join("master.key");
+    let before = fs::read(&path).unwrap();
+    let (status, out, err) = run_on(data, &[&["keys", "rotate-master"], args].concat()).await;
+    assert_eq!((status, out.as_str()), (1, ""), "{err}");
+    assert_eq!(fs::read(path).unwrap(), before, "{err}");
+    err
+}
+
+#[tokio::test]
+async fn the_master_key_is_not_replaced_where_others_need_it() {
+    let Some(postgres) = infra::postgres::testing::server() else { return };
+    let url = postgres.empty_database().await;
+    let mut server = Server::start_with(&["--database-url", &url]).await;
+    let data = server.data();
+    let (user, token) = ada(&server).await;
+    // Of a person whose key is in the database, a command that was not told of it destroys nothing.
+    let erase = run_on(&data, &["privacy", "erase", &user]).await;
+    assert_eq!(erase.0, 1, "{erase:?}");
+    assert!(erase.2.contains("DATABASE_URL"), "{erase:?}");
+    assert_eq!(as_owner(&server, Method::GET, "/users/me", &token).await.status(), 200);
+    assert!(server.stop().await.success());
+    let says = refuses_to_rotate(&data, &[]).await;
+    assert!(says.contains("DATABASE_URL"), "{says}");
+    let key = fs::read_to_string(data.join("keys").join("master.key")).unwrap();
+    let both = format!("{}=,{key}", "A".repeat(43));
+    let says = refuses_to_rotate(&data, &["--master-key", both.trim()]).await;
+    assert!(says.contains("DATABASE_URL"), "{says}");
+
+    // Nor does one that cannot know who else has it.
+    for args in [["--database-url", &url], ["--shared", data.to_str().unwrap()]] {
+        let says = refuses_to_rotate(&data, &args).await;
+        assert!(says.contains("EVENTLY_MASTER_KEY=NEW,OLD"), "{says}");
+    }
+    let args = ["keys", "rotate-master", "--database-url", &url, "--master-key", both.trim()];
+    let (status, out, err) = run_on(&data, &args).await;
+    assert_eq!((status, out.as_str(), err.as_str()), (0, "3 keys are wrapped anew\n", ""));
+    // Another database is no place for the installation's people.
+    let other = postgres.empty_database().await;
+    let erase = run_on(&data, &["privacy", "erase", &user, "--database-url", &other]).await;
+    assert_eq!(erase.0, 1, "{erase:?}");
+    assert!(erase.2.contains("holds the keys of this installation"), "{erase:?}");
+}
+
+#[tokio::test]
+async fn the_master_key_is_not_replaced_if_anybody_has_no_key_here() {
+    let mut server = Server::start().await;
+    let data = server.data();
+    ada(&server).await;
+    assert!(server.stop().await.success());
+    // As in a copy of the store from before she came.
+    let store = data.join("keys").join("identity.sqlite");
+    let store = rusqlite::Connection::open(store).unwrap();
+    store.execute("DELETE FROM key WHERE kind = 'person'", []).unwrap();
+    let says = refuses_to_rotate(&data, &[]).await;
+    assert!(says.contains("1 of the accounts"), "{says}");
+}
+
+#[tokio::test]
+async fn signing_keys_in_a_shared_folder_need_no_data_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let shared = folder.path().join("shared");
+    let mut command = crate::server::evently();
+    command.args(["keys", "rotate-signing", "--data"]).arg(folder.path().join("nowhere"));
+    let (status, out, err) = crate::cli::said(command.arg("--shared").arg(&shared)).await;
+    assert_eq!((status, out.as_str(), err.as_str()), (0, "2 keys verify tokens\n", ""));
 }
 
 #[tokio::test]
@@ -217,7 +324,7 @@ async fn another_signing_key_logs_nobody_out() {
     let server = Server::start().await;
     let body = json!({"email": "ada@example.org", "name": "Ada", "password": PASSWORD});
     post(&server, "/auth/register", &body, 202).await;
-    let body = json!({"code": code(&server).await});
+    let body = json!({"code": code(&server).await, "password": PASSWORD});
     let mut tokens = post(&server, "/auth/email/verify", &body, 200).await;
     let status = async |token: &Value| {
         let token = token["access_token"].as_str().unwrap();

@@ -56,10 +56,18 @@ async fn keys(store: &Arc<dyn IdentityStore>) {
     store.begin_erasing(ONE).await.expect("a mark");
     store.begin_erasing(ONE).await.expect("the same mark");
     assert_eq!(store.erasing().await.expect("marks"), [ONE]);
-    for id in [person, address] {
-        store.destroy_key(id).await.expect("destroyed");
-        store.destroy_key(id).await.expect("destroyed before");
-    }
+    store.destroy_person(ONE).await.expect("destroyed");
+    store.destroy_person(ONE).await.expect("destroyed before");
+    let Some(Kept::Wrapped(wrapped)) = store.key(address).await.expect("a key") else {
+        unreachable!("it was made above")
+    };
+    assert!(!store.remove_key(address, vec![99]).await.expect("another key"));
+    assert!(store.remove_key(address, wrapped.clone()).await.expect("the key"));
+    assert!(!store.remove_key(address, wrapped).await.expect("removed before"));
+    // The mark goes when all else is gone.
+    assert_eq!(store.erasing().await.expect("marks"), [ONE]);
+    store.end_erasing(ONE).await.expect("no mark");
+    store.end_erasing(ONE).await.expect("no mark before");
     assert_eq!(store.erasing().await.expect("marks"), []);
     assert_eq!(store.key(person).await.expect("a tombstone"), Some(Kept::Destroyed));
     assert_eq!(store.add_key(person, vec![1]).await.expect("a tombstone"), Kept::Destroyed);
@@ -94,7 +102,11 @@ async fn sessions(store: &dyn IdentityStore) {
     let first = log_in(store, ONE, 1, "a1").await;
     log_in(store, ONE, 2, "b1").await;
     log_in(store, OTHER, u128::MAX, "c1").await;
-    let whose = async |name, now| store.whose(token(name), now).await.expect("an answer");
+    assert_eq!(store.session(token("a1"), at(0)).await.expect("a session"), Some(first));
+    let whose = async |name, now| {
+        let session = store.session(token(name), now).await.expect("an answer");
+        session.map(|session| session.user)
+    };
     assert_eq!(whose("a1", at(99)).await, Some(ONE));
     assert_eq!((whose("a1", at(100)).await, whose("never", at(0)).await), (None, None));
     let rotated = store.rotate(token("a1"), token("a2"), at(50), at(150)).await.expect("rotated");
@@ -154,7 +166,13 @@ async fn codes(store: &dyn IdentityStore) {
     };
     store.put_code(code("x", ONE, 10)).await.expect("kept");
     let take = async |name: &str, purpose, now| {
-        store.take_code(token(name), purpose, now).await.expect("an answer")
+        let code = store.code(token(name), purpose, now).await.expect("an answer");
+        // Until it is dropped it is there.
+        assert_eq!(store.code(token(name), purpose, now).await.expect("an answer"), code);
+        if code.is_some() {
+            store.drop_code(token(name)).await.expect("dropped");
+        }
+        code
     };
     assert_eq!(take("x", Purpose::ResetPassword, at(0)).await, None);
     assert_eq!(take("x", Purpose::VerifyEmail, at(10)).await, None);

@@ -7,7 +7,7 @@ use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
 use zeroize::Zeroizing;
 
-use super::vault::{cipher_open, cipher_seal};
+use super::cipher;
 use crate::ids::{self, NoRandomness};
 use crate::private_file;
 
@@ -121,7 +121,7 @@ impl MasterKeys {
     pub(super) fn wrap(&self, key: &[u8; 32], about: &[u8]) -> Result<Vec<u8>, NoRandomness> {
         let first = &self.0[0];
         let mut wrapped = first.name.to_vec();
-        wrapped.extend(cipher_seal(&first.key, about, key)?);
+        wrapped.extend(cipher::seal(&first.key, about, key)?);
         Ok(wrapped)
     }
 
@@ -129,7 +129,7 @@ impl MasterKeys {
     pub(super) fn unwrap(&self, wrapped: &[u8], about: &[u8]) -> Option<Zeroizing<[u8; 32]>> {
         let (name, sealed) = wrapped.split_at_checked(NAME_LEN)?;
         let master = self.0.iter().find(|master| master.name == name)?;
-        let key = Zeroizing::new(cipher_open(&master.key, about, sealed)?);
+        let key = Zeroizing::new(cipher::open(&master.key, about, sealed)?);
         Some(Zeroizing::new(key.as_slice().try_into().ok()?))
     }
 

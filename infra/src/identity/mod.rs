@@ -3,9 +3,14 @@
 //!
 //! The [`IdentityStore`] keeps rows and understands none of them; the [`Vault`] makes keys and seals.
 
+mod binding;
+mod cipher;
 #[cfg(feature = "conformance")]
 pub mod conformance;
+#[cfg(test)]
+mod fixtures;
 mod master;
+mod person;
 mod postgres;
 mod sqlite;
 mod vault;
@@ -14,13 +19,14 @@ use async_trait::async_trait;
 use domain::{Time, UserId};
 
 pub use master::{MasterError, MasterKeys};
+pub use person::{Field, PersonKey};
 pub use postgres::PostgresIdentity;
 pub use sqlite::SqliteIdentity;
-pub use vault::{Field, PersonKey, Vault, VaultError};
+pub use vault::{Vault, VaultError};
 
-/// The store cannot be read or written at the moment.
+/// The store cannot be read or written at the moment, or is not the one that is meant.
 #[derive(Debug, thiserror::Error)]
-#[error("the identity store cannot be reached")]
+#[error("the identity store cannot be used")]
 pub struct StoreError(#[source] pub Box<dyn std::error::Error + Send + Sync>);
 
 /// Whose key it is.
@@ -42,6 +48,11 @@ impl KeyId {
             Self::Person(user) => ("person", user.as_u128().to_be_bytes().to_vec()),
             Self::Address(hash) => ("address", hash.to_vec()),
         }
+    }
+
+    /// Whose key it is, if it is a person's.
+    pub(crate) fn person(self) -> Option<UserId> {
+        if let Self::Person(user) = self { Some(user) } else { None }
     }
 
     /// The id with these parts, if they are of one.
@@ -147,8 +158,13 @@ pub trait IdentityStore: Send + Sync + 'static {
     /// Keeps `wrapped` unless there is a key or was one; answers with the one that counts.
     async fn add_key(&self, id: KeyId, wrapped: Vec<u8>) -> Result<Kept, StoreError>;
 
-    /// Destroys the key. A person's can never be made again; any other can.
-    async fn destroy_key(&self, id: KeyId) -> Result<(), StoreError>;
+    /// Destroys the key if it still is `wrapped`; whether it was. Another can be made. Not for a
+    /// person's.
+    async fn remove_key(&self, id: KeyId, wrapped: Vec<u8>) -> Result<bool, StoreError>;
+
+    /// Destroys the key of a person, if there is one, so that none can ever be made again. When this
+    /// is answered nothing of it is left in what the store keeps; if it fails, something may be.
+    async fn destroy_person(&self, user: UserId) -> Result<(), StoreError>;
 
     /// Up to `limit` keys after `after`, in an order that stays.
     async fn keys(
@@ -160,17 +176,20 @@ pub trait IdentityStore: Send + Sync + 'static {
     /// Keeps `new` in place of `old`; `false` if the key is not `old` any more.
     async fn rewrap_key(&self, id: KeyId, old: Vec<u8>, new: Vec<u8>) -> Result<bool, StoreError>;
 
-    /// Notes that this person is being forgotten, until their key is destroyed.
+    /// Notes that this person is being forgotten, until [`Self::end_erasing`].
     async fn begin_erasing(&self, user: UserId) -> Result<(), StoreError>;
 
     /// Whose erasure was begun and is not finished.
     async fn erasing(&self) -> Result<Vec<UserId>, StoreError>;
 
+    /// Nothing of this person is left.
+    async fn end_erasing(&self, user: UserId) -> Result<(), StoreError>;
+
     /// Begins a session whose first token has this hash.
     async fn open_session(&self, session: Session, token: TokenHash) -> Result<(), StoreError>;
 
-    /// Whose token this is, if it can be spent at `now`.
-    async fn whose(&self, token: TokenHash, now: Time) -> Result<Option<UserId>, StoreError>;
+    /// The session of this token, if it can be spent at `now`.
+    async fn session(&self, token: TokenHash, now: Time) -> Result<Option<Session>, StoreError>;
 
     /// Spends `old` and lets `new` follow it until `expires_at`.
     async fn rotate(
@@ -193,13 +212,17 @@ pub trait IdentityStore: Send + Sync + 'static {
     /// Keeps a code. A person has at most a few of each purpose: older ones go.
     async fn put_code(&self, code: Code) -> Result<(), StoreError>;
 
-    /// Takes a code, once: whose it is, and what was kept with it.
-    async fn take_code(
+    /// Whose code it is, and what was kept with it. It stays until it is dropped, so that what fails
+    /// can be asked again.
+    async fn code(
         &self,
         hash: TokenHash,
         purpose: Purpose,
         now: Time,
     ) -> Result<Option<(UserId, String)>, StoreError>;
+
+    /// Forgets a code.
+    async fn drop_code(&self, hash: TokenHash) -> Result<(), StoreError>;
 
     /// Forgets the codes of a person.
     async fn drop_codes(&self, user: UserId) -> Result<(), StoreError>;

@@ -88,28 +88,28 @@ impl IdentityStore for PostgresIdentity {
         Ok(self.key(id).await?.unwrap_or(Kept::Destroyed))
     }
 
-    async fn destroy_key(&self, id: KeyId) -> Result<(), StoreError> {
-        let pool = self.pool().await?;
+    async fn remove_key(&self, id: KeyId, wrapped: Vec<u8>) -> Result<bool, StoreError> {
         let (kind, bytes) = id.parts();
-        let KeyId::Person(user) = id else {
-            sqlx::query!("DELETE FROM identity.key WHERE kind = $1 AND id = $2", kind, bytes)
-                .execute(pool)
-                .await?;
-            return Ok(());
-        };
-        let mut transaction = postgres::begin(pool, "BEGIN").await?;
+        let removed = sqlx::query!(
+            "DELETE FROM identity.key WHERE kind = $1 AND id = $2 AND wrapped = $3",
+            kind,
+            bytes,
+            wrapped,
+        );
+        Ok(removed.execute(self.pool().await?).await?.rows_affected() == 1)
+    }
+
+    async fn destroy_person(&self, user: UserId) -> Result<(), StoreError> {
+        let (kind, bytes) = KeyId::Person(user).parts();
         sqlx::query!(
             "INSERT INTO identity.key (kind, id, wrapped) VALUES ($1, $2, NULL)
              ON CONFLICT (kind, id) DO UPDATE SET wrapped = NULL",
             kind,
             bytes,
         )
-        .execute(&mut *transaction)
+        .execute(self.pool().await?)
         .await?;
-        sqlx::query!("DELETE FROM identity.erasing WHERE person = $1", user.as_uuid())
-            .execute(&mut *transaction)
-            .await?;
-        Ok(transaction.commit().await?)
+        Ok(())
     }
 
     async fn keys(
@@ -159,6 +159,13 @@ impl IdentityStore for PostgresIdentity {
         Ok(marked.fetch_all(self.pool().await?).await?.into_iter().map(user).collect())
     }
 
+    async fn end_erasing(&self, user: UserId) -> Result<(), StoreError> {
+        sqlx::query!("DELETE FROM identity.erasing WHERE person = $1", user.as_uuid())
+            .execute(self.pool().await?)
+            .await?;
+        Ok(())
+    }
+
     async fn open_session(&self, session: Session, token: TokenHash) -> Result<(), StoreError> {
         sqlx::query!(
             "WITH opened AS (
@@ -178,15 +185,23 @@ impl IdentityStore for PostgresIdentity {
         Ok(())
     }
 
-    async fn whose(&self, token: TokenHash, now: Time) -> Result<Option<UserId>, StoreError> {
-        let found = sqlx::query_scalar!(
-            "SELECT session.person FROM identity.refresh_token AS token
+    async fn session(&self, token: TokenHash, now: Time) -> Result<Option<Session>, StoreError> {
+        let row = sqlx::query!(
+            "SELECT session.id, person, opened_at_ms, used_at_ms, session.expires_at_ms
+             FROM identity.refresh_token AS token
              JOIN identity.session ON session.id = token.session
              WHERE hash = $1 AND token.expires_at_ms > $2 AND NOT is_spent",
             hash(token),
             now.as_ms(),
         );
-        Ok(found.fetch_optional(self.pool().await?).await?.map(user))
+        let row = row.fetch_optional(self.pool().await?).await?;
+        Ok(row.map(|row| Session {
+            id: row.id.as_u128(),
+            user: user(row.person),
+            opened_at: Time::from_ms(row.opened_at_ms),
+            used_at: Time::from_ms(row.used_at_ms),
+            expires_at: Time::from_ms(row.expires_at_ms),
+        }))
     }
 
     async fn rotate(
@@ -296,21 +311,28 @@ impl IdentityStore for PostgresIdentity {
         Ok(transaction.commit().await?)
     }
 
-    async fn take_code(
+    async fn code(
         &self,
         code: TokenHash,
         purpose: Purpose,
         now: Time,
     ) -> Result<Option<(UserId, String)>, StoreError> {
-        let taken = sqlx::query!(
-            "DELETE FROM identity.code WHERE hash = $1 AND purpose = $2 AND expires_at_ms > $3
-             RETURNING person, payload",
+        let found = sqlx::query!(
+            "SELECT person, payload FROM identity.code
+             WHERE hash = $1 AND purpose = $2 AND expires_at_ms > $3",
             hash(code),
             purpose.name(),
             now.as_ms(),
         );
-        let taken = taken.fetch_optional(self.pool().await?).await?;
-        Ok(taken.map(|row| (user(row.person), row.payload)))
+        let found = found.fetch_optional(self.pool().await?).await?;
+        Ok(found.map(|row| (user(row.person), row.payload)))
+    }
+
+    async fn drop_code(&self, code: TokenHash) -> Result<(), StoreError> {
+        sqlx::query!("DELETE FROM identity.code WHERE hash = $1", hash(code))
+            .execute(self.pool().await?)
+            .await?;
+        Ok(())
     }
 
     async fn drop_codes(&self, user: UserId) -> Result<(), StoreError> {

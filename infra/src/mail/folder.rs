@@ -28,10 +28,6 @@ impl FolderMailer {
         let from = from.expect("a plain address");
         Self { folder: folder.to_owned(), from, clock }
     }
-
-    fn folder_of(&self, user: UserId) -> PathBuf {
-        self.folder.join(user.to_string())
-    }
 }
 
 #[async_trait]
@@ -40,19 +36,29 @@ impl Mailer for FolderMailer {
         let now = self.clock.now();
         let text = message(mail, &self.from, now)?.formatted();
         let text = String::from_utf8(text).map_err(|error| MailError(error.into()))?;
-        let path = self.folder_of(mail.user).join(format!("{:032x}.eml", ids::time_ordered(now)));
+        let path =
+            folder_of(&self.folder, mail.user).join(format!("{:032x}.eml", ids::time_ordered(now)));
         let written = tokio::task::spawn_blocking(move || private_file::create(&path, &text));
         let written = written.await.map_err(|error| MailError(error.into()))?;
         written.map_err(|error| MailError(error.into()))
     }
 
     async fn forget(&self, user: UserId) -> Result<(), MailError> {
-        let folder = self.folder_of(user);
-        let removed = tokio::task::spawn_blocking(move || fs::remove_dir_all(folder));
-        match removed.await.map_err(|error| MailError(error.into()))? {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(MailError(error.into())),
-            _ => Ok(()),
-        }
+        forget_in(&self.folder, user).await
+    }
+}
+
+fn folder_of(folder: &Path, user: UserId) -> PathBuf {
+    folder.join(user.to_string())
+}
+
+/// Removes every mail to this person from a folder of mails.
+pub(super) async fn forget_in(folder: &Path, user: UserId) -> Result<(), MailError> {
+    let folder = folder_of(folder, user);
+    let removed = tokio::task::spawn_blocking(move || fs::remove_dir_all(folder));
+    match removed.await.map_err(|error| MailError(error.into()))? {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(MailError(error.into())),
+        _ => Ok(()),
     }
 }
 
@@ -69,7 +75,7 @@ mod tests {
         let mail = Mail { user, to, subject: "Hello", text: "Code: abc\n".to_owned() };
         mailer.send(&mail).await.unwrap();
         mailer.send(&mail).await.unwrap();
-        let files: Vec<_> = fs::read_dir(mailer.folder_of(user)).unwrap().collect();
+        let files: Vec<_> = fs::read_dir(folder_of(folder.path(), user)).unwrap().collect();
         assert_eq!(files.len(), 2);
         let text = fs::read_to_string(files[0].as_ref().unwrap().path()).unwrap();
         for line in ["To: ada@example.org", "Subject: Hello", "Code: abc"] {

@@ -2,6 +2,7 @@
 
 mod folder;
 mod smtp;
+mod swept;
 
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -13,6 +14,7 @@ use lettre::message::{Mailbox, Message};
 
 pub use folder::FolderMailer;
 pub use smtp::{AddressError, SmtpMailer};
+pub use swept::Swept;
 
 /// A mail to one person.
 #[derive(Debug, Clone)]
@@ -27,7 +29,7 @@ pub struct Mail {
     pub text: String,
 }
 
-/// A mail was not sent.
+/// A mail was not sent. Says nothing of what is in it, nor of whom it is for.
 #[derive(Debug, thiserror::Error)]
 #[error("the mail could not be sent")]
 pub struct MailError(#[source] Box<dyn std::error::Error + Send + Sync>);

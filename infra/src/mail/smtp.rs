@@ -44,16 +44,92 @@ impl SmtpMailer {
     }
 }
 
+/// Why the server did not take a mail. Not in its own words: servers like to repeat the address, and
+/// what is logged cannot be forgotten.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+enum Refused {
+    #[error("the mail server refuses it with code {0}")]
+    ForGood(u16),
+    #[error("the mail server puts it off with code {0}")]
+    ForNow(u16),
+    #[error("the mail server does not answer in time")]
+    Late,
+    #[error("there is no secure connection to the mail server")]
+    Insecure,
+    #[error("the mail server's answer is none")]
+    Nonsense,
+    #[error("the mail cannot be given to this mail server")]
+    Unfit,
+    #[error("the mail server cannot be reached")]
+    Unreachable,
+}
+
+impl Refused {
+    fn of(error: &lettre::transport::smtp::Error) -> Self {
+        match error.status().map(u16::from) {
+            Some(code) if error.is_permanent() => Self::ForGood(code),
+            Some(code) => Self::ForNow(code),
+            None if error.is_timeout() => Self::Late,
+            None if error.is_tls() => Self::Insecure,
+            None if error.is_response() => Self::Nonsense,
+            None if error.is_client() => Self::Unfit,
+            None => Self::Unreachable,
+        }
+    }
+}
+
 #[async_trait]
 impl Mailer for SmtpMailer {
     async fn send(&self, mail: &Mail) -> Result<(), MailError> {
         let message = message(mail, &self.from, self.clock.now())?;
-        self.server.send(message).await.map_err(|error| MailError(error.into()))?;
+        self.server.send(message).await.map_err(|error| MailError(Refused::of(&error).into()))?;
         Ok(())
     }
 
     /// Nothing is kept here.
     async fn forget(&self, _: UserId) -> Result<(), MailError> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error;
+
+    use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::clock::SystemClock;
+
+    /// A server that refuses every reader, and says whom.
+    async fn refusing(listener: TcpListener) -> std::io::Result<()> {
+        let (connection, _) = listener.accept().await?;
+        let mut connection = BufReader::new(connection);
+        connection.write_all(b"220 ready\r\n").await?;
+        let mut line = String::new();
+        while connection.read_line(&mut line).await? > 0 {
+            let answer = match line.split([' ', '\r']).next() {
+                Some("RCPT") => "550 no such mailbox: ada@example.org\r\n",
+                _ => "250 fine\r\n",
+            };
+            connection.write_all(answer.as_bytes()).await?;
+            line.clear();
+        }
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn what_a_server_says_of_somebody_is_not_told() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("smtp://{}", listener.local_addr().unwrap());
+        let mailer = SmtpMailer::new(&url, "a@example.org", Arc::new(SystemClock)).unwrap();
+        tokio::spawn(refusing(listener));
+        let to = "ada@example.org".parse().unwrap();
+        let mail = Mail { user: UserId::from_u128(1), to, subject: "Hello", text: "you".into() };
+        let error = mailer.send(&mail).await.unwrap_err();
+        let source = error.source().unwrap();
+        assert_eq!(source.to_string(), "the mail server refuses it with code 550");
+        assert!(source.source().is_none() && !format!("{error:?}").contains("ada"), "{error:?}");
     }
 }

@@ -60,11 +60,63 @@ async fn keys_survive_another_master_key_and_not_their_destruction() {
     assert_eq!(key.open(Field::Profile, &sealed).unwrap().as_slice(), b"Ada");
     assert_eq!(last.address(&email).await.unwrap(), Some(address));
 
-    last.destroy_address(&email).await.unwrap();
+    // Somebody else's by now is left alone.
+    last.destroy_address(&email, domain::EmailHash([7; 32])).await.unwrap();
+    assert_eq!(last.address(&email).await.unwrap(), Some(address));
+    last.destroy_address(&email, address).await.unwrap();
     assert_eq!(last.address(&email).await.unwrap(), None);
     assert_ne!(last.make_address(&email).await.unwrap(), address);
     last.destroy_person(ada).await.unwrap();
     assert!(matches!(last.person(ada).await, Err(VaultError::Erased)));
     assert!(matches!(last.make_person(ada).await, Err(VaultError::Erased)));
     assert!(last.person(bob).await.is_ok());
+    // Destroyed is not the same as never made.
+    assert!(matches!(last.person(UserId::from_u128(3)).await, Err(VaultError::Unknown)));
+}
+
+#[tokio::test]
+async fn another_store_is_not_taken_for_the_one_that_was_used() {
+    let folder = tempfile::tempdir().unwrap();
+    let shared = folder.path();
+    let vault = |name: &str, masters| {
+        let store = SqliteIdentity::open(&shared.join(name)).unwrap();
+        Vault::new(Arc::new(store), masters).bound_to(shared)
+    };
+    let masters = || MasterKeys::load_or_create(shared).unwrap();
+    let (ada, email) = (UserId::from_u128(1), "ada@example.org".parse().unwrap());
+    // What only looks decides nothing.
+    let new = vault("other", masters());
+    assert!(matches!(new.person(ada).await, Err(VaultError::Unknown)));
+    assert_eq!(new.address(&email).await.unwrap(), None);
+    assert!(matches!(new.rewrap().await, Err(VaultError::Foreign)));
+    assert!(matches!(new.people().await, Err(VaultError::Foreign)));
+    let used = vault("used", masters());
+    used.make_person(ada).await.unwrap();
+    assert!(used.people().await.unwrap().contains(&ada));
+
+    // One that is new, and one that has keys of its own.
+    let foreign =
+        Vault::new(Arc::new(SqliteIdentity::open(&shared.join("third")).unwrap()), masters());
+    foreign.make_person(ada).await.unwrap();
+    for name in ["other", "third"] {
+        let wrong = vault(name, masters());
+        for refused in [
+            wrong.settle().await.unwrap_err(),
+            wrong.person(ada).await.unwrap_err(),
+            wrong.make_person(ada).await.unwrap_err(),
+            wrong.address(&email).await.unwrap_err(),
+            wrong.make_address(&email).await.unwrap_err(),
+            wrong.destroy_person(ada).await.unwrap_err(),
+            wrong.rewrap().await.unwrap_err(),
+            wrong.people().await.unwrap_err(),
+        ] {
+            assert!(matches!(refused, VaultError::Foreign), "{name}: {refused:?}");
+        }
+    }
+    // A copy of it is the same store; another master key is not the same.
+    vault("used", masters()).settle().await.unwrap();
+    let key = format!("{}=", "A".repeat(43));
+    let stranger = vault("used", MasterKeys::parse(&key).unwrap());
+    assert!(matches!(stranger.settle().await, Err(VaultError::Unreadable)));
+    assert!(matches!(stranger.make_person(ada).await, Err(VaultError::Unreadable)));
 }

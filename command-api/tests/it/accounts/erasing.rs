@@ -1,14 +1,16 @@
 //! `DELETE /users/me`, `GET /users/me/export` (AC-3).
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use domain::account::Account;
 use domain::{Aggregate, UserId};
-use infra::identity::{Kept, KeyId, VaultError};
+use infra::identity::{Kept, KeyId, MasterKeys, SqliteIdentity, Vault, VaultError};
 use infra::log::chain::ChainVerifier;
 use infra::log::{Log, Position};
 use serde_json::json;
 
+use super::store::{Gate, GatedStore};
 use super::{Guest, Member, PASSWORD, count, grep, holding};
 use crate::support::{Node, Terms, World, eventually};
 
@@ -78,8 +80,8 @@ async fn who_is_erased_cannot_be_found_and_the_log_still_verifies() {
 
 #[tokio::test]
 async fn an_erasure_that_was_broken_off_is_finished_by_the_next_start() {
-    // After the mark; after the fact; after the address.
-    for broken_off in 0..3 {
+    // After the mark; after the fact; after the address; after the key.
+    for broken_off in 0..4 {
         let world = World::new();
         let node = world.start().await;
         let guest = Guest::at(&world, &node);
@@ -91,7 +93,12 @@ async fn an_erasure_that_was_broken_off_is_finished_by_the_next_start() {
         }
         if broken_off >= 2 {
             let email = "ada@example.org".parse().unwrap();
-            world.vault.destroy_address(&email).await.unwrap();
+            let address = world.vault.address(&email).await.unwrap().unwrap();
+            world.vault.destroy_address(&email, address).await.unwrap();
+        }
+        if broken_off >= 3 {
+            world.vault.destroy_person(member.user).await.unwrap();
+            assert!(!grep(world.folder.path(), &PERSONAL).is_empty(), "no mail to be removed");
         }
         let node: Node = world.start().await;
         eventually(async || world.vault.store().erasing().await.unwrap().is_empty()).await;
@@ -99,6 +106,76 @@ async fn an_erasure_that_was_broken_off_is_finished_by_the_next_start() {
         assert_eq!(count(&world, "AccountErased").await, 1);
         node.stop().await;
     }
+}
+
+#[tokio::test]
+async fn who_cannot_be_forgotten_now_keeps_nobody_else_from_it() {
+    let world = World::new();
+    let node = world.start().await;
+    let guest = Guest::at(&world, &node);
+    let first = ada(&world, &guest).await;
+    let second = guest.join(&world, "bob@example.org", "Bob").await;
+    assert!(first.user < second.user);
+    node.stop().await;
+    for user in [first.user, second.user] {
+        world.vault.store().begin_erasing(user).await.unwrap();
+    }
+    // A file where the folder of her mails should be cannot be removed like one.
+    let mails = world.mail().join(first.user.to_string());
+    std::fs::remove_dir_all(&mails).unwrap();
+    std::fs::write(&mails, "").unwrap();
+    let node: Node = world.start().await;
+    eventually(async || world.vault.store().erasing().await.unwrap() == [first.user]).await;
+    assert!(matches!(world.vault.person(second.user).await, Err(VaultError::Erased)));
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn nobody_is_called_erased_whose_key_is_somewhere_else() {
+    let mut world = World::new();
+    let node = world.start().await;
+    let guest = Guest::at(&world, &node);
+    let member = ada(&world, &guest).await;
+    node.stop().await;
+    let used = world.vault.clone();
+    let other = SqliteIdentity::open(&world.folder.path().join("other.sqlite")).unwrap();
+    let masters = MasterKeys::load_or_create(world.folder.path()).unwrap();
+    world.vault = Arc::new(Vault::new(Arc::new(other), masters));
+    let node = world.start().await;
+    let guest = Guest::at(&world, &node);
+    let ask = async || guest.ask_as("DELETE", "/users/me", None, Some(&member.access), None).await;
+    ask().await.refused(503, "IDENTITY_UNAVAILABLE");
+    assert_eq!(count(&world, "AccountErased").await, 0);
+    // Nor who is erased in the log already.
+    append_erased(&world, member.user).await;
+    ask().await.refused(503, "IDENTITY_UNAVAILABLE");
+    node.stop().await;
+    assert!(used.person(member.user).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_mail_that_comes_while_somebody_is_forgotten_does_not_stay() {
+    let mut world = World::new();
+    let node = world.start().await;
+    let guest = Guest::at(&world, &node);
+    let member = ada(&world, &guest).await;
+    // Written after the mails were removed, and before the key is.
+    let late = world.mail().join(member.user.to_string()).join("late.eml");
+    node.stop().await;
+    let store = Arc::new(GatedStore::new(world.vault.clone()));
+    let masters = MasterKeys::load_or_create(world.folder.path()).unwrap();
+    world.vault = Arc::new(Vault::new(store.clone(), masters));
+    let node = world.start().await;
+    let guest = Guest::at(&world, &node);
+    store.before(Gate::DestroyPerson, async move {
+        std::fs::create_dir_all(late.parent().unwrap()).unwrap();
+        std::fs::write(&late, "To: ada@example.org\r\n").unwrap();
+        Ok(())
+    });
+    forget(&guest, &member).await;
+    assert!(store.is_spent());
+    is_forgotten(&world, member.user).await;
+    node.stop().await;
 }
 
 async fn append_erased(world: &World, user: UserId) {
@@ -156,5 +233,31 @@ async fn an_export_has_all_that_is_held_and_nothing_of_others() {
     );
     let text = String::from_utf8(export.body.to_vec()).unwrap();
     assert!(!text.contains(&other.user.to_string()) && !text.contains(&foreign));
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn the_log_is_read_for_one_export_at_a_time_and_only_while_it_is_taken() {
+    let world = World::new();
+    let node = world.start().await;
+    let guest = Guest::at(&world, &node);
+    let member = ada(&world, &guest).await;
+    let ask =
+        async || guest.ask_as("GET", "/users/me/export", None, Some(&member.access), None).await;
+    let untaken = guest.begin("/users/me/export", &member.access).await;
+    assert_eq!(untaken.status(), 200);
+    ask().await.refused(503, "EXPORT_UNDER_WAY");
+    // All of it, and it is the next one's turn.
+    let body = axum::body::to_bytes(untaken.into_body(), usize::MAX).await.unwrap();
+    let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
+    assert_eq!(body["records"].as_array().unwrap().len(), 4);
+    eventually(async || ask().await.status == 200).await;
+    // Whoever goes away keeps nobody waiting.
+    eventually(async || {
+        let gone = guest.begin("/users/me/export", &member.access).await;
+        gone.status() == 200
+    })
+    .await;
+    eventually(async || ask().await.status == 200).await;
     node.stop().await;
 }

@@ -6,6 +6,7 @@ mod passwords;
 mod registering;
 mod roles;
 mod sessions;
+mod store;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -72,6 +73,17 @@ impl Guest {
         answer
     }
 
+    /// An answer to a GET whose body waits to be read.
+    pub(crate) async fn begin(&self, path: &str, token: &str) -> axum::response::Response {
+        let request = Request::get(format!("/api/v1{path}"));
+        let request = request.header("authorization", format!("Bearer {token}"));
+        self.0.begin(request.body(Body::empty()).unwrap()).await
+    }
+
+    pub(crate) async fn verify(&self, code: &str, password: &str) -> Answer {
+        self.post("/auth/email/verify", json!({"code": code, "password": password})).await
+    }
+
     pub(crate) async fn register(&self, email: &str, name: &str, password: &str) -> Answer {
         let body = json!({"email": email, "name": name, "password": password});
         self.post("/auth/register", body).await
@@ -85,8 +97,7 @@ impl Guest {
     pub(crate) async fn join(&self, world: &World, email: &str, name: &str) -> Member {
         self.register(email, name, PASSWORD).await.expect(202);
         let code = code(world, email, "Your address").await;
-        let verified = self.post("/auth/email/verify", json!({"code": code})).await;
-        Member::of(&verified.expect(200))
+        Member::of(&self.verify(&code, PASSWORD).await.expect(200))
     }
 
     pub(crate) async fn refresh(&self, token: &str) -> Answer {

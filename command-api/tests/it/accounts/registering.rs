@@ -20,15 +20,14 @@ async fn somebody_registers_and_is_logged_in_by_the_code_from_the_mail() {
     // Not before the address is verified.
     guest.log_in("ada@example.org", PASSWORD).await.refused(401, "LOGIN_REFUSED");
     let code = code(&world, "Ada@Example.org", "Your address").await;
-    let verified = guest.post("/auth/email/verify", json!({"code": code})).await.expect(200);
+    let verified = guest.verify(&code, PASSWORD).await.expect(200);
     let member = Member::of(&verified);
     assert_eq!(verified.json()["token_type"], "Bearer");
     assert_eq!(verified.json()["expires_in"], 900);
     assert_eq!(verified.json()["refresh_expires_in"], 7 * 86_400);
     assert_eq!(verified.headers["cache-control"], "no-store");
     // A code is for one use.
-    let again = guest.post("/auth/email/verify", json!({"code": code})).await;
-    again.refused(409, "CODE_NOT_VALID");
+    guest.verify(&code, PASSWORD).await.refused(409, "CODE_NOT_VALID");
 
     let me = guest.me(&member).await.expect(200).json();
     assert_eq!(me["email"], "Ada@Example.org");
@@ -93,7 +92,7 @@ async fn nobody_learns_from_registering_that_an_address_is_known() {
     let new = guest.register("ada@example.org", "Ada", PASSWORD).await.expect(202);
     let code = code(&world, "ada@example.org", "Your address").await;
     let unverified = guest.register("ada@example.org", "Eve", "another password").await.expect(202);
-    guest.post("/auth/email/verify", json!({"code": code})).await.expect(200);
+    guest.verify(&code, PASSWORD).await.expect(200);
     let known = guest.register("ada@example.org", "Eve", "another password").await.expect(202);
     for other in [unverified, known] {
         assert_eq!(other.body, new.body);
@@ -125,9 +124,19 @@ async fn who_registers_the_address_of_another_gains_nothing() {
     // Eve again, before Ada looks into her mail.
     guest.register("ada@example.org", "Eve", "password of eve").await.expect(202);
     eventually(async || mails(&world, "ada@example.org").len() == 3).await;
-    let mail = &mails(&world, "ada@example.org")[1];
-    let code = mail.split("Code: ").nth(1).unwrap().trim();
-    let ada = guest.post("/auth/email/verify", json!({"code": code})).await.expect(200);
+    let code = |number: usize| {
+        let mails = mails(&world, "ada@example.org");
+        mails[number].split("Code: ").nth(1).unwrap().trim().to_owned()
+    };
+    // Ada cannot tell whose mail is whose, and takes Eve's.
+    for of_eve in [2, 0] {
+        guest.verify(&code(of_eve), PASSWORD).await.refused(409, "CODE_NOT_VALID");
+    }
+    assert_eq!(count(&world, "EmailVerified").await, 0);
+    // Which is not spent by that, nor is her own.
+    let ada = guest.verify(&code(1), PASSWORD).await.expect(200);
+    // Even with it, Eve comes too late.
+    guest.verify(&code(2), "password of eve").await.refused(409, "CODE_NOT_VALID");
     assert_eq!(guest.me(&Member::of(&ada)).await.json()["name"], "Ada");
     guest.log_in("ada@example.org", "password of eve").await.refused(401, "LOGIN_REFUSED");
     guest.log_in("ada@example.org", PASSWORD).await.expect(200);

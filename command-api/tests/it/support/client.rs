@@ -171,6 +171,12 @@ impl Client {
         answer.await.unwrap()
     }
 
+    /// The head of an answer, whose body waits to be read.
+    pub(crate) async fn begin(&self, request: Request<Body>) -> axum::response::Response {
+        let router = self.router.clone();
+        self.runtime.spawn(async move { router.oneshot(request).await.unwrap() }).await.unwrap()
+    }
+
     /// The same person with another token, or none.
     pub(crate) fn with_token(&self, token: Option<String>) -> Self {
         Self { token, ..self.clone() }

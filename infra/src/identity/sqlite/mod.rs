@@ -1,58 +1,22 @@
 //! The identity store as one SQLite file, for when no PostgreSQL is named.
 
+mod sessions;
+mod tables;
+
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::{Time, UserId};
 use parking_lot::Mutex;
 use rusqlite::types::Type;
-use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
 use super::{
     Code, IdentityStore, Kept, KeyId, MOST_CODES, Purpose, Rotation, Session, StoreError, TokenHash,
 };
 use crate::{private_file, sqlite};
-
-/// Marks the file as ours: "EvId".
-const APPLICATION_ID: i32 = 0x4576_4964;
-
-const TABLES: &str = "
-    CREATE TABLE IF NOT EXISTS key (
-        kind TEXT NOT NULL,
-        id BLOB NOT NULL,
-        -- NULL when it was destroyed for ever.
-        wrapped BLOB,
-        PRIMARY KEY (kind, id)
-    ) WITHOUT ROWID;
-    CREATE TABLE IF NOT EXISTS erasing (user BLOB NOT NULL PRIMARY KEY) WITHOUT ROWID;
-    CREATE TABLE IF NOT EXISTS session (
-        id BLOB NOT NULL PRIMARY KEY,
-        user BLOB NOT NULL,
-        opened_at_ms INTEGER NOT NULL,
-        used_at_ms INTEGER NOT NULL,
-        expires_at_ms INTEGER NOT NULL
-    );
-    CREATE INDEX IF NOT EXISTS session_user ON session (user);
-    CREATE INDEX IF NOT EXISTS session_expires ON session (expires_at_ms);
-    CREATE TABLE IF NOT EXISTS refresh_token (
-        hash BLOB NOT NULL PRIMARY KEY,
-        session BLOB NOT NULL REFERENCES session ON DELETE CASCADE,
-        is_spent INTEGER NOT NULL,
-        expires_at_ms INTEGER NOT NULL
-    ) WITHOUT ROWID;
-    CREATE INDEX IF NOT EXISTS refresh_token_session ON refresh_token (session);
-    CREATE INDEX IF NOT EXISTS refresh_token_expires ON refresh_token (expires_at_ms);
-    CREATE TABLE IF NOT EXISTS code (
-        hash BLOB NOT NULL PRIMARY KEY,
-        user BLOB NOT NULL,
-        purpose TEXT NOT NULL,
-        payload TEXT NOT NULL,
-        expires_at_ms INTEGER NOT NULL
-    );
-    CREATE INDEX IF NOT EXISTS code_user ON code (user, purpose, expires_at_ms);
-";
+use tables::{bits, connect, find_key, user};
 
 /// The store in one file.
 #[derive(Clone)]
@@ -107,50 +71,6 @@ impl SqliteIdentity {
     }
 }
 
-fn connect(path: &Path) -> rusqlite::Result<Connection> {
-    let connection = Connection::open(path)?;
-    connection.busy_timeout(Duration::from_secs(5))?;
-    let mark: i32 = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
-    let tables: i64 =
-        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
-    if mark != APPLICATION_ID && (mark != 0 || tables > 0) {
-        return Err(rusqlite::Error::InvalidPath(path.to_owned()));
-    }
-    connection.pragma_update(None, "journal_mode", "WAL")?;
-    connection.pragma_update(None, "synchronous", "FULL")?;
-    // What is destroyed is overwritten, not only unlinked.
-    connection.pragma_update(None, "secure_delete", "ON")?;
-    connection.pragma_update(None, "foreign_keys", "ON")?;
-    connection.pragma_update(None, "application_id", APPLICATION_ID)?;
-    connection.execute_batch(TABLES)?;
-    Ok(connection)
-}
-
-fn bits(user: UserId) -> [u8; 16] {
-    user.as_u128().to_be_bytes()
-}
-
-fn number(row: &Row<'_>, column: usize) -> rusqlite::Result<u128> {
-    Ok(u128::from_be_bytes(row.get(column)?))
-}
-
-fn user(row: &Row<'_>, column: usize) -> rusqlite::Result<UserId> {
-    number(row, column).map(UserId::from_u128)
-}
-
-fn time(row: &Row<'_>, column: usize) -> rusqlite::Result<Time> {
-    Ok(Time::from_ms(row.get(column)?))
-}
-
-fn find_key(transaction: &Transaction<'_>, id: KeyId) -> rusqlite::Result<Option<Kept>> {
-    let (kind, id) = id.parts();
-    let found: Option<Option<Vec<u8>>> = transaction
-        .prepare_cached("SELECT wrapped FROM key WHERE kind = ?1 AND id = ?2")?
-        .query_row(params![kind, id], |row| row.get(0))
-        .optional()?;
-    Ok(found.map(|wrapped| wrapped.map_or(Kept::Destroyed, Kept::Wrapped)))
-}
-
 #[async_trait]
 impl IdentityStore for SqliteIdentity {
     async fn key(&self, id: KeyId) -> Result<Option<Kept>, StoreError> {
@@ -169,19 +89,29 @@ impl IdentityStore for SqliteIdentity {
         .await
     }
 
-    async fn destroy_key(&self, id: KeyId) -> Result<(), StoreError> {
+    async fn remove_key(&self, id: KeyId, wrapped: Vec<u8>) -> Result<bool, StoreError> {
+        let is_removed = self
+            .with(move |t| {
+                let (kind, bytes) = id.parts();
+                let removed = t.execute(
+                    "DELETE FROM key WHERE kind = ?1 AND id = ?2 AND wrapped = ?3",
+                    params![kind, bytes, wrapped],
+                )?;
+                Ok(removed == 1)
+            })
+            .await?;
+        self.scrub().await?;
+        Ok(is_removed)
+    }
+
+    async fn destroy_person(&self, user: UserId) -> Result<(), StoreError> {
         self.with(move |t| {
-            let (kind, bytes) = id.parts();
-            let KeyId::Person(user) = id else {
-                t.execute("DELETE FROM key WHERE kind = ?1 AND id = ?2", params![kind, bytes])?;
-                return Ok(());
-            };
+            let (kind, bytes) = KeyId::Person(user).parts();
             t.execute(
                 "INSERT INTO key (kind, id, wrapped) VALUES (?1, ?2, NULL)
                  ON CONFLICT (kind, id) DO UPDATE SET wrapped = NULL",
                 params![kind, bytes],
             )?;
-            t.execute("DELETE FROM erasing WHERE user = ?1", [bits(user)])?;
             Ok(())
         })
         .await?;
@@ -239,39 +169,20 @@ impl IdentityStore for SqliteIdentity {
         .await
     }
 
-    async fn open_session(&self, session: Session, token: TokenHash) -> Result<(), StoreError> {
+    async fn end_erasing(&self, user: UserId) -> Result<(), StoreError> {
         self.with(move |t| {
-            let id = session.id.to_be_bytes();
-            t.execute(
-                "INSERT INTO session VALUES (?1, ?2, ?3, ?4, ?5)",
-                params![
-                    id,
-                    bits(session.user),
-                    session.opened_at.as_ms(),
-                    session.used_at.as_ms(),
-                    session.expires_at.as_ms()
-                ],
-            )?;
-            t.execute(
-                "INSERT INTO refresh_token VALUES (?1, ?2, 0, ?3)",
-                params![token.0, id, session.expires_at.as_ms()],
-            )?;
+            t.execute("DELETE FROM erasing WHERE user = ?1", [bits(user)])?;
             Ok(())
         })
         .await
     }
 
-    async fn whose(&self, token: TokenHash, now: Time) -> Result<Option<UserId>, StoreError> {
-        self.with(move |t| {
-            t.prepare_cached(
-                "SELECT session.user
-                 FROM refresh_token JOIN session ON session.id = refresh_token.session
-                 WHERE hash = ?1 AND refresh_token.expires_at_ms > ?2 AND NOT is_spent",
-            )?
-            .query_row(params![token.0, now.as_ms()], |row| user(row, 0))
-            .optional()
-        })
-        .await
+    async fn open_session(&self, session: Session, token: TokenHash) -> Result<(), StoreError> {
+        self.with(move |t| sessions::open(t, session, token)).await
+    }
+
+    async fn session(&self, token: TokenHash, now: Time) -> Result<Option<Session>, StoreError> {
+        self.with(move |t| sessions::by_token(t, token, now)).await
     }
 
     async fn rotate(
@@ -281,7 +192,7 @@ impl IdentityStore for SqliteIdentity {
         now: Time,
         expires_at: Time,
     ) -> Result<Rotation, StoreError> {
-        self.with(move |t| rotate(t, old, new, now, expires_at)).await
+        self.with(move |t| sessions::rotate(t, old, new, now, expires_at)).await
     }
 
     async fn close_session(&self, token: TokenHash) -> Result<Option<UserId>, StoreError> {
@@ -306,23 +217,7 @@ impl IdentityStore for SqliteIdentity {
     }
 
     async fn sessions(&self, whose: UserId) -> Result<Vec<Session>, StoreError> {
-        self.with(move |t| {
-            let mut statement = t.prepare_cached(
-                "SELECT id, user, opened_at_ms, used_at_ms, expires_at_ms FROM session
-                 WHERE user = ?1 ORDER BY opened_at_ms, id",
-            )?;
-            let rows = statement.query_map([bits(whose)], |row| {
-                Ok(Session {
-                    id: number(row, 0)?,
-                    user: user(row, 1)?,
-                    opened_at: time(row, 2)?,
-                    used_at: time(row, 3)?,
-                    expires_at: time(row, 4)?,
-                })
-            })?;
-            rows.collect()
-        })
-        .await
+        self.with(move |t| sessions::of(t, whose)).await
     }
 
     async fn put_code(&self, code: Code) -> Result<(), StoreError> {
@@ -343,7 +238,7 @@ impl IdentityStore for SqliteIdentity {
         .await
     }
 
-    async fn take_code(
+    async fn code(
         &self,
         hash: TokenHash,
         purpose: Purpose,
@@ -351,12 +246,20 @@ impl IdentityStore for SqliteIdentity {
     ) -> Result<Option<(UserId, String)>, StoreError> {
         self.with(move |t| {
             t.query_row(
-                "DELETE FROM code WHERE hash = ?1 AND purpose = ?2 AND expires_at_ms > ?3
-                 RETURNING user, payload",
+                "SELECT user, payload FROM code
+                 WHERE hash = ?1 AND purpose = ?2 AND expires_at_ms > ?3",
                 params![hash.0, purpose.name(), now.as_ms()],
                 |row| Ok((user(row, 0)?, row.get(1)?)),
             )
             .optional()
+        })
+        .await
+    }
+
+    async fn drop_code(&self, hash: TokenHash) -> Result<(), StoreError> {
+        self.with(move |t| {
+            t.execute("DELETE FROM code WHERE hash = ?1", [hash.0])?;
+            Ok(())
         })
         .await
     }
@@ -383,36 +286,32 @@ impl IdentityStore for SqliteIdentity {
     }
 }
 
-fn rotate(
-    t: &Transaction<'_>,
-    old: TokenHash,
-    new: TokenHash,
-    now: Time,
-    expires_at: Time,
-) -> rusqlite::Result<Rotation> {
-    let found = t
-        .prepare_cached(
-            "SELECT session.id, session.user, is_spent
-             FROM refresh_token JOIN session ON session.id = refresh_token.session
-             WHERE hash = ?1 AND refresh_token.expires_at_ms > ?2",
-        )?
-        .query_row(params![old.0, now.as_ms()], |row| {
-            Ok((row.get::<_, [u8; 16]>(0)?, user(row, 1)?, row.get::<_, bool>(2)?))
-        })
-        .optional()?;
-    let Some((session, whose, is_spent)) = found else { return Ok(Rotation::Unknown) };
-    if is_spent {
-        t.execute("DELETE FROM session WHERE id = ?1", [session])?;
-        return Ok(Rotation::Reused(whose));
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_cannot_be_wiped_yet_stays_marked() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("identity.sqlite");
+        let store = SqliteIdentity::open(&path).unwrap();
+        store.0.lock().busy_timeout(Duration::ZERO).unwrap();
+        let user = UserId::from_u128(1);
+        store.add_key(KeyId::Person(user), vec![7; 40]).await.unwrap();
+        store.begin_erasing(user).await.unwrap();
+        // Whoever still reads what was there keeps it in the write-ahead log.
+        let mut other = tables::connect(&path).unwrap();
+        let reading = other.transaction().unwrap();
+        let marks: i64 =
+            reading.query_row("SELECT count(*) FROM erasing", [], |row| row.get(0)).unwrap();
+        assert_eq!(marks, 1);
+        assert!(store.destroy_person(user).await.is_err());
+        assert_eq!(store.erasing().await.unwrap(), [user]);
+        drop(reading);
+        store.destroy_person(user).await.unwrap();
+        store.end_erasing(user).await.unwrap();
+        assert_eq!(store.erasing().await.unwrap(), []);
     }
-    t.execute("UPDATE refresh_token SET is_spent = 1 WHERE hash = ?1", [old.0])?;
-    t.execute(
-        "INSERT INTO refresh_token VALUES (?1, ?2, 0, ?3)",
-        params![new.0, session, expires_at.as_ms()],
-    )?;
-    t.execute(
-        "UPDATE session SET used_at_ms = ?2, expires_at_ms = ?3 WHERE id = ?1",
-        params![session, now.as_ms(), expires_at.as_ms()],
-    )?;
-    Ok(Rotation::Rotated(whose))
 }
