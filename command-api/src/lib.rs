@@ -11,7 +11,7 @@ mod state;
 
 pub use accounts::{AccountError, Accounts, AccountsParts, NewAccount};
 pub use refusal::CODES;
-pub use runtime::{LostEnd, followed_to};
+pub use runtime::{CommandStats, LostEnd, followed_to};
 pub use state::{CommandApi, CommandSettings, CommandState, Parts, StartError};
 
 use axum::Router;

@@ -22,6 +22,7 @@ use crate::document;
 use crate::health::{self, Health};
 use crate::identity::{Identity, IdentityError};
 use crate::log::{OpenError, OpenLog, wake_list};
+use crate::metrics;
 use crate::open_files;
 use crate::settings::Checked;
 use crate::views::{Views, ViewsError};
@@ -149,7 +150,9 @@ impl App {
             }
             false => None,
         };
+        let mut figures = metrics::Sources::new(role);
         if let Some(commands) = &commands {
+            figures.commands = Some(commands.state());
             router = router.merge(command_api::router(commands.state()));
         }
 
@@ -161,6 +164,7 @@ impl App {
         let (queries, queries_stop) = (TaskTracker::new(), CancellationToken::new());
         if let Some(views) = &views {
             if projects {
+                figures.projections = Some(views.projections());
                 router = router.merge(projections::router(views.admin()));
             }
             if reads {
@@ -168,11 +172,14 @@ impl App {
                     Sources { log: log.clone(), pool: views.pool(), clock: clock.clone() };
                 let stop = queries_stop.clone();
                 let reading = QueryState::start(sources, live_limits(), &queries, stop);
+                figures.live = Some(reading.live().clone());
                 router = router.merge(query_api::router(reading));
             }
         }
         let pool = views.as_ref().map(Views::pool);
-        let router = router.merge(health::router(Health::new(role, log, pool)));
+        let router = router
+            .merge(metrics::router(figures))
+            .merge(health::router(Health::new(role, log, pool)));
         let admission = Admission {
             auth: Auth::new(&keys, clock.clone()),
             limits,

@@ -24,7 +24,7 @@ use crate::{contract, health};
         title = "Evently",
         license(name = "Apache-2.0", identifier = "Apache-2.0"),
     ),
-    paths(health::health, health::ready, health::live, jwks, openapi),
+    paths(health::health, health::ready, health::live, crate::metrics::metrics, jwks, openapi),
     components(schemas(ProblemDocument<'static>)),
     tags(
         (name = "accounts", description = "Who people are, and how they are forgotten"),

@@ -14,6 +14,7 @@ mod health;
 pub mod identity;
 mod log;
 mod log_server;
+mod metrics;
 mod open_files;
 mod reach;
 mod serve;

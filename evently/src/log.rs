@@ -6,6 +6,7 @@ use std::sync::Arc;
 use infra::data_folder::{DataFolder, DataFolderError, LogError};
 use infra::log::embedded::{EmbeddedLog, EmbeddedOptions};
 use infra::log::eventstore::{self, EventStoreLog, EventStoreOptions};
+use infra::log::measured::MeasuredLog;
 use infra::log::{Log, Position, ReadError};
 
 use crate::settings::Checked;
@@ -63,10 +64,11 @@ impl OpenLog {
 
     /// For those who need not know where it is.
     pub(crate) fn shared(&self) -> Arc<dyn Log> {
-        match self {
+        let log: Arc<dyn Log> = match self {
             Self::File(log) => log.clone(),
             Self::Server(log) => Arc::new(log.clone()),
-        }
+        };
+        Arc::new(MeasuredLog::new(log))
     }
 
     /// Whether it is a file on this machine: every position has a record, and what cannot be read

@@ -98,6 +98,11 @@ impl Views {
         self.pool.clone()
     }
 
+    /// The projections, to be asked how they are.
+    pub(crate) fn projections(&self) -> Projections {
+        self.projections.clone()
+    }
+
     /// What an admin asks of them.
     pub(crate) fn admin(&self) -> AdminState {
         let (tasks, stop) = self.projecting.clone();

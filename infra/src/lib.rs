@@ -9,6 +9,7 @@ pub mod ids;
 pub mod limits;
 pub mod log;
 pub mod mail;
+pub mod metrics;
 pub mod passwords;
 pub mod payment;
 pub mod postgres;

@@ -6,11 +6,13 @@ use std::sync::Arc;
 use domain::EventId;
 use domain::inventory::{self, Inventory};
 use infra::log::{Log, Position};
+use infra::metrics::{self, METRICS};
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::task::TaskTracker;
 
 use super::decider::{Failure, Job, Outcome};
+use super::stats::CommandStats;
 use super::unit::Unit;
 use super::writer::{Attention, Letter, Surroundings, Writer};
 
@@ -35,6 +37,11 @@ impl Address {
     /// Whether it takes no more letters.
     fn is_gone(&self) -> bool {
         self.letters.is_closed()
+    }
+
+    /// How many letters wait.
+    fn waiting(&self) -> usize {
+        self.letters.max_capacity() - self.letters.capacity()
     }
 }
 
@@ -68,7 +75,10 @@ impl Inventories {
             let Some(writer) = self.writer(event) else { return Err(Failure::Unavailable) };
             match writer.letters.try_send(letter) {
                 Ok(()) => break,
-                Err(mpsc::error::TrySendError::Full(_)) => return Err(Failure::Overloaded),
+                Err(mpsc::error::TrySendError::Full(_)) => {
+                    METRICS.commands(metrics::Command::Overloaded, 1);
+                    return Err(Failure::Overloaded);
+                }
                 // It was just going for idleness: the next one takes the letter.
                 Err(mpsc::error::TrySendError::Closed(back)) => letter = back,
             }
@@ -118,6 +128,16 @@ impl Inventories {
         });
         writers.by_event.insert(event, address.clone());
         Some(address)
+    }
+
+    /// How much waits for the writers of this node.
+    pub(crate) fn stats(&self) -> CommandStats {
+        let writers = self.writers.lock();
+        let waiting = writers.by_event.values().map(|writer| writer.waiting());
+        let (all, most) =
+            waiting.fold((0, 0), |(all, most), waiting| (all + waiting, most.max(waiting)));
+        let (inventories, mailbox) = (writers.by_event.len(), self.mailbox);
+        CommandStats { inventories, waiting: all, waiting_most: most, mailbox }
     }
 
     /// Removes a writer that went, unless another has taken its place.

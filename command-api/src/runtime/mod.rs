@@ -5,12 +5,14 @@ mod draft;
 mod handle;
 mod inventories;
 mod records;
+mod stats;
 mod unit;
 mod wake;
 mod writer;
 
 pub(crate) use decider::{Decider, Done, Failure, Job, Origin, Outcome, Seen};
 pub(crate) use inventories::Inventories;
+pub use stats::CommandStats;
 pub(crate) use unit::Unit;
 pub(crate) use wake::WakeList;
 pub use wake::{LostEnd, followed_to};

@@ -14,6 +14,8 @@ mod crowd;
 #[cfg(test)]
 mod demo;
 #[cfg(test)]
+mod figures;
+#[cfg(test)]
 mod fleet;
 #[cfg(test)]
 mod house;

@@ -133,7 +133,7 @@ async fn commands_for_one_event_go_to_one_node_whatever_names_it() {
 
 /// What nodes that have the route are called; of several, any will do.
 fn answered_by(method: &str, path: &str) -> Vec<&'static str> {
-    if path.starts_with("/health") {
+    if path.starts_with("/health") || path == "/metrics" {
         // Of each node by itself, and of none of them from outside.
         return vec!["<html>"];
     }
@@ -162,5 +162,4 @@ async fn each_call_goes_to_the_role_that_answers_it() {
         let expected = answered_by(rule.method, rule.path);
         assert!(expected.iter().any(|role| answer.starts_with(role)), "{rule:?}: {answer}");
     }
-    assert!(front.ask(Method::GET, "/metrics", None).await.contains("404"));
 }

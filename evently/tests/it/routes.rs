@@ -86,6 +86,7 @@ const TABLE: &[Row] = &[
     open("GET /health").counted(""),
     open("GET /health/live").counted(""),
     open("GET /health/ready").counted(""),
+    open("GET /metrics").counted(""),
     open("GET /openapi.json").counted(""),
     open("GET /.well-known/jwks.json").counted(""),
     open("POST /api/v1/auth/register").counted("authentication"),

@@ -117,6 +117,7 @@ pub const RULES: &[Rule] = &[
     free("/health"),
     free("/health/live"),
     free("/health/ready"),
+    free("/metrics"),
     free("/openapi.json"),
     free("/.well-known/jwks.json"),
     guarded("/api/v1/auth/register"),

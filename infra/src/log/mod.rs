@@ -9,6 +9,7 @@ pub mod conformance;
 pub mod embedded;
 mod envelope;
 pub mod eventstore;
+pub mod measured;
 mod protocol;
 pub mod server;
 

@@ -1,0 +1,23 @@
+//! How busy the command side is, for metrics.
+
+use crate::CommandState;
+
+/// How busy the command side is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CommandStats {
+    /// Inventories that have a writer on this node.
+    pub inventories: usize,
+    /// Commands that wait to be decided.
+    pub waiting: usize,
+    /// The same, of the inventory for which most wait.
+    pub waiting_most: usize,
+    /// How many may wait for one inventory.
+    pub mailbox: usize,
+}
+
+impl CommandState {
+    /// How busy it is at the moment.
+    pub fn stats(&self) -> CommandStats {
+        self.0.inventories.stats()
+    }
+}

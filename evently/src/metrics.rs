@@ -1,0 +1,153 @@
+//! `/metrics`: figures of this process for Prometheus (OP-2).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{HeaderName, HeaderValue, header};
+use axum::routing::get;
+use command_api::CommandState;
+use infra::metrics::{CONTENT_TYPE, Kind, METRICS, Text};
+use projections::{Projections, Status};
+use query_api::Live;
+use tokio::sync::Mutex;
+use tokio::time::{Instant, timeout};
+
+use crate::app::Role;
+
+/// How long the views' database may take to say how far they are.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How long what it said is good: whoever asks more often does not ask the database.
+const FRESH: Duration = Duration::from_secs(1);
+
+/// Name, explanation, and the figure of each view.
+type OfView = (&'static str, &'static str, fn(&Status) -> f64);
+
+const OF_VIEWS: [OfView; 3] = [
+    (
+        "evently_projection_lag_records",
+        "Records of the log that are not in a view yet, counted up to 10000.",
+        |view| view.lag_records as f64,
+    ),
+    ("evently_projection_lag_seconds", "Time since the first of them was decided.", |view| {
+        view.lag_seconds
+    }),
+    (
+        "evently_projection_parked_records",
+        "Records that could not be applied to a view, and those behind them.",
+        |view| view.parked as f64,
+    ),
+];
+
+/// What is asked when somebody asks.
+pub(crate) struct Sources {
+    role: Role,
+    /// Where commands are decided.
+    pub(crate) commands: Option<CommandState>,
+    /// Where views are kept.
+    pub(crate) projections: Option<Projections>,
+    /// Where reads are answered.
+    pub(crate) live: Option<Live>,
+    /// How far the views were, and when they were asked.
+    views: Mutex<Option<(Instant, Option<Vec<Status>>)>>,
+}
+
+/// The endpoint, outside of `/api/v1`.
+pub(crate) fn router(sources: Sources) -> Router {
+    Router::new().route("/metrics", get(metrics)).with_state(Arc::new(sources))
+}
+
+/// Figures of this process, for Prometheus, in its text format.
+#[utoipa::path(
+    get,
+    path = "/metrics",
+    tag = "health",
+    responses((status = 200, body = String, content_type = "text/plain"))
+)]
+pub(crate) async fn metrics(
+    State(sources): State<Arc<Sources>>,
+) -> ([(HeaderName, HeaderValue); 1], String) {
+    let mut text = Text::new();
+    sources.write(&mut text).await;
+    ([(header::CONTENT_TYPE, HeaderValue::from_static(CONTENT_TYPE))], text.finish())
+}
+
+impl Sources {
+    pub(crate) fn new(role: Role) -> Self {
+        let views = Mutex::default();
+        Self { role, commands: None, projections: None, live: None, views }
+    }
+
+    async fn write(&self, text: &mut Text) {
+        let name = "evently_info";
+        text.family(name, Kind::Gauge, "The program, and what it does.");
+        let version = env!("CARGO_PKG_VERSION");
+        text.sample(name, &[("role", self.role.name()), ("version", version)], 1.0);
+        METRICS.write(text);
+        self.write_commands(text);
+        self.write_live(text);
+        self.write_views(text).await;
+    }
+
+    fn write_commands(&self, text: &mut Text) {
+        let Some(commands) = &self.commands else { return };
+        let stats = commands.stats();
+        let help = "Inventories that are decided on in this process.";
+        text.gauge("evently_inventories", help, stats.inventories as f64);
+        let help = "Commands that wait to be decided.";
+        text.gauge("evently_mailbox_commands", help, stats.waiting as f64);
+        let help = "Commands that wait for the inventory for which most do.";
+        text.gauge("evently_mailbox_fullest_commands", help, stats.waiting_most as f64);
+        let help = "Commands that may wait for one inventory.";
+        text.gauge("evently_mailbox_capacity_commands", help, stats.mailbox as f64);
+    }
+
+    fn write_live(&self, text: &mut Text) {
+        let Some(live) = &self.live else { return };
+        let stats = live.stats();
+        let help = "Inventories in memory for live availability.";
+        text.gauge("evently_live_events", help, stats.events as f64);
+        text.gauge("evently_live_streams", "Open event streams.", stats.streams as f64);
+        for (name, help, count) in [
+            (
+                "evently_live_streams_cut_off_total",
+                "Event streams cut off because the reader was too slow.",
+                stats.streams_cut_off,
+            ),
+            (
+                "evently_live_violations_total",
+                "Facts that broke a rule of the stock: oversold or doubly owned.",
+                stats.violations,
+            ),
+            (
+                "evently_live_undecodable_total",
+                "Records that are no facts this program knows.",
+                stats.undecodable,
+            ),
+        ] {
+            text.family(name, Kind::Counter, help);
+            text.sample(name, &[], count as f64);
+        }
+    }
+
+    /// Without an answer of the database nothing is told of the views: an alert of its own tells of
+    /// that.
+    async fn write_views(&self, text: &mut Text) {
+        let Some(projections) = &self.projections else { return };
+        let mut known = self.views.lock().await;
+        let fresh = known.as_ref().is_some_and(|(asked, _)| asked.elapsed() < FRESH);
+        if !fresh {
+            let answer = timeout(PATIENCE, projections.status()).await;
+            *known = Some((Instant::now(), answer.ok().and_then(Result::ok)));
+        }
+        let Some((_, Some(views))) = &*known else { return };
+        for (name, help, figure) in OF_VIEWS {
+            text.family(name, Kind::Gauge, help);
+            for view in views {
+                text.sample(name, &[("projection", view.name)], figure(view));
+            }
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! `/metrics`, and what is made of it: alerts and dashboards speak of figures that there are (OP-2).
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use tokio::io::AsyncWriteExt;
+use tokio::process::Command;
+
+use crate::server::Server;
+use crate::serving::until;
+use crate::shop::Shop;
+
+const ALERTS: &str = include_str!("../../../deploy/prometheus/alerts.yml");
+const DASHBOARD: &str = include_str!("../../../deploy/grafana/dashboards/evently.json");
+const OPERATIONS: &str = include_str!("../../../docs/OPERATIONS.md");
+
+async fn figures(server: &Server) -> String {
+    let answer = reqwest::get(server.url("/metrics")).await.unwrap();
+    assert_eq!(answer.headers()["content-type"], "text/plain; version=0.0.4; charset=utf-8");
+    answer.text().await.unwrap()
+}
+
+#[tokio::test]
+async fn what_happens_is_counted() {
+    let server = Server::start().await;
+    let shop = Shop::open(&server, 3).await;
+    let booking = shop.reserve(1, 2).await;
+    shop.confirm(1, &booking).await;
+    until("the views have it", async || {
+        figures(&server).await.contains("evently_projection_lag_records{projection=\"bookings\"} 0")
+    })
+    .await;
+    let figures = figures(&server).await;
+    for line in [
+        "evently_info{role=\"serve\",version=",
+        "evently_facts_total{kind=\"Reserved\"} 1\n",
+        "evently_facts_total{kind=\"Confirmed\"} 1\n",
+        "evently_inventories 1\n",
+        "evently_mailbox_commands 0\n",
+        "evently_live_violations_total 0\n",
+        "evently_projection_parked_records{projection=\"seats\"} 0\n",
+    ] {
+        assert!(figures.contains(line), "{line} is not in:\n{figures}");
+    }
+    let appends = "evently_append_duration_seconds_count{outcome=\"written\"}";
+    let line = figures.lines().find(|line| line.starts_with(appends)).unwrap();
+    assert!(!line.ends_with(" 0"), "{line}");
+    // Nobody's id, event or path is told.
+    assert!(!figures.contains("evt_") && !figures.contains("bkg_"), "{figures}");
+    check_with_promtool(&figures).await;
+}
+
+#[tokio::test]
+async fn alerts_and_dashboards_speak_of_figures_that_there_are() {
+    let figures = figures(&Server::start().await).await;
+    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let mut named = BTreeSet::new();
+    for text in [ALERTS, DASHBOARD] {
+        named.extend(text.split(|c| !is_name(c)).filter(|word| word.starts_with("evently_")));
+    }
+    assert!(named.len() > 8, "{named:?}");
+    for name in named {
+        let of_histogram = ["_bucket", "_count", "_sum"];
+        let base = of_histogram.iter().find_map(|suffix| name.strip_suffix(suffix));
+        let base = base.unwrap_or(name);
+        assert!(figures.contains(&format!("# TYPE {base} ")), "there is no figure {name}");
+    }
+}
+
+#[test]
+fn it_is_written_what_to_do_on_each_alert() {
+    let alerts = ALERTS.lines().filter_map(|line| line.trim().strip_prefix("- alert: Evently"));
+    let alerts: Vec<_> = alerts.collect();
+    let told: Vec<_> =
+        OPERATIONS.lines().filter_map(|line| line.strip_prefix("### Evently")).collect();
+    assert_eq!(alerts, told);
+    assert_eq!(alerts.len(), ALERTS.matches("alert:").count());
+}
+
+fn promtool() -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&path).map(|folder| folder.join("promtool"));
+    let found = found.into_iter().find(|path| path.is_file());
+    if found.is_none() {
+        println!("left out: promtool is not installed");
+        assert!(std::env::var_os("EVENTLY_TEST_PROMTOOL").is_none(), "promtool is to be installed");
+    }
+    found
+}
+
+/// What Prometheus itself says of the figures and of what is made of them.
+async fn check_with_promtool(figures: &str) {
+    let Some(promtool) = promtool() else { return };
+    let mut check = Command::new(&promtool);
+    check.args(["check", "metrics"]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut check = check.stderr(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
+    check.stdin.take().unwrap().write_all(figures.as_bytes()).await.unwrap();
+    let told = check.wait_with_output().await.unwrap();
+    assert!(told.status.success(), "{}", String::from_utf8_lossy(&told.stderr));
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../deploy/prometheus");
+    for (what, file) in [("config", "prometheus.yml"), ("rules", "alerts.yml")] {
+        let told = promtool_on(&promtool, &["check", what], &folder.join(file)).await;
+        assert!(told.status.success(), "{}", String::from_utf8_lossy(&told.stderr));
+    }
+    let told = promtool_on(&promtool, &["test", "rules"], &folder.join("alerts_test.yml")).await;
+    assert!(told.status.success(), "{}", String::from_utf8_lossy(&told.stdout));
+}
+
+async fn promtool_on(promtool: &Path, args: &[&str], file: &Path) -> std::process::Output {
+    Command::new(promtool).args(args).arg(file).stdin(Stdio::null()).output().await.unwrap()
+}
