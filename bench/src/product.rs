@@ -22,7 +22,7 @@ use infra::passwords::{Cost, PasswordError, Passwords};
 use infra::payment::{MockProvider, OpenError as PaymentsError};
 use infra::postgres::AddressError;
 use infra::telemetry::Format;
-use query_api::{LiveLimits, QueryState, Sources};
+use query_api::{CacheLimits, LiveLimits, QueryState, Sources};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -109,6 +109,7 @@ impl Product {
                     listen: address,
                     database_url: Some(database.into()),
                     log_url: None,
+                    redis_url: None,
                     shared: None,
                     master_key: None,
                     mail: None,
@@ -177,7 +178,8 @@ impl SomeRoles {
             // A database that is never asked, hence never missed.
             let pool = infra::postgres::connect("postgres://localhost:1", 1)?;
             let log = log.clone() as Arc<dyn Log>;
-            let sources = Sources { log, pool, clock: clock.clone() };
+            let (clock, cache) = (clock.clone(), CacheLimits::default());
+            let sources = Sources { log, pool, clock, cache };
             let state =
                 QueryState::start(sources, LiveLimits::default(), &queries, queries_stop.clone());
             router = router.merge(query_api::router(state));

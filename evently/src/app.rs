@@ -14,7 +14,8 @@ use infra::http::{Edge, ServiceLimits};
 use infra::limits::{RateLimits, Rates};
 use infra::log::Log;
 use infra::payment::{self, MockProvider};
-use query_api::{LiveLimits, QueryState, Sources};
+use infra::redis::{AddressError, SharedCache};
+use query_api::{CacheLimits, LiveLimits, QueryState, Sources};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -54,6 +55,9 @@ pub enum StartError {
     /// The mock provider cannot start.
     #[error("the mock payment provider cannot start")]
     Provider(#[from] payment::OpenError),
+    /// The address of Redis is none.
+    #[error("redis_url (EVENTLY_REDIS_URL)")]
+    Redis(#[from] AddressError),
     /// The views cannot be kept.
     #[error(transparent)]
     Views(#[from] ViewsError),
@@ -151,6 +155,8 @@ impl App {
             false => None,
         };
         let mut figures = metrics::Sources::new(role);
+        let redis = redis(role, settings)?;
+        figures.redis.clone_from(&redis);
         if let Some(commands) = &commands {
             figures.commands = Some(commands.state());
             router = router.merge(command_api::router(commands.state()));
@@ -168,8 +174,9 @@ impl App {
                 router = router.merge(projections::router(views.admin()));
             }
             if reads {
-                let sources =
-                    Sources { log: log.clone(), pool: views.pool(), clock: clock.clone() };
+                let (log, pool, clock) = (log.clone(), views.pool(), clock.clone());
+                let cache = CacheLimits { shared: redis.clone(), ..CacheLimits::default() };
+                let sources = Sources { log, pool, clock, cache };
                 let stop = queries_stop.clone();
                 let reading = QueryState::start(sources, live_limits(), &queries, stop);
                 figures.live = Some(reading.live().clone());
@@ -179,7 +186,7 @@ impl App {
         let pool = views.as_ref().map(Views::pool);
         let router = router
             .merge(metrics::router(figures))
-            .merge(health::router(Health::new(role, log, pool)));
+            .merge(health::router(Health::new(role, log, pool, redis)));
         let admission = Admission {
             auth: Auth::new(&keys, clock.clone()),
             limits,
@@ -215,6 +222,12 @@ impl App {
         }
         self.log.close().await;
     }
+}
+
+/// What is shared for speed, where anything is.
+fn redis(role: Role, settings: &Checked) -> Result<Option<SharedCache>, AddressError> {
+    let url = settings.redis_url.as_ref().filter(|_| role.has(Role::QueryApi));
+    url.map(|url| SharedCache::open(url.reveal())).transpose()
 }
 
 async fn start_commands(

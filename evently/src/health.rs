@@ -8,6 +8,7 @@ use axum::http::StatusCode;
 use axum::routing::get;
 use axum::{Json, Router};
 use infra::log::Log;
+use infra::redis::SharedCache;
 use serde::Serialize;
 use sqlx::PgPool;
 use tokio::time::timeout;
@@ -25,6 +26,8 @@ pub(crate) struct Health {
     log: Arc<dyn Log>,
     /// Unless nothing here needs one.
     pool: Option<PgPool>,
+    /// If there is one.
+    redis: Option<SharedCache>,
 }
 
 /// How the process is.
@@ -75,13 +78,18 @@ pub(crate) enum DependencyState {
 }
 
 impl Health {
-    pub(crate) fn new(role: Role, log: Arc<dyn Log>, pool: Option<PgPool>) -> Self {
-        Self { role, log, pool }
+    pub(crate) fn new(
+        role: Role,
+        log: Arc<dyn Log>,
+        pool: Option<PgPool>,
+        redis: Option<SharedCache>,
+    ) -> Self {
+        Self { role, log, pool, redis }
     }
 
     async fn report(&self) -> HealthReport {
-        let (log, database) = tokio::join!(self.log(), self.database());
-        let dependencies: Vec<_> = [Some(log), database].into_iter().flatten().collect();
+        let (log, database, redis) = tokio::join!(self.log(), self.database(), self.redis());
+        let dependencies: Vec<_> = [Some(log), database, redis].into_iter().flatten().collect();
         let is_down = |needed| {
             let down = |d: &Dependency| d.state == DependencyState::Down && d.needed == needed;
             dependencies.iter().any(down)
@@ -102,6 +110,12 @@ impl Health {
         // Where views are kept, nothing else is done.
         let needed = self.role == Role::Projector;
         Some(Dependency { name: "database", state, needed, purpose, reason: None })
+    }
+
+    async fn redis(&self) -> Option<Dependency> {
+        let state = state(self.redis.as_ref()?.is_up().await);
+        let purpose = "a cache that processes share";
+        Some(Dependency { name: "redis", state, needed: false, purpose, reason: None })
     }
 
     /// The log is up when it can be read and written. Asking whether it can be written is also

@@ -9,6 +9,7 @@ use axum::http::{HeaderName, HeaderValue, header};
 use axum::routing::get;
 use command_api::CommandState;
 use infra::metrics::{CONTENT_TYPE, Kind, METRICS, Text};
+use infra::redis::SharedCache;
 use projections::{Projections, Status};
 use query_api::Live;
 use tokio::sync::Mutex;
@@ -50,6 +51,8 @@ pub(crate) struct Sources {
     pub(crate) projections: Option<Projections>,
     /// Where reads are answered.
     pub(crate) live: Option<Live>,
+    /// If there is one.
+    pub(crate) redis: Option<SharedCache>,
     /// How far the views were, and when they were asked.
     views: Mutex<Option<(Instant, Option<Vec<Status>>)>>,
 }
@@ -77,7 +80,7 @@ pub(crate) async fn metrics(
 impl Sources {
     pub(crate) fn new(role: Role) -> Self {
         let views = Mutex::default();
-        Self { role, commands: None, projections: None, live: None, views }
+        Self { role, commands: None, projections: None, live: None, redis: None, views }
     }
 
     async fn write(&self, text: &mut Text) {
@@ -88,6 +91,10 @@ impl Sources {
         METRICS.write(text);
         self.write_commands(text);
         self.write_live(text);
+        if let Some(redis) = &self.redis {
+            let is_up = f64::from(u8::from(redis.is_up().await));
+            text.gauge("evently_redis_up", "Whether Redis answers this process.", is_up);
+        }
         self.write_views(text).await;
     }
 

@@ -14,6 +14,7 @@ pub mod passwords;
 pub mod payment;
 pub mod postgres;
 mod private_file;
+pub mod redis;
 pub mod shapes;
 pub mod sqlite;
 pub mod telemetry;

@@ -2,12 +2,14 @@
 //! the views. Nothing here writes to the log or to a view.
 
 mod browsing;
+mod cache;
 mod endpoints;
 mod freshness;
 mod live;
 mod problems;
 mod state;
 
+pub use cache::CacheLimits;
 pub use live::{Live, LiveLimits, LiveStats};
 pub use problems::CODES;
 pub use state::{QueryState, Sources};

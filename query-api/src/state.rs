@@ -8,6 +8,7 @@ use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::cache::{Cache, CacheLimits};
 use crate::freshness::Views;
 use crate::live::{Live, LiveLimits};
 
@@ -20,6 +21,8 @@ pub struct Sources {
     pub pool: PgPool,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
+    /// How long what was read is kept.
+    pub cache: CacheLimits,
 }
 
 /// What the query endpoints share. Cloning is cheap.
@@ -28,6 +31,7 @@ pub struct QueryState {
     pub(crate) sources: Sources,
     pub(crate) live: Live,
     pub(crate) views: Views,
+    pub(crate) cache: Cache,
 }
 
 impl QueryState {
@@ -41,7 +45,9 @@ impl QueryState {
         let live = Live::start(Arc::clone(&sources.log), limits, tasks, stop.clone());
         let views = Views::new(sources.pool.clone());
         tasks.spawn(views.clone().watch(stop));
-        Self { sources, live, views }
+        let (limits, clock) = (sources.cache.clone(), Arc::clone(&sources.clock));
+        let cache = Cache::new(limits, clock, live.changes());
+        Self { sources, live, views, cache }
     }
 
     /// Live availability, for metrics.

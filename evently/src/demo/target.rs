@@ -59,8 +59,9 @@ impl Target {
         let temporary = temporary.map_err(DemoError::Own)?;
         let (data, base) = (temporary.path().to_owned(), settings.clone());
         // The whole crowd comes from this machine.
-        let (database_url, log_url, rates) = (None, None, None);
-        let settings = Checked { data, database_url, log_url, shared: None, rates, ..base };
+        let (database_url, log_url, redis_url, rates) = (None, None, None, None);
+        let shared = None;
+        let settings = Checked { data, database_url, log_url, redis_url, shared, rates, ..base };
         let folder = DataFolder::open(&settings.data)?;
         let mut lock = folder.serve()?;
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await;

@@ -85,8 +85,8 @@ mod tests {
             file.wrong(),
             [
                 "evently.toml has an unknown key port; there are data, listen, database_url, \
-                 log_url, shared, master_key, smtp_url, mail_from, rate_limits, trusted_proxies, \
-                 cors_origins, log, log_format",
+                 log_url, redis_url, shared, master_key, smtp_url, mail_from, rate_limits, \
+                 trusted_proxies, cors_origins, log, log_format",
                 "evently.toml: listen has to be a string, not integer",
             ]
         );

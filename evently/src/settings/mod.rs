@@ -16,6 +16,7 @@ use infra::identity::MasterKeys;
 use infra::limits::{Rates, TrustedProxies};
 use infra::log::eventstore::EventStoreLog;
 use infra::mail::{AddressError, SmtpMailer};
+use infra::redis::SharedCache;
 use infra::telemetry::Format;
 
 pub use file::File;
@@ -57,6 +58,16 @@ pub struct Settings {
         hide_short_help = true
     )]
     pub log_url: Option<Secret>,
+    /// Redis (redis://...) for a cache that processes share; each has its own without
+    #[arg(
+        long,
+        global = true,
+        value_name = "URL",
+        env = "EVENTLY_REDIS_URL",
+        hide_env_values = true,
+        hide_short_help = true
+    )]
+    pub redis_url: Option<Secret>,
     /// Folder of what several processes of one installation share: keys, mails that are files, and the
     /// ledger of the mock payment provider; the data folder if absent
     #[arg(long, global = true, value_name = "DIR", env = "EVENTLY_SHARED", hide_short_help = true)]
@@ -148,6 +159,8 @@ pub struct Settings {
 pub struct Checked {
     /// Folder with everything that is kept.
     pub data: PathBuf,
+    /// Where values for a short time are shared; each process keeps its own if absent.
+    pub redis_url: Option<Secret>,
     /// Folder of what several processes share; the data folder if absent.
     pub shared: Option<PathBuf>,
     /// Where the API is served.
@@ -216,11 +229,12 @@ pub struct Shown {
 
 impl Settings {
     /// Every key, in the order of declaration.
-    pub const KEYS: [&'static str; 13] = [
+    pub const KEYS: [&'static str; 14] = [
         "data",
         "listen",
         "database_url",
         "log_url",
+        "redis_url",
         "shared",
         "master_key",
         "smtp_url",
@@ -263,6 +277,12 @@ impl Settings {
         }
         let mail = self.mail(&mut wrong);
         let (rates, trusted_proxies, origins) = self.edge(&mut wrong);
+        let redis_url = self.redis_url.clone().filter(|url| !url.is_empty());
+        if let Some(url) = &redis_url
+            && let Err(error) = SharedCache::check(url.reveal())
+        {
+            wrong.push(format!("redis_url (EVENTLY_REDIS_URL): {error}"));
+        }
         if let Err(error) = infra::telemetry::check(&self.log) {
             wrong.push(format!("log: {error}"));
         }
@@ -280,6 +300,7 @@ impl Settings {
                 rates,
                 trusted_proxies,
                 origins,
+                redis_url,
                 log: self.log.clone(),
                 log_format,
             }),
@@ -332,6 +353,7 @@ impl Settings {
             "listen" => Some(self.listen.clone()),
             "database_url" => self.database_url.as_ref().map(ToString::to_string),
             "log_url" => self.log_url.as_ref().map(ToString::to_string),
+            "redis_url" => self.redis_url.as_ref().map(ToString::to_string),
             "shared" => self.shared.as_ref().map(|shared| shared.display().to_string()),
             "master_key" => self.master_key.as_ref().map(ToString::to_string),
             "smtp_url" => self.smtp_url.as_ref().map(ToString::to_string),

@@ -111,6 +111,7 @@ async fn a_setting_comes_from_flag_environment_file_or_default() {
         "listen 127.0.0.1:2 environment",
         "database_url postgres://***@db/evently environment",
         "log_url null default",
+        "redis_url null default",
         "shared null default",
         "master_key *** environment",
         "smtp_url null default",

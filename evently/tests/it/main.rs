@@ -40,6 +40,8 @@ mod projections;
 #[cfg(test)]
 mod race;
 #[cfg(test)]
+mod redis;
+#[cfg(test)]
 mod routes;
 #[cfg(test)]
 mod server;

@@ -218,6 +218,7 @@ fn without_settings(program: &str) -> Command {
         "EVENTLY_CORS_ORIGINS",
         "EVENTLY_LOG",
         "EVENTLY_SHARED",
+        "EVENTLY_REDIS_URL",
     ] {
         command.env_remove(name);
     }

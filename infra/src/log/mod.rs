@@ -296,7 +296,7 @@ pub trait Log: Send + Sync + 'static {
 
 /// Two of the libraries that speak TLS bring a provider of their own for its cryptography, and then
 /// each wants to be told which one to take. Whoever is first decides for the process.
-fn use_one_tls_provider() {
+pub(crate) fn use_one_tls_provider() {
     // Refused only when another was chosen before, which does as well.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
 }

@@ -95,6 +95,29 @@ impl Append {
     }
 }
 
+/// Where something was found that many read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CacheRead {
+    /// In this process.
+    Memory,
+    /// In Redis.
+    Shared,
+    /// Nowhere: it was read from the view.
+    View,
+}
+
+impl CacheRead {
+    const ALL: [Self; 3] = [Self::Memory, Self::Shared, Self::View];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Memory => "memory",
+            Self::Shared => "redis",
+            Self::View => "view",
+        }
+    }
+}
+
 /// So many facts of each kind that can happen to a booking or a place in the queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Facts([u64; Fact::KINDS.len()]);
@@ -129,6 +152,8 @@ pub struct Metrics {
     pub deadlines: Durations,
     /// By [`Append`].
     appends: [Durations; Append::ALL.len()],
+    /// By [`CacheRead`].
+    cache: [AtomicU64; CacheRead::ALL.len()],
     /// By [`Fact::KINDS`].
     facts: [AtomicU64; Fact::KINDS.len()],
 }
@@ -141,6 +166,7 @@ impl Metrics {
             batches: Histogram::new(&BATCHES, 1.0),
             deadlines: durations(),
             appends: [const { durations() }; Append::ALL.len()],
+            cache: zeros(),
             facts: zeros(),
         }
     }
@@ -155,6 +181,11 @@ impl Metrics {
     /// The log answered an append.
     pub fn append(&self, outcome: Append, took: Duration) {
         self.appends[outcome as usize].took(took);
+    }
+
+    /// Something was found that many read.
+    pub fn cache(&self, from: CacheRead) {
+        self.cache[from as usize].fetch_add(1, Ordering::Relaxed);
     }
 
     /// These facts are durable.
@@ -186,6 +217,11 @@ impl Metrics {
         text.family(name, Kind::Histogram, "Time that the log took for an append, by outcome.");
         for (outcome, took) in Append::ALL.into_iter().zip(&self.appends) {
             took.write(text, name, &[("outcome", outcome.name())]);
+        }
+        let name = "evently_cache_reads_total";
+        text.family(name, Kind::Counter, "Event details and lists read, by where they were found.");
+        for (from, count) in CacheRead::ALL.into_iter().zip(loaded(&self.cache)) {
+            text.sample(name, &[("from", from.name())], count as f64);
         }
         let name = "evently_facts_total";
         let help = "Facts made durable by this process: holds, and what became of them.";
@@ -247,6 +283,9 @@ mod tests {
     fn outcomes_stand_where_their_numbers_say() {
         for (index, outcome) in Command::ALL.into_iter().enumerate() {
             assert_eq!(outcome as usize, index);
+        }
+        for (index, from) in CacheRead::ALL.into_iter().enumerate() {
+            assert_eq!(from as usize, index);
         }
         for (index, outcome) in Append::ALL.into_iter().enumerate() {
             assert_eq!(outcome as usize, index);

@@ -18,6 +18,8 @@ mod log_server;
 #[cfg(test)]
 mod payment;
 #[cfg(test)]
+mod redis;
+#[cfg(test)]
 mod service;
 #[cfg(test)]
 mod sockets;

@@ -8,7 +8,7 @@ use domain::event::{RefundRule, Tier};
 use domain::{Currency, EventId, Time, UserId};
 use infra::auth::{Caller, MaybeCaller};
 use infra::http::{Json, MinPosition, Path, Problem, ProblemDocument};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use sqlx::types::{Json as Column, Uuid};
 use utoipa::ToSchema;
@@ -17,6 +17,7 @@ use super::at_row;
 use super::venues::VenueSummary;
 use crate::QueryState;
 use crate::browsing::EventStatus;
+use crate::cache::{Of, Wanted};
 use crate::freshness::View;
 use crate::live::availability::{Availability, AvailabilityDocument, TierTerms};
 use crate::problems::no_event;
@@ -113,9 +114,18 @@ pub(crate) async fn get_event(
     MaybeCaller(caller): MaybeCaller,
     MinPosition(min): MinPosition,
 ) -> Result<Response, Problem> {
-    state.views.at_least(View::Catalog, min).await?;
     state.live.at_least(min).await?;
-    let row = read(&state, event).await?.ok_or_else(no_event)?;
+    let ready = async || state.views.at_least(View::Catalog, min).await;
+    let read = async || {
+        // Others may have found out meanwhile that the database is down.
+        state.views.at_least(View::Catalog, None).await?;
+        let row = read(&state, event).await?;
+        let upto = row.as_ref().and_then(|row| row.upto);
+        Ok((row, upto))
+    };
+    let wanted = Wanted { key: format!("event:{event}"), of: Of::Event(event), min };
+    let (row, upto): (Option<Row>, _) = state.cache.get(&wanted, ready, read).await?;
+    let row = row.ok_or_else(no_event)?;
     // A log that cannot be read must not hide what the view has.
     let stock = state.live.availability(event).await.ok();
     let status = EventStatus::named(&row.status);
@@ -127,7 +137,7 @@ pub(crate) async fn get_event(
         Some(_) => vec![],
         None => tiers_as_planned(&state, event).await?,
     };
-    let upto = at_row(row.upto);
+    let upto = at_row(upto);
     Ok((upto, Json(document(event, status, row, stock.as_ref(), &tiers))).into_response())
 }
 
@@ -137,6 +147,7 @@ fn owns(caller: Option<Caller>, organizer: Uuid) -> bool {
 }
 
 /// A row of the catalog, with its venue.
+#[derive(Serialize, Deserialize)]
 struct Row {
     organizer: Uuid,
     status: String,

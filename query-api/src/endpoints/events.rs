@@ -12,6 +12,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::at_row;
 use crate::QueryState;
 use crate::browsing::{Bound, EventStatus, browsing_key};
+use crate::cache::{Of, Wanted};
 use crate::freshness::View;
 
 const LIST: &str = "events";
@@ -53,7 +54,7 @@ pub(crate) struct ListEvents {
 }
 
 /// An event as a list shows it.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub(crate) struct EventSummary {
     /// `evt_...`
     #[schema(value_type = String)]
@@ -123,15 +124,39 @@ pub(crate) async fn list_events(
     let organizer = only_of(query.status, caller)?;
     let after: Option<(Time, EventId)> =
         query.cursor.as_ref().map(|cursor| cursor.place(LIST)).transpose()?;
-    state.views.at_least(View::Catalog, min).await?;
-    let (mut items, upto) = find(&state, &query, organizer, after, limit).await?;
+    let ready = async || state.views.at_least(View::Catalog, min).await;
+    let find = async || {
+        // Others may have found out meanwhile that the database is down.
+        state.views.at_least(View::Catalog, None).await?;
+        find(&state, &query, organizer, after, limit).await
+    };
+    // Everybody asks for the same lists of what is published.
+    let (mut items, upto) = match query.key() {
+        Some(key) => {
+            let wanted = Wanted { key, of: Of::Catalog, min };
+            state.cache.get(&wanted, ready, find).await?
+        }
+        None => {
+            ready().await?;
+            find().await?
+        }
+    };
     let more = super::cut(&mut items, limit);
     let last = items.last().filter(|_| more);
     let next_cursor = last.map(|event| Cursor::new(LIST, &(event.starts_at, event.event_id)));
     Ok((at_row(upto), Json(Page { items, next_cursor })))
 }
 
+/// Longer keys are those of lists that nobody else asks for.
+const LONGEST_KEY: usize = 300;
+
 impl ListEvents {
+    /// What the list is kept under; nothing if it is not worth keeping, or not for everybody.
+    fn key(&self) -> Option<String> {
+        let key = format!("events:{self:?}");
+        (self.status == EventStatus::Published && key.len() <= LONGEST_KEY).then_some(key)
+    }
+
     /// Refuses what no column can hold.
     fn check(&self) -> Result<(), Problem> {
         let texts = [("city", &self.city), ("type", &self.event_type), ("genre", &self.genre)];

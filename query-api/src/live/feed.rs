@@ -21,7 +21,8 @@ const PULSE: Duration = Duration::from_millis(100);
 pub(super) async fn follow(live: Live) {
     let stop = live.stop().clone();
     stop.run_until_cancelled(async {
-        let mut after = head(&live).await;
+        let (mut after, first) = ends(&live).await;
+        live.0.changes.begin(after, first.as_ref());
         // From here on streams may be read: what the subscription does not bring is in them.
         live.0.position.send_replace(Some(after));
         loop {
@@ -32,11 +33,13 @@ pub(super) async fn follow(live: Live) {
     .await;
 }
 
-async fn head(live: &Live) -> Position {
+/// The position of the log's last record, and its first.
+async fn ends(live: &Live) -> (Position, Option<Record>) {
     loop {
-        match live.0.log.head().await {
-            Ok(head) => return head,
-            Err(error) => warn(&error),
+        let first = live.0.log.read_all(Position(0), 1).await;
+        match (live.0.log.head().await, first) {
+            (Ok(head), Ok(mut first)) => return (head, first.pop()),
+            (Err(error), _) | (_, Err(error)) => warn(&error),
         }
         tokio::time::sleep(PAUSE).await;
     }
@@ -75,6 +78,7 @@ impl Live {
     /// look at their stream's name.
     fn take(&self, records: &[Record]) {
         let Some(last) = records.last() else { return };
+        self.0.changes.take(records);
         let mut changed: Vec<Arc<LiveEvent>> = vec![];
         for record in records {
             let Some(event) = event_of(&record.stream) else { continue };

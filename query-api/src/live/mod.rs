@@ -26,6 +26,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::cache::Changes;
 use availability::Availability;
 pub(crate) use event::{LiveEvent, Snapshot};
 use stock::Fault;
@@ -106,6 +107,8 @@ struct Inner {
     looks_back: Semaphore,
     /// Everything up to here has been taken in; `None` until the subscription has begun.
     position: watch::Sender<Option<Position>>,
+    /// What of the catalog was changed.
+    changes: Arc<Changes>,
     /// Events whose audience is to be told what changed.
     news: Mutex<Vec<Arc<LiveEvent>>>,
     has_news: Notify,
@@ -134,6 +137,7 @@ impl Live {
             folds: Semaphore::new(limits.folds.max(1)),
             looks_back: Semaphore::new(limits.folds.max(1)),
             position: watch::Sender::new(None),
+            changes: Arc::default(),
             news: Mutex::default(),
             has_news: Notify::new(),
             streams: Arc::new(Semaphore::new(limits.streams)),
@@ -163,6 +167,11 @@ impl Live {
     /// Everything up to here is in the answers; `None` until the subscription has begun.
     pub(crate) fn position(&self) -> Option<Position> {
         *self.0.position.borrow()
+    }
+
+    /// What of the catalog was changed, as far as the log was followed.
+    pub(crate) fn changes(&self) -> Arc<Changes> {
+        Arc::clone(&self.0.changes)
     }
 
     /// Waits until everything up to `wanted` is in the answers.

@@ -14,7 +14,7 @@ use infra::clock::{Clock, ManualClock};
 use infra::http::{Edge, ServiceLimits, service};
 use infra::log::embedded::{EmbeddedLog, EmbeddedOptions};
 use infra::log::{Expected, Log, NewRecord, Position};
-use query_api::{LiveLimits, LiveStats, QueryState, Sources, router};
+use query_api::{CacheLimits, LiveLimits, LiveStats, QueryState, Sources, router};
 use serde_json::Value;
 use sqlx::PgPool;
 use tempfile::TempDir;
@@ -71,7 +71,9 @@ impl World {
         let keys = Keys::load_or_create(folder.path(), clock.clone()).unwrap();
         let auth = Auth::new(&keys, clock.clone());
         let (log_, clock_) = (log.clone(), clock.clone());
-        let sources = Sources { log: log_, pool: pool.clone(), clock: clock_ };
+        // Rows are put into the views behind the back of the log.
+        let cache = CacheLimits { ttl: Duration::ZERO, ..CacheLimits::default() };
+        let sources = Sources { log: log_, pool: pool.clone(), clock: clock_, cache };
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
         let state = QueryState::start(sources, limits, &tasks, stop.clone());
         let router = service(
