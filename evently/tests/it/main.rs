@@ -14,6 +14,8 @@ mod crowd;
 #[cfg(test)]
 mod demo;
 #[cfg(test)]
+mod deployment;
+#[cfg(test)]
 mod figures;
 #[cfg(test)]
 mod fleet;
