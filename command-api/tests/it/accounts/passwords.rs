@@ -1,13 +1,10 @@
 //! `PUT /users/me/password`, `POST /auth/password/forgot` and `/reset`.
 
-use std::sync::Arc;
-
 use domain::account::{FAILURES_TO_LOCK, LOCK_S};
 use infra::auth::Role;
-use infra::identity::{MasterKeys, Vault};
 use serde_json::json;
 
-use super::store::{Gate, GatedStore, away};
+use super::store::{Gate, away, gated};
 use super::{Guest, Member, PASSWORD, code, count, mails};
 use crate::support::{Answer, Fault, FaultyLog, World};
 
@@ -87,15 +84,6 @@ async fn change(guest: &Guest, member: &Member, current: &str, new: &str) -> Ans
     let body = json!({"current_password": current, "new_password": new});
     let (path, token) = ("/users/me/password", Some(&*member.access));
     guest.ask_as("PUT", path, Some(body), token, Some("k")).await
-}
-
-/// A world whose identity store does as told.
-fn gated() -> (World, Arc<GatedStore>) {
-    let mut world = World::new();
-    let store = Arc::new(GatedStore::new(world.vault.clone()));
-    let masters = MasterKeys::load_or_create(world.folder.path()).unwrap();
-    world.vault = Arc::new(Vault::new(store.clone(), masters));
-    (world, store)
 }
 
 #[tokio::test]

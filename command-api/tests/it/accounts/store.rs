@@ -8,9 +8,12 @@ use domain::{Time, UserId};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use infra::identity::{
-    Code, IdentityStore, Kept, KeyId, Purpose, Rotation, Session, StoreError, TokenHash, Vault,
+    Code, IdentityStore, Kept, KeyId, MasterKeys, Purpose, Rotation, Session, StoreError,
+    TokenHash, Vault,
 };
 use parking_lot::Mutex;
+
+use crate::support::World;
 
 /// Before what something happens.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -25,6 +28,15 @@ type Event = BoxFuture<'static, Result<(), StoreError>>;
 pub(super) struct GatedStore {
     inner: Arc<Vault>,
     events: Mutex<VecDeque<(Gate, Event)>>,
+}
+
+/// A world whose identity store does as told.
+pub(super) fn gated() -> (World, Arc<GatedStore>) {
+    let mut world = World::new();
+    let store = Arc::new(GatedStore::new(world.vault.clone()));
+    let masters = MasterKeys::load_or_create(world.folder.path()).unwrap();
+    world.vault = Arc::new(Vault::new(store.clone(), masters));
+    (world, store)
 }
 
 /// As of a store that is away.
