@@ -84,6 +84,20 @@ async fn passwords_are_tried_five_times_from_an_address_and_with_an_account() {
 }
 
 #[tokio::test]
+async fn the_whole_log_is_read_for_a_person_five_times_in_a_minute() {
+    let server = Server::start_with(&["--rate-limits", "on"]).await;
+    let export = async |user| {
+        let ask = Client::new().get(server.url("/api/v1/users/me/export"));
+        ask.bearer_auth(server.token(crate::shop::user(user), &[])).send().await.unwrap()
+    };
+    for _ in 0..5 {
+        assert_eq!(export(1).await.status(), 404);
+    }
+    refused(export(1).await).await;
+    assert_eq!(export(2).await.status(), 404);
+}
+
+#[tokio::test]
 async fn only_named_pages_use_the_api_from_a_browser() {
     let server = Server::start_with(&["--cors-origins", "https://tickets.example.org"]).await;
     let url = server.url("/api/v1/bookings/reserve");
