@@ -19,6 +19,10 @@ use crate::payments::Payments;
 /// How many commands are decided in one append at most. One fsync serves them all.
 const BATCH: usize = 1_024;
 
+/// How often other tasks of the node get their turn before a batch is decided, as long as each round
+/// brings more commands. With one round less of fsync for each batch, more is sold in all.
+const ROUNDS: usize = 3;
+
 /// How long a writer stays for an event that does not exist.
 const IDLE_WITHOUT_EVENT: Duration = Duration::from_secs(1);
 
@@ -158,7 +162,7 @@ impl Writer {
         tokio::select! {
             biased;
             count = self.mailbox.recv_many(&mut letters, BATCH) => {
-                if count == 0 { Woken::Done } else { Woken::Letters(letters) }
+                if count == 0 { Woken::Done } else { Woken::Letters(self.with_all_that_come(letters).await) }
             }
             // While the log is away, calls wait for the next try.
             () = self.attention.called.notified(), if self.unit.state().is_some() => Woken::Due,
@@ -166,6 +170,24 @@ impl Writer {
                 if due <= idle && self.due().is_some() { Woken::Due } else { Woken::Done }
             }
         }
+    }
+
+    /// The letters, with those of clients whose requests are being read at this moment: one append
+    /// serves them all. Where nothing else is to be done, nobody waits.
+    async fn with_all_that_come(&mut self, mut letters: Vec<Letter>) -> Vec<Letter> {
+        for _ in 0..ROUNDS {
+            let before = letters.len();
+            tokio::task::yield_now().await;
+            while letters.len() < BATCH
+                && let Ok(letter) = self.mailbox.try_recv()
+            {
+                letters.push(letter);
+            }
+            if letters.len() == before {
+                break;
+            }
+        }
+        letters
     }
 
     /// When the inventory has to be looked after again: soon, if the log was away.

@@ -17,8 +17,8 @@ use tower::{Layer, Service};
 use super::Caller;
 use super::access::{RULES, Rule, Who};
 use super::verifier::{Auth, AuthError};
-use crate::http::{Problem, with_body_within};
-use crate::limits::{Asker, Budget, Peer, RateLimits, TrustedProxies};
+use crate::http::{Problem, context, with_body_within};
+use crate::limits::{Asker, Budget, RateLimits, TrustedProxies};
 
 /// Routes that nobody gets to but by the rules; what [`crate::http::service`] takes.
 pub struct Guarded(Router);
@@ -125,10 +125,7 @@ impl Rules {
     fn asker(&self, rule: &Rule, bearer: Result<Caller, AuthError>, request: &Request) -> Asker {
         match bearer {
             Ok(caller) if rule.budget != Budget::Authentication => Asker::Person(caller.user),
-            _ => {
-                let peer = request.extensions().get::<Peer>().copied();
-                Asker::At(self.admission.proxies.subscriber(peer, request.headers()))
-            }
+            _ => Asker::At(self.admission.proxies.subscriber(context::peer(), request.headers())),
         }
     }
 

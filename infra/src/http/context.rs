@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use crate::clock::Clock;
 use crate::ids;
-use crate::limits::Left;
+use crate::limits::{Left, Peer};
 
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -32,6 +32,8 @@ pub(super) struct Context {
     pub(super) reading_body: Cell<bool>,
     /// What is left to whoever asks, once it was counted.
     pub(super) left: Cell<Option<Left>>,
+    /// Who is at the other end of the connection.
+    pub(super) peer: Option<Peer>,
 }
 
 impl Context {
@@ -60,6 +62,11 @@ pub(super) fn take_left() -> Option<Left> {
     CURRENT.try_with(|context| context.left.take()).ok().flatten()
 }
 
+/// Who is at the other end of the connection of the running request, if that is known.
+pub(crate) fn peer() -> Option<Peer> {
+    CURRENT.try_with(|context| context.peer).ok().flatten()
+}
+
 pub(super) fn is_reading_body() -> bool {
     CURRENT.try_with(|context| context.reading_body.get()).unwrap_or(false)
 }
@@ -67,40 +74,52 @@ pub(super) fn is_reading_body() -> bool {
 /// Names one request: in the answer's `x-request-id`, in problems, in logs, and as the correlation
 /// of the records it caused. The client's own if it sent up to 100 visible ASCII characters, else
 /// 32 hexadecimal digits.
-#[derive(Clone, PartialEq, Eq, Hash)]
-pub struct RequestId(HeaderValue);
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct RequestId {
+    /// In place, because it is copied several times with every request.
+    text: [u8; MAX_REQUEST_ID],
+    length: u8,
+}
 
 impl RequestId {
     /// The id as text.
     pub fn as_str(&self) -> &str {
-        self.0.to_str().unwrap_or_default()
+        // It is ASCII.
+        std::str::from_utf8(self.as_bytes()).unwrap_or_default()
+    }
+
+    fn as_bytes(&self) -> &[u8] {
+        self.text.get(..usize::from(self.length)).unwrap_or_default()
     }
 
     /// The id of the request that the running task answers; `None` outside of one.
     pub fn current() -> Option<Self> {
-        CURRENT.try_with(|context| context.request_id.clone()).ok()
+        CURRENT.try_with(|context| context.request_id).ok()
     }
 
     pub(super) fn of(headers: &HeaderMap) -> Self {
-        let sent = headers.get(REQUEST_ID).filter(|value| is_sound(value));
-        Self(sent.map_or_else(generate, HeaderValue::clone))
+        let sent = headers.get(REQUEST_ID).and_then(|value| Self::sound(value.as_bytes()));
+        sent.unwrap_or_else(Self::generate)
     }
 
-    pub(super) fn into_header(self) -> HeaderValue {
-        self.0
+    fn sound(bytes: &[u8]) -> Option<Self> {
+        let is_sound = !bytes.is_empty() && bytes.iter().all(u8::is_ascii_graphic);
+        let mut text = [0; MAX_REQUEST_ID];
+        text.get_mut(..bytes.len()).filter(|_| is_sound)?.copy_from_slice(bytes);
+        Some(Self { text, length: bytes.len() as u8 })
     }
-}
 
-fn is_sound(value: &HeaderValue) -> bool {
-    let bytes = value.as_bytes();
-    (1..=MAX_REQUEST_ID).contains(&bytes.len()) && bytes.iter().all(u8::is_ascii_graphic)
-}
+    fn generate() -> Self {
+        let mut text = [0; MAX_REQUEST_ID];
+        let digits = Uuid::from_u128(ids::random_u128()).simple().encode_lower(&mut text).len();
+        Self { text, length: digits as u8 }
+    }
 
-fn generate() -> HeaderValue {
-    let mut text = [0; 32];
-    let text = Uuid::from_u128(ids::random_u128()).simple().encode_lower(&mut text);
-    // Hexadecimal digits are always a header's value.
-    HeaderValue::from_str(text).unwrap_or_else(|_| HeaderValue::from_static("unknown"))
+    pub(super) fn to_header(self) -> HeaderValue {
+        // Visible characters are always a header's value.
+        HeaderValue::from_bytes(self.as_bytes())
+            .unwrap_or_else(|_| HeaderValue::from_static("unknown"))
+    }
 }
 
 impl fmt::Display for RequestId {

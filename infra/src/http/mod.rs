@@ -24,5 +24,5 @@ pub use page::{Cursor, Limit, Page};
 pub use params::{Path, Query};
 pub use position::{AtPosition, IdempotencyKey, MinPosition, POSITION_HEADER};
 pub use problem::{PROBLEM_BASE, Problem, ProblemDocument};
-pub use serve::{Connections, REFUSED_AT_ONCE, Site, serve, serve_with};
+pub use serve::{Connections, REFUSED_AT_ONCE, Site, Visit, serve, serve_with};
 pub use service::{Edge, ServiceLimits, service, with_body_within};

@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::io;
 use std::time::Duration;
 
+use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::response::Response;
@@ -18,7 +19,6 @@ use tokio_util::task::TaskTracker;
 use tower::Service;
 
 use super::pulse::{Answer, Pulse};
-use super::service::Crowded;
 use crate::limits::Peer;
 
 const LINGER: Duration = Duration::from_secs(5);
@@ -51,22 +51,29 @@ impl Default for Connections {
 }
 
 /// What answers: an [`Edge`](super::Edge), or a bare router.
-pub trait Site:
-    Service<Request, Response = Response, Error = Infallible, Future: Send>
-    + Clone
-    + Send
-    + Sync
-    + 'static
-{
+pub trait Site: Clone + Send + Sync + 'static {
+    /// The answer to a request on a connection.
+    fn answer(
+        &self,
+        request: Request,
+        visit: Visit,
+    ) -> impl Future<Output = Response> + Send + 'static;
 }
 
-impl<S> Site for S where
-    S: Service<Request, Response = Response, Error = Infallible, Future: Send>
-        + Clone
-        + Send
-        + Sync
-        + 'static
-{
+/// What is known of a request's connection.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Visit {
+    /// Who is at its other end.
+    pub peer: Option<Peer>,
+    /// It is refused, and then closed.
+    pub is_one_too_many: bool,
+}
+
+impl Site for Router {
+    fn answer(&self, request: Request, _: Visit) -> impl Future<Output = Response> + 'static {
+        let response = self.clone().call(request);
+        async { response.await.unwrap_or_else(|never| match never {}) }
+    }
 }
 
 /// Answers connections to `listener` with `site` until `shutdown`; then takes no more, lets
@@ -138,35 +145,29 @@ fn is_of_the_peer(error: &io::Error) -> bool {
 async fn answer(
     socket: TcpStream,
     site: impl Site,
-    crowded: bool,
+    is_one_too_many: bool,
     head_timeout: Duration,
     stop: Stop,
 ) {
     // Answers are small: waiting to fill a packet would only delay them.
     let _ = socket.set_nodelay(true);
     let peer = socket.peer_addr().ok().map(|address| Peer(address.ip()));
-    converse(socket, peer, site, crowded, head_timeout, stop).await;
+    let visit = Visit { peer, is_one_too_many };
+    converse(socket, site, visit, head_timeout, stop).await;
 }
 
 async fn converse(
     mut socket: impl AsyncRead + AsyncWrite + Unpin,
-    peer: Option<Peer>,
     site: impl Site,
-    crowded: bool,
+    visit: Visit,
     head_timeout: Duration,
     stop: Stop,
 ) {
     let pulse = Pulse::default();
-    let service = service_fn(|mut request: hyper::Request<Incoming>| {
-        if let Some(peer) = peer {
-            request.extensions_mut().insert(peer);
-        }
-        if crowded {
-            request.extensions_mut().insert(Crowded);
-        }
+    let service = service_fn(|request: hyper::Request<Incoming>| {
         let answering = pulse.answering();
-        let response = site.clone().call(request.map(Body::new));
-        async { Ok::<_, Infallible>(response.await?.map(|body| Answer::new(body, answering))) }
+        let response = site.answer(request.map(Body::new), visit);
+        async { Ok::<_, Infallible>(response.await.map(|body| Answer::new(body, answering))) }
     });
     let ended = {
         let io = TokioIo::new(pulse.watch(&mut socket));
@@ -202,7 +203,6 @@ async fn linger(socket: &mut (impl AsyncRead + Unpin)) {
 mod tests {
     use std::time::Duration;
 
-    use axum::Router;
     use axum::routing::get;
     use bytes::Bytes;
     use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
@@ -222,7 +222,7 @@ mod tests {
         let router = Router::new().route("/", large);
         let (mut client, server) = tokio::io::duplex(PIECE);
         let serving =
-            tokio::spawn(converse(server, None, router, false, PATIENCE, Stop::default()));
+            tokio::spawn(converse(server, router, Visit::default(), PATIENCE, Stop::default()));
         let request = b"GET / HTTP/1.1\r\nhost: evently\r\nconnection: close\r\n\r\n";
         client.write_all(request).await.unwrap();
         (client, serving)

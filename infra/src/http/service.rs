@@ -27,6 +27,7 @@ use tracing::Instrument;
 use super::context::{self, Context, REQUEST_ID, RequestId};
 use super::cors::Origins;
 use super::problem::{self, Problem};
+use super::serve::{Site, Visit};
 use crate::auth::Guarded;
 use crate::clock::Clock;
 
@@ -51,10 +52,6 @@ impl Default for ServiceLimits {
         }
     }
 }
-
-/// Marks a request on a connection that is one too many: it is refused, and the connection closed.
-#[derive(Clone, Copy)]
-pub(super) struct Crowded;
 
 /// Wraps all routes of a process, once, outermost. They are served in no other way, and hence to
 /// nobody but by the rules. Gives every request an id (`x-request-id`), a span of level debug, holds
@@ -88,6 +85,13 @@ impl Edge {
     }
 }
 
+impl Site for Edge {
+    fn answer(&self, request: Request, visit: Visit) -> impl Future<Output = Response> + 'static {
+        answer(self.router.clone(), Arc::clone(&self.shared), request, visit)
+    }
+}
+
+/// A call by whom nothing is known, as tests make them.
 impl Service<Request> for Edge {
     type Response = Response;
     type Error = Infallible;
@@ -99,11 +103,16 @@ impl Service<Request> for Edge {
     }
 
     fn call(&mut self, request: Request) -> Self::Future {
-        Box::pin(answer(self.router.clone(), Arc::clone(&self.shared), request).map(Ok))
+        Box::pin(self.answer(request, Visit::default()).map(Ok))
     }
 }
 
-async fn answer(mut router: Router, shared: Arc<Shared>, request: Request) -> Response {
+async fn answer(
+    mut router: Router,
+    shared: Arc<Shared>,
+    request: Request,
+    visit: Visit,
+) -> Response {
     let request_id = RequestId::of(request.headers());
     // Without the query, which may be about a person.
     let (method, path) = (request.method(), request.uri().path());
@@ -111,13 +120,14 @@ async fn answer(mut router: Router, shared: Arc<Shared>, request: Request) -> Re
     let begun = span.is_disabled().not().then(Instant::now);
     let clock = Arc::clone(&shared.clock);
     let context = Context {
-        request_id: request_id.clone(),
+        request_id,
         clock,
         reading_body: std::cell::Cell::new(false),
         left: std::cell::Cell::new(None),
+        peer: visit.peer,
     };
     let response = context.scope(async move {
-        if request.extensions().get::<Crowded>().is_some() {
+        if visit.is_one_too_many {
             return problem::crowded().into_response();
         }
         let Some(_place) = InFlight::enter(&shared) else {
@@ -145,7 +155,7 @@ async fn answer(mut router: Router, shared: Arc<Shared>, request: Request) -> Re
         tracing::debug!(parent: &span, status, took_us, "answered");
     }
     let headers = response.headers_mut();
-    headers.insert(REQUEST_ID, request_id.into_header());
+    headers.insert(REQUEST_ID, request_id.to_header());
     headers.extend(SECURITY);
     response
 }

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use super::counters::MOST_PER_MINUTE;
+
 /// What a request is counted as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Budget {
@@ -40,7 +42,7 @@ impl Default for Rates {
 /// The text says no rates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "expected off, on, or numbers from 1 to 1000000 like \
+    "expected off, on, or numbers from 1 to 60000 like \
      general=100,booking=10,authentication=5,holds=5,lapsed=20"
 )]
 pub struct RatesError;
@@ -68,7 +70,7 @@ impl FromStr for Rates {
         for part in text.split(',') {
             let (name, number) = part.split_once('=').ok_or(RatesError)?;
             let number: u32 = number.trim().parse().map_err(|_| RatesError)?;
-            if !(1..=1_000_000).contains(&number) {
+            if !(1..=MOST_PER_MINUTE).contains(&number) {
                 return Err(RatesError);
             }
             match name.trim() {

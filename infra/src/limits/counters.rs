@@ -20,6 +20,10 @@ const TIME_BITS: u32 = 44;
 const TIME_MASK: u64 = (1 << TIME_BITS) - 1;
 const MINUTE: u64 = 60_000 * TICKS_PER_MS;
 
+/// The most that can be counted: beyond it a request would cost less than ten ticks, which are not
+/// divided.
+pub(super) const MOST_PER_MINUTE: u32 = 60_000;
+
 /// What became of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Asked {
@@ -49,8 +53,8 @@ pub(super) struct Counters {
 impl Counters {
     pub(super) fn new(per_minute: u32) -> Self {
         let rows = (0..ROWS).map(|_| [const { AtomicU64::new(0) }; PLACES]).collect();
-        let per_minute = per_minute.clamp(1, 1_000_000);
-        let cost = (MINUTE / u64::from(per_minute)).max(1);
+        let per_minute = per_minute.clamp(1, MOST_PER_MINUTE);
+        let cost = MINUTE / u64::from(per_minute);
         Self { rows, hasher: RandomState::new(), per_minute, cost }
     }
 
