@@ -8,10 +8,11 @@ use domain::inventory::{self, Inventory};
 use domain::{EventId, Time};
 use infra::clock::Clock;
 use infra::log::Position;
+use infra::metrics::{self, METRICS};
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::Instant;
 
-use super::decider::{Job, Outcome};
+use super::decider::{Failure, Job, Outcome};
 use super::unit::Unit;
 use super::wake::WakeList;
 use crate::payments::Payments;
@@ -203,7 +204,18 @@ impl Writer {
         Instant::now() + Duration::from_millis(due.ms_since(self.around.clock.now()))
     }
 
+    /// A hold that is past its deadline ends with whatever comes next. Of an inventory that was not
+    /// in memory nobody knows.
+    fn measure_lateness(&self) {
+        let due = self.unit.state().and_then(Inventory::next_deadline);
+        let now = self.around.clock.now();
+        if let Some(due) = due.filter(|due| *due <= now) {
+            METRICS.deadlines.took(Duration::from_millis(now.ms_since(due)));
+        }
+    }
+
     async fn serve(&mut self, letters: Vec<Letter>) {
+        self.measure_lateness();
         let (jobs, replies): (Vec<_>, Vec<_>) =
             letters.into_iter().map(|letter| (letter.job, letter.reply)).unzip();
         let (around, event) = (self.around.clone(), self.event);
@@ -216,6 +228,7 @@ impl Writer {
             }
         });
         let outcomes = outcomes.await;
+        measure(&outcomes);
         self.away_ms = match self.unit.state() {
             Some(_) => LOG_AWAY_MS,
             None => (self.away_ms * 2).min(LOG_AWAY_LONG_MS),
@@ -233,6 +246,24 @@ impl Writer {
             self.around.payments.notice(steps);
         }
     }
+}
+
+/// Counts commands that were decided together.
+fn measure(outcomes: &[Outcome<Inventory>]) {
+    let (mut done, mut refused, mut unavailable) = (0, 0, 0);
+    for outcome in outcomes {
+        match outcome {
+            Ok(_) => done += 1,
+            Err(Failure::Refused(_)) => refused += 1,
+            Err(_) => unavailable += 1,
+        }
+    }
+    if !outcomes.is_empty() {
+        METRICS.batches.count(outcomes.len() as u64);
+    }
+    METRICS.commands(metrics::Command::Done, done);
+    METRICS.commands(metrics::Command::Refused, refused);
+    METRICS.commands(metrics::Command::Unavailable, unavailable);
 }
 
 /// When the inventory has to be looked after by its timer: a deadline, or a charge that takes too

@@ -51,8 +51,12 @@ impl Inventory {
         if self.closed && self.closing < self.bookings.len() {
             return Some(Time::default());
         }
-        let deadline = self.deadlines.first().map(|(at, _)| *at);
-        deadline.into_iter().chain(self.offer_due()).min()
+        self.next_deadline().into_iter().chain(self.offer_due()).min()
+    }
+
+    /// The first deadline of a hold or an offer.
+    pub fn next_deadline(&self) -> Option<Time> {
+        self.deadlines.first().map(|(at, _)| *at)
     }
 
     /// When somebody who waits can be served with what is free: as soon as its sale is open.

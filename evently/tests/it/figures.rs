@@ -31,8 +31,14 @@ async fn what_happens_is_counted() {
         figures(&server).await.contains("evently_projection_lag_records{projection=\"bookings\"} 0")
     })
     .await;
+    let unknown = reqwest::get(server.url("/nowhere/evt_7")).await.unwrap();
+    assert_eq!(unknown.status(), 404);
     let figures = figures(&server).await;
+    let reserve = "method=\"POST\",route=\"/api/v1/bookings/reserve\"";
     for line in [
+        &format!("evently_http_requests_total{{{reserve},status=\"201\"}} 1\n"),
+        &format!("evently_http_request_duration_seconds_count{{{reserve}}} 1\n"),
+        "evently_http_requests_total{method=\"any\",route=\"none\",status=\"404\"} 1\n",
         "evently_info{role=\"serve\",version=",
         "evently_facts_total{kind=\"Reserved\"} 1\n",
         "evently_facts_total{kind=\"Confirmed\"} 1\n",
@@ -43,9 +49,14 @@ async fn what_happens_is_counted() {
     ] {
         assert!(figures.contains(line), "{line} is not in:\n{figures}");
     }
-    let appends = "evently_append_duration_seconds_count{outcome=\"written\"}";
-    let line = figures.lines().find(|line| line.starts_with(appends)).unwrap();
-    assert!(!line.ends_with(" 0"), "{line}");
+    for counted in [
+        "evently_commands_total{outcome=\"done\"}",
+        "evently_batch_commands_count",
+        "evently_append_duration_seconds_count{outcome=\"written\"}",
+    ] {
+        let line = figures.lines().find(|line| line.starts_with(counted)).unwrap();
+        assert!(!line.ends_with(" 0"), "{line}");
+    }
     // Nobody's id, event or path is told.
     assert!(!figures.contains("evt_") && !figures.contains("bkg_"), "{figures}");
     check_with_promtool(&figures).await;

@@ -19,6 +19,7 @@ use super::access::{RULES, Rule, Who};
 use super::verifier::{Auth, AuthError};
 use crate::http::{Problem, context, with_body_within};
 use crate::limits::{Asker, Budget, RateLimits, TrustedProxies};
+use crate::metrics::{METRICS, RouteFigures};
 
 /// Routes that nobody gets to but by the rules; what [`crate::http::service`] takes.
 pub struct Guarded(Router);
@@ -34,7 +35,8 @@ impl Guarded {
     pub fn by(rules: &'static [Rule], router: Router, admission: impl Into<Admission>) -> Self {
         let mut by_path: HashMap<_, Vec<_>> = HashMap::new();
         for rule in rules {
-            by_path.entry(rule.path).or_default().push(rule);
+            let figures = METRICS.requests.of(rule.method, rule.path);
+            by_path.entry(rule.path).or_default().push((rule, figures));
         }
         Self(
             router
@@ -72,8 +74,11 @@ impl From<Auth> for Admission {
 
 struct Rules {
     admission: Admission,
-    by_path: HashMap<&'static str, Vec<&'static Rule>>,
+    by_path: HashMap<&'static str, Vec<Known>>,
 }
+
+/// A rule, and where requests are counted that it is for.
+type Known = (&'static Rule, &'static RouteFigures);
 
 impl Rules {
     fn find(&self, request: &Request) -> Result<&'static Rule, Problem> {
@@ -86,8 +91,11 @@ impl Rules {
             Method::HEAD => "GET",
             ref method => method.as_str(),
         };
-        let rule = rules.iter().find(|rule| rule.method == method).copied();
-        rule.ok_or_else(|| Problem::method_not_allowed(rules.iter().map(|rule| rule.method)))
+        let Some((rule, figures)) = rules.iter().find(|(rule, _)| rule.method == method) else {
+            return Err(Problem::method_not_allowed(rules.iter().map(|(rule, _)| rule.method)));
+        };
+        context::set_figures(figures);
+        Ok(rule)
     }
 
     /// The request with who asks, if they may.

@@ -15,6 +15,7 @@ use uuid::Uuid;
 use crate::clock::Clock;
 use crate::ids;
 use crate::limits::{Left, Peer};
+use crate::metrics::RouteFigures;
 
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -32,6 +33,8 @@ pub(super) struct Context {
     pub(super) reading_body: Cell<bool>,
     /// What is left to whoever asks, once it was counted.
     pub(super) left: Cell<Option<Left>>,
+    /// Where it is counted.
+    pub(super) figures: Cell<&'static RouteFigures>,
     /// Who is at the other end of the connection.
     pub(super) peer: Option<Peer>,
 }
@@ -60,6 +63,20 @@ pub(crate) fn set_left(left: Left) {
 
 pub(super) fn take_left() -> Option<Left> {
     CURRENT.try_with(|context| context.left.take()).ok().flatten()
+}
+
+/// Has the request counted with these.
+pub(crate) fn set_figures(figures: &'static RouteFigures) {
+    // Outside of a request there is nothing to count.
+    let _ = CURRENT.try_with(|context| context.figures.set(figures));
+}
+
+/// The answer, and where the request is counted.
+pub(super) async fn with_figures<T>(
+    answer: impl Future<Output = T>,
+) -> (T, Option<&'static RouteFigures>) {
+    let answer = answer.await;
+    (answer, CURRENT.try_with(|context| context.figures.get()).ok())
 }
 
 /// Who is at the other end of the connection of the running request, if that is known.

@@ -30,6 +30,7 @@ use super::problem::{self, Problem};
 use super::serve::{Site, Visit};
 use crate::auth::Guarded;
 use crate::clock::Clock;
+use crate::metrics::{METRICS, RouteFigures};
 
 /// What one request, and all together, may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,7 +63,8 @@ pub fn service(router: Guarded, limits: ServiceLimits, clock: Arc<dyn Clock>) ->
         .into_router()
         .fallback(problem::no_such_path)
         .method_not_allowed_fallback(problem::no_such_method);
-    Edge { router, shared: Arc::new(Shared { limits, clock, in_flight: AtomicUsize::new(0) }) }
+    let (in_flight, no_route) = (AtomicUsize::new(0), METRICS.requests.of("any", "none"));
+    Edge { router, shared: Arc::new(Shared { limits, clock, in_flight, no_route }) }
 }
 
 /// All routes of a process and the layer around them.
@@ -76,6 +78,8 @@ struct Shared {
     limits: ServiceLimits,
     clock: Arc<dyn Clock>,
     in_flight: AtomicUsize,
+    /// Where requests are counted that came to no route.
+    no_route: &'static RouteFigures,
 }
 
 impl Edge {
@@ -117,16 +121,17 @@ async fn answer(
     // Without the query, which may be about a person.
     let (method, path) = (request.method(), request.uri().path());
     let span = tracing::debug_span!("request", %request_id, %method, path);
-    let begun = span.is_disabled().not().then(Instant::now);
+    let begun = Instant::now();
     let clock = Arc::clone(&shared.clock);
     let context = Context {
         request_id,
         clock,
         reading_body: std::cell::Cell::new(false),
         left: std::cell::Cell::new(None),
+        figures: std::cell::Cell::new(shared.no_route),
         peer: visit.peer,
     };
-    let response = context.scope(async move {
+    let response = context.scope(context::with_figures(async move {
         if visit.is_one_too_many {
             return problem::crowded().into_response();
         }
@@ -148,10 +153,14 @@ async fn answer(
             left.tell(response.headers_mut());
         }
         response
-    });
-    let mut response = response.instrument(span.clone()).await;
-    if let Some(begun) = begun {
-        let (status, took_us) = (response.status().as_u16(), begun.elapsed().as_micros());
+    }));
+    let (mut response, figures) = response.instrument(span.clone()).await;
+    let (status, took) = (response.status(), begun.elapsed());
+    if let Some(figures) = figures {
+        figures.answered(status, took);
+    }
+    if span.is_disabled().not() {
+        let (status, took_us) = (status.as_u16(), took.as_micros());
         tracing::debug!(parent: &span, status, took_us, "answered");
     }
     let headers = response.headers_mut();
