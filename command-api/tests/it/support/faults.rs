@@ -148,8 +148,9 @@ impl Log for FaultyLog {
                 unknown()
             }
             Some(Fault::WrittenThenAway) => {
-                self.write(stream, expected, records).await?;
+                // Before it is written: who sees the record may end the fault.
                 self.away(true);
+                self.inner.append(stream, expected, records).await?;
                 unknown()
             }
         }
