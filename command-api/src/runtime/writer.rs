@@ -20,10 +20,6 @@ use crate::payments::Payments;
 /// How many commands are decided in one append at most. One fsync serves them all.
 const BATCH: usize = 1_024;
 
-/// How often other tasks of the node get their turn before a batch is decided, as long as each round
-/// brings more commands. With one round less of fsync for each batch, more is sold in all.
-const ROUNDS: usize = 3;
-
 /// How long a writer stays for an event that does not exist.
 const IDLE_WITHOUT_EVENT: Duration = Duration::from_secs(1);
 
@@ -163,7 +159,10 @@ impl Writer {
         tokio::select! {
             biased;
             count = self.mailbox.recv_many(&mut letters, BATCH) => {
-                if count == 0 { Woken::Done } else { Woken::Letters(self.with_all_that_come(letters).await) }
+                match count {
+                    0 => Woken::Done,
+                    _ => Woken::Letters(self.with_all_that_come(letters).await),
+                }
             }
             // While the log is away, calls wait for the next try.
             () = self.attention.called.notified(), if self.unit.state().is_some() => Woken::Due,
@@ -176,19 +175,12 @@ impl Writer {
     /// The letters, with those of clients whose requests are being read at this moment: one append
     /// serves them all. Where nothing else is to be done, nobody waits, nor does who comes alone.
     async fn with_all_that_come(&mut self, mut letters: Vec<Letter>) -> Vec<Letter> {
-        if letters.len() == 1 {
-            return letters;
-        }
-        for _ in 0..ROUNDS {
-            let before = letters.len();
+        if letters.len() > 1 {
             tokio::task::yield_now().await;
             while letters.len() < BATCH
                 && let Ok(letter) = self.mailbox.try_recv()
             {
                 letters.push(letter);
-            }
-            if letters.len() == before {
-                break;
             }
         }
         letters

@@ -208,7 +208,6 @@ fn without_settings(program: &str) -> Command {
     let mut command = Command::new(program);
     for name in [
         "EVENTLY_DATA",
-        "EVENTLY_LISTEN",
         "DATABASE_URL",
         "EVENTLY_LOG_URL",
         "EVENTLY_MASTER_KEY",
@@ -222,6 +221,8 @@ fn without_settings(program: &str) -> Command {
     ] {
         command.env_remove(name);
     }
+    // Nobody else's port, whatever is started.
+    command.env("EVENTLY_LISTEN", "127.0.0.1:0");
     // Crowds come from one machine here.
     command.env("EVENTLY_RATE_LIMITS", "off");
     command.stdin(Stdio::null()).kill_on_drop(true);
