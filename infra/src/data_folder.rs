@@ -50,6 +50,13 @@ pub enum DataFolderError {
         .0.display()
     )]
     Foreign(PathBuf),
+    /// It is ours, but what says so cannot be read.
+    #[error(
+        "{}/{MARKER} is not as Evently wrote it, though there is a log beside it: restore that one \
+         file from a backup; nothing was changed",
+        .0.display()
+    )]
+    Damaged(PathBuf),
     /// A later version of the program made it.
     #[error(
         "the data folder {} has format {found}, this program knows formats up to {FORMAT}: \
@@ -278,6 +285,7 @@ impl DataFolder {
                 Err(DataFolderError::Newer { path: self.path.clone(), found: format })
             }
             Ok(marker) => Ok(Some(marker)),
+            Err(_) if self.log().exists() => Err(DataFolderError::Damaged(self.path.clone())),
             Err(_) => Err(self.foreign()),
         }
     }

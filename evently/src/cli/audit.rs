@@ -160,14 +160,20 @@ async fn verify(args: &VerifyArgs, settings: &Checked) -> Result<(), Failure> {
 }
 
 /// What a chain of hashes leaves open.
-const NOT_PROVEN: &str = "that nothing was cut off at the end or written anew since the last seal \
-                          that you noted elsewhere (--expect)";
+fn not_proven(expected: Option<Seal>) -> String {
+    let since = match expected {
+        Some(seal @ Seal { digest: Some(_), .. }) => format!("since seal {seal}"),
+        _ => "since the last seal that you noted elsewhere (--expect)".to_owned(),
+    };
+    format!("that nothing was cut off at the end or written anew {since}")
+}
 
 fn in_json(verdict: &Verdict) -> Value {
     let Verdict { proven, problems, .. } = verdict;
     if problems.is_empty() {
         let seal = verdict.seal.to_string();
-        return json!({"intact": true, "proven": proven, "seal": seal, "not_proven": NOT_PROVEN});
+        let open = not_proven(verdict.expected);
+        return json!({"intact": true, "proven": proven, "seal": seal, "not_proven": open});
     }
     let told: Vec<String> = problems.iter().map(|problem| chain(problem)).collect();
     let mut told = json!({
@@ -205,7 +211,7 @@ fn in_words(verdict: &Verdict) -> String {
     if records > 0 {
         words += &format!("seal: {}\n", verdict.seal);
     }
-    words + &format!("not proven: {NOT_PROVEN}\n")
+    words + &format!("not proven: {}\n", not_proven(verdict.expected))
 }
 
 async fn export(args: &ExportArgs, settings: &Checked) -> Result<(), Failure> {

@@ -129,6 +129,11 @@ async fn an_export_proves_the_same_offline() {
     let (status, _, err) = run(&verify).await;
     assert_eq!(status, 1);
     assert!(err.contains("not as written"), "{err}");
+    let (_, part, _) = run_on(&server.data(), &["audit", "export", "--from", "6"]).await;
+    std::fs::write(&file, part).unwrap();
+    let (status, _, err) = run(&verify).await;
+    assert_eq!(status, 1);
+    assert!(err.contains("its beginning is missing, or was left out"), "{err}");
     std::fs::write(&file, "{\"position\": 1}\n").unwrap();
     let (status, _, err) = run(&verify).await;
     assert_eq!(status, 1);

@@ -27,6 +27,11 @@ impl Binding {
         Self(shared.join("keys").join("identity.store"))
     }
 
+    /// Whether a store was used from here before.
+    pub(super) fn is_there(&self) -> bool {
+        self.0.exists()
+    }
+
     /// The name, if a store was used from here before.
     pub(super) fn read(&self) -> io::Result<Option<String>> {
         match std::fs::read_to_string(&self.0) {

@@ -7,6 +7,7 @@ use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
 use zeroize::Zeroizing;
 
+use super::binding::Binding;
 use super::cipher;
 use crate::ids::{self, NoRandomness};
 use crate::private_file;
@@ -29,6 +30,13 @@ pub enum MasterError {
         #[source]
         source: io::Error,
     },
+    /// There was one, and nothing was said to give it up.
+    #[error(
+        "the master key {} is missing, though this folder had one: restore it from a backup, for \
+         without it nothing personal can be read again",
+        .0.display()
+    )]
+    Lost(PathBuf),
     /// It is there, but is none.
     #[error(
         "the master key is not one or more keys of 32 bytes in base64, separated by commas or \
@@ -70,12 +78,16 @@ impl MasterKeys {
         }
     }
 
-    /// The keys in `data/keys/master.key`; made, readable by the owner alone, if there are none.
+    /// The keys in `data/keys/master.key`; made, readable by the owner alone, if there are none and
+    /// never were any.
     ///
     /// # Errors
     /// See [`MasterError`].
     pub fn load_or_create(data: &Path) -> Result<Self, MasterError> {
         let path = file(data);
+        if Binding::in_folder(data).is_there() && !path.exists() {
+            return Err(MasterError::Lost(path));
+        }
         let made = private_file::read_or_create(&path, || Ok::<_, FileError>(new_text()?));
         let text = match made {
             Ok(text) => Zeroizing::new(text),
@@ -198,6 +210,19 @@ mod tests {
             fs::write(&path, damaged).unwrap();
             assert!(matches!(MasterKeys::load_or_create(data.path()), Err(MasterError::Damaged)));
         }
+    }
+
+    #[test]
+    fn one_that_is_gone_is_not_made_anew() {
+        let data = tempfile::tempdir().unwrap();
+        MasterKeys::load_or_create(data.path()).unwrap();
+        Binding::in_folder(data.path()).write("a store").unwrap();
+        MasterKeys::load_or_create(data.path()).unwrap();
+        std::fs::remove_file(file(data.path())).unwrap();
+        let made = MasterKeys::load_or_create(data.path());
+        let lost = made.err().map(|error| error.to_string()).unwrap_or_default();
+        assert!(lost.contains("restore it from a backup"), "{lost}");
+        assert!(!file(data.path()).exists());
     }
 
     #[test]

@@ -74,6 +74,13 @@ fn a_foreign_or_newer_marker_is_refused() {
         refused(DataFolder::open_existing(parent.path()), says);
         assert_eq!(fs::read_to_string(&marker).unwrap(), text);
     }
+    // Whoever has a log there is not told that it is somebody else's.
+    fs::write(parent.path().join("log.sqlite"), "years of sales").unwrap();
+    fs::write(&marker, "{").unwrap();
+    for says in ["evently.json is not as Evently wrote it", "restore that one file"] {
+        refused(DataFolder::open(parent.path()), says);
+        refused(DataFolder::open_existing(parent.path()), says);
+    }
 }
 
 #[test]

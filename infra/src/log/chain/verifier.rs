@@ -13,7 +13,7 @@ pub enum Fault {
     #[error("its hash does not follow from its content and the record before it")]
     Hash,
     /// Records of the stream are missing, doubled or out of order before it.
-    #[error("its stream should have revision {expected} here")]
+    #[error("its stream should have revision {expected} here{}", beginning(*expected))]
     Revision {
         /// The revision that comes next in the stream.
         expected: u64,
@@ -36,6 +36,17 @@ pub enum Fault {
         /// The position before the gap.
         after: Position,
     },
+}
+
+/// What else may be the reason.
+fn beginning(expected: u64) -> &'static str {
+    match expected {
+        0 => {
+            ": its beginning is missing, or was left out, as an export with --from or --since does, \
+             of which nothing can be proven"
+        }
+        _ => "",
+    }
 }
 
 /// The first record that is not as it was written.

@@ -108,6 +108,12 @@ pub enum StorageError {
         /// What does not fit.
         what: &'static str,
     },
+    /// Something in the file could not be read, and whatever is written goes into the same file.
+    #[error(
+        "the log is damaged: stop the server, leave the file as it is, copy the data folder, and \
+         restore log.sqlite from a backup"
+    )]
+    NotWhole,
     /// It was closed.
     #[error("the log is closed")]
     Closed,
@@ -120,6 +126,13 @@ pub enum StorageError {
 }
 
 impl StorageError {
+    /// Whether the file is not what was written.
+    pub(super) fn is_damage(&self) -> bool {
+        self.is(ErrorCode::DatabaseCorrupt)
+            || self.is(ErrorCode::NotADatabase)
+            || matches!(self, Self::Damaged { .. })
+    }
+
     /// Whether SQLite answered with this.
     pub(super) fn is(&self, code: ErrorCode) -> bool {
         match self {

@@ -12,6 +12,7 @@ mod known;
 mod names;
 mod readers;
 mod rows;
+mod scan;
 mod subscription;
 mod tail;
 mod watch;
@@ -61,6 +62,7 @@ pub struct EmbeddedLog {
     writer: Option<mpsc::UnboundedSender<Message>>,
     /// Whether the writer's last transaction failed.
     failing: Arc<AtomicBool>,
+    closing: Arc<AtomicBool>,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -125,6 +127,7 @@ impl EmbeddedLog {
             watch: Arc::clone(&watch),
             writer: None,
             failing: Arc::default(),
+            closing: Arc::default(),
             threads: Mutex::new(vec![watch.start(file)?]),
         };
         if writes {
@@ -134,6 +137,8 @@ impl EmbeddedLog {
             let (checkpoints, thread) = checkpoint::start(file)?;
             log.threads.get_mut().push(thread);
             log.threads.get_mut().push(writer::start(receiver, committer, checkpoints, watch)?);
+            let scanning = scan::start(Arc::clone(&log.readers), Arc::clone(&log.closing))?;
+            log.threads.get_mut().push(scanning);
             log.writer = Some(sender);
         }
         Ok(log)
@@ -193,6 +198,7 @@ impl EmbeddedLog {
             let _ = writer.send(Message::Close);
         }
         self.watch.close();
+        self.closing.store(true, Ordering::Relaxed);
         std::mem::take(&mut *self.threads.lock())
     }
 }
@@ -222,6 +228,7 @@ impl Log for EmbeddedLog {
         records: Vec<NewRecord>,
     ) -> Result<Appended, AppendError> {
         let writer = self.writer.as_ref().ok_or(StorageError::ReadOnly)?;
+        self.readers.check_whole()?;
         Unfit::check(stream, &records).map_err(AppendError::Unfit)?;
         let (answer, answered) = oneshot::channel();
         let append = Append { stream: Arc::from(stream), expected, records };
@@ -254,6 +261,7 @@ impl Log for EmbeddedLog {
         if writer.is_closed() {
             return Err(StorageError::Closed.into());
         }
+        self.readers.check_whole()?;
         // Appends come first: only after a failure is there something to try.
         if !self.failing.load(Ordering::Relaxed) {
             return Ok(());

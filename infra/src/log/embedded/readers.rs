@@ -1,6 +1,7 @@
 //! Reading: connections of their own, on threads that may block.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
 use rusqlite::{Connection, OptionalExtension, params_from_iter};
@@ -24,6 +25,8 @@ pub(super) struct Readers {
     idle: Mutex<Vec<Connection>>,
     free: Arc<Semaphore>,
     names: Names,
+    /// Something could not be read because the file is damaged.
+    damaged: AtomicBool,
 }
 
 impl Readers {
@@ -33,7 +36,16 @@ impl Readers {
             idle: Mutex::default(),
             free: Arc::new(Semaphore::new(connections.max(1))),
             names: Names::default(),
+            damaged: AtomicBool::new(false),
         }
+    }
+
+    /// Whether all that was read so far was whole.
+    ///
+    /// # Errors
+    /// [`StorageError::NotWhole`].
+    pub(super) fn check_whole(&self) -> Result<(), StorageError> {
+        if self.damaged.load(Ordering::Relaxed) { Err(StorageError::NotWhole) } else { Ok(()) }
     }
 
     /// Runs `read` where it may block. Fails when the readers are closed.
@@ -73,7 +85,8 @@ impl Readers {
         tokio::task::spawn_blocking(read).await.map_err(|_| StorageError::Stopped)?
     }
 
-    fn read<T>(
+    /// Runs `read` on this thread.
+    pub(super) fn read<T>(
         &self,
         read: impl FnOnce(Reader<'_>) -> Result<T, StorageError>,
     ) -> Result<T, StorageError> {
@@ -82,7 +95,13 @@ impl Readers {
             Some(connection) => connection,
             None => self.file.connect_reader()?,
         };
-        let outcome = read(Reader { connection: &connection, names: &self.names })?;
+        let outcome = read(Reader { connection: &connection, names: &self.names });
+        let outcome = outcome.inspect_err(|error| {
+            if error.is_damage() && !self.damaged.swap(true, Ordering::Relaxed) {
+                let (error, remedy) = (error as &dyn std::error::Error, StorageError::NotWhole);
+                tracing::error!(error, "{remedy}");
+            }
+        })?;
         // After a failure the connection is not used again. After closing it is not kept.
         if !self.free.is_closed() {
             self.idle.lock().push(connection);
@@ -106,6 +125,18 @@ pub(super) struct Reader<'a> {
 impl Reader<'_> {
     pub(super) fn head(&self) -> Result<Position, StorageError> {
         head(self.connection)
+    }
+
+    /// Reads the pages of some records after `after`; the position of the last one, if there is one.
+    pub(super) fn touch(&self, after: Position) -> Result<Option<Position>, StorageError> {
+        let sql = "SELECT max(position), total(length(metadata) + length(data)) FROM \
+             (SELECT position, metadata, data FROM records WHERE position > ?1 \
+              ORDER BY position LIMIT ?2)";
+        let last: Option<i64> = self
+            .connection
+            .prepare_cached(sql)?
+            .query_row([stored(after.0), PIECE as i64], |row| row.get(0))?;
+        Ok(last.map(|last| Position(last as u64)))
     }
 
     pub(super) fn all(&self, after: Position, limit: usize) -> Result<Vec<Record>, StorageError> {

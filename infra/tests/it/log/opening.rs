@@ -271,3 +271,34 @@ fn only_its_owner_may_read_it() {
     assert!(fs::read_dir(folder.path()).unwrap().count() > 1, "what is beside it was looked at");
     drop(log);
 }
+
+#[tokio::test]
+async fn damage_in_the_middle_is_found_and_nothing_more_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("log.sqlite");
+    closed_log(&path).await;
+    let sound = open(&path).unwrap();
+    let hash = sound.read_all(Position(99), 1).await.unwrap()[0].hash;
+    sound.check_writable().await.unwrap();
+    sound.close().await;
+    drop(sound);
+    let mut bytes = fs::read(&path).unwrap();
+    let place = bytes.windows(32).position(|some| some == hash.0).unwrap() / 4096 * 4096;
+    bytes[place..place + 4096].fill(0xA5);
+    fs::write(&path, &bytes).unwrap();
+    // Its end can be read, so it is opened; what lies before is looked at afterwards.
+    let log = open(&path).unwrap();
+    let found = async {
+        while log.check_writable().await.is_ok() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(60), found).await.expect("it is found");
+    let refused = log.append("inventory-b", Expected::Any, vec![record(1)]).await;
+    let Err(refused @ AppendError::Unavailable(_)) = refused else { panic!("{refused:?}") };
+    let reason = refused.reason().unwrap();
+    assert!(reason.contains("damaged") && reason.contains("from a backup"), "{reason}");
+    log.close().await;
+    drop(log);
+    assert!(fs::read(&path).unwrap() == bytes, "it was changed");
+}
