@@ -16,6 +16,7 @@ mod log;
 mod log_server;
 mod metrics;
 mod open_files;
+mod process;
 mod reach;
 mod serve;
 pub mod settings;

