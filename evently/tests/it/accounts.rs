@@ -31,6 +31,8 @@ async fn as_owner(server: &Server, method: Method, path: &str, token: &str) -> r
 async fn code(server: &Server) -> String {
     let mails = || {
         let mut mails = files(&server.shared().join("mail"));
+        // One that is being written is about to have another name.
+        mails.retain(|path| path.extension().is_some_and(|kind| kind == "eml"));
         mails.sort();
         mails.pop().and_then(|path| fs::read_to_string(path).ok())
     };

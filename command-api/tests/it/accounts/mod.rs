@@ -136,6 +136,10 @@ pub(crate) fn mails(world: &World, email: &str) -> Vec<String> {
     for folder in fs::read_dir(world.mail()).into_iter().flatten() {
         for file in fs::read_dir(folder.unwrap().path()).into_iter().flatten() {
             let path = file.unwrap().path();
+            // One that is being written is about to have another name.
+            if path.extension().is_none_or(|kind| kind != "eml") {
+                continue;
+            }
             let text = fs::read_to_string(&path).unwrap_or_default();
             if text.contains(&format!("To: {email}\r\n")) {
                 all.push((path.file_name().unwrap().to_owned(), text));
