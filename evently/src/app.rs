@@ -11,6 +11,7 @@ use infra::auth::{Admission, Auth, Guarded, KeyError, Keys};
 use infra::clock::{Clock, SystemClock};
 use infra::data_folder::DataFolder;
 use infra::http::{Edge, ServiceLimits};
+use infra::identity::IdentityStore;
 use infra::limits::{RateLimits, Rates};
 use infra::log::Log;
 use infra::payment::{self, MockProvider};
@@ -21,7 +22,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::document;
 use crate::health::{self, Health};
-use crate::identity::{Identity, IdentityError};
+use crate::identity::{self, Identity, IdentityError};
 use crate::log::{OpenError, OpenLog, wake_list};
 use crate::metrics;
 use crate::open_files;
@@ -116,8 +117,8 @@ impl Role {
 pub struct App {
     edge: Edge,
     commands: Option<CommandApi>,
-    queries: TaskTracker,
-    queries_stop: CancellationToken,
+    tasks: TaskTracker,
+    tasks_stop: CancellationToken,
     views: Option<Views>,
     log: OpenLog,
 }
@@ -146,11 +147,17 @@ impl App {
         let keys = Arc::new(Keys::load_or_create(settings.shared(), clock.clone())?);
         let limits = settings.rates.map(|rates| RateLimits::new(rates, clock.clone()));
         let mut router = Router::new().merge(document::router(&keys));
+        let (tasks, tasks_stop) = (TaskTracker::new(), CancellationToken::new());
+        let store = identity::store(settings, folder)?;
+        let auth = Auth::new(&keys, clock.clone());
+        // Whoever was erased before the start is known before anybody asks, if the store is there.
+        let _tried_again_in_a_moment = auth.refuse_barred(&*store).await;
+        tasks.spawn(auth.clone().keep_refusing(store.clone(), tasks_stop.clone()));
 
         let commands = match role.has(Role::CommandApi) {
             true => {
                 let limits = limits.clone();
-                Some(start_commands(settings, folder, &log, &keys, limits, &clock).await?)
+                Some(start_commands(settings, folder, store, &log, &keys, limits, &clock).await?)
             }
             false => None,
         };
@@ -167,7 +174,6 @@ impl App {
             true => Some(Views::start(settings, folder, &log, &clock, projects).await?),
             false => None,
         };
-        let (queries, queries_stop) = (TaskTracker::new(), CancellationToken::new());
         if let Some(views) = &views {
             if projects {
                 figures.projections = Some(views.projections());
@@ -177,8 +183,8 @@ impl App {
                 let (log, pool, clock) = (log.clone(), views.pool(), clock.clone());
                 let cache = CacheLimits { shared: redis.clone(), ..CacheLimits::default() };
                 let sources = Sources { log, pool, clock, cache };
-                let stop = queries_stop.clone();
-                let reading = QueryState::start(sources, live_limits(), &queries, stop);
+                let stop = tasks_stop.clone();
+                let reading = QueryState::start(sources, live_limits(), &tasks, stop);
                 figures.live = Some(reading.live().clone());
                 router = router.merge(query_api::router(reading));
             }
@@ -187,15 +193,11 @@ impl App {
         let router = router
             .merge(metrics::router(figures))
             .merge(health::router(Health::new(role, log, pool, redis)));
-        let admission = Admission {
-            auth: Auth::new(&keys, clock.clone()),
-            limits,
-            proxies: settings.trusted_proxies.clone(),
-        };
+        let admission = Admission { auth, limits, proxies: settings.trusted_proxies.clone() };
         let router = Guarded::new(router, admission);
         let edge = infra::http::service(router, ServiceLimits::default(), clock);
         let edge = edge.open_to(&settings.origins);
-        Ok(Self { edge, commands, queries, queries_stop, views, log: opened })
+        Ok(Self { edge, commands, tasks, tasks_stop, views, log: opened })
     }
 
     /// Everything the process answers to.
@@ -205,7 +207,7 @@ impl App {
 
     /// Ends answers that have no end of their own: event streams.
     pub fn end_streams(&self) {
-        self.queries_stop.cancel();
+        self.tasks_stop.cancel();
     }
 
     /// Ends everything in order; to be called when no request is under way any more. What was
@@ -214,9 +216,9 @@ impl App {
         if let Some(commands) = self.commands {
             commands.stop().await;
         }
-        self.queries_stop.cancel();
-        self.queries.close();
-        self.queries.wait().await;
+        self.tasks_stop.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
         if let Some(views) = self.views {
             views.stop().await;
         }
@@ -233,12 +235,13 @@ fn redis(role: Role, settings: &Checked) -> Result<Option<SharedCache>, AddressE
 async fn start_commands(
     settings: &Checked,
     folder: &DataFolder,
+    store: Arc<dyn IdentityStore>,
     log: &Arc<dyn Log>,
     keys: &Arc<Keys>,
     limits: Option<RateLimits>,
     clock: &Arc<dyn Clock>,
 ) -> Result<CommandApi, StartError> {
-    let identity = Identity::open(settings, folder, clock)?;
+    let identity = Identity::open(settings, folder, store, clock)?;
     let ledger = DataFolder::mock_payments(settings.shared());
     let provider = MockProvider::open(&ledger, clock.clone(), MOCK_ANSWER_TIMEOUT)?;
     let patience = settings.rates.map(|Rates { holds, lapsed, .. }| Patience { holds, lapsed });

@@ -44,10 +44,11 @@ pub(crate) struct Identity {
 }
 
 impl Identity {
-    /// Opens all of it. A database that is away is no error: it is connected to when needed.
+    /// Opens all of it around the store.
     pub(crate) fn open(
         settings: &Checked,
         folder: &DataFolder,
+        store: Arc<dyn IdentityStore>,
         clock: &Arc<dyn Clock>,
     ) -> Result<Self, IdentityError> {
         let mails = DataFolder::mail(settings.shared());
@@ -58,7 +59,7 @@ impl Identity {
         // Mails from before there was a mail server, or a folder that is shared.
         let earlier = vec![mails, DataFolder::mail(folder.path())];
         let mailer = Arc::new(Swept::new(mailer, earlier));
-        let vault = vault(settings, folder, masters(settings)?)?;
+        let vault = vault(settings, store, masters(settings)?);
         let passwords = Passwords::start(Cost::OWASP)?;
         Ok(Self { vault: Arc::new(vault), passwords: Arc::new(passwords), mailer })
     }
@@ -67,14 +68,18 @@ impl Identity {
 /// The keys of the installation, as wrapped by `masters`.
 pub(crate) fn vault(
     settings: &Checked,
-    folder: &DataFolder,
+    store: Arc<dyn IdentityStore>,
     masters: MasterKeys,
-) -> Result<Vault, IdentityError> {
-    Ok(Vault::new(store(settings, folder)?, masters).bound_to(settings.shared()))
+) -> Vault {
+    Vault::new(store, masters).bound_to(settings.shared())
 }
 
-/// Where keys and sessions are kept.
-fn store(settings: &Checked, folder: &DataFolder) -> Result<Arc<dyn IdentityStore>, IdentityError> {
+/// Where keys and sessions are kept. A database that is away is no error: it is connected to when
+/// needed.
+pub(crate) fn store(
+    settings: &Checked,
+    folder: &DataFolder,
+) -> Result<Arc<dyn IdentityStore>, IdentityError> {
     Ok(match &settings.database_url {
         Some(url) => {
             let pool = postgres::connect(url.reveal(), CONNECTIONS)?;

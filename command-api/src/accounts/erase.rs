@@ -3,11 +3,16 @@
 use domain::UserId;
 use domain::account::{Account, Command};
 use domain::email_claim::{self, EmailClaim};
+use infra::auth::ACCESS_TTL;
 use infra::identity::{PersonKey, VaultError};
 use infra::log::Position;
 
 use super::{AccountError, Accounts, Opened, origin};
 use crate::runtime::Failure;
+
+/// How much later than the erasure, in seconds, a token may be issued by a node that looked at the
+/// account before it, or whose clock is behind.
+const LATE_S: u64 = 60;
 
 impl Accounts {
     /// Forgets a person for ever; where in the log it says so.
@@ -63,6 +68,8 @@ impl Accounts {
 
     async fn finish_erasing(&self, user: UserId) -> Result<(), AccountError> {
         let store = self.vault.store();
+        // First of all: whatever else cannot be done yet, nobody acts in their name any more.
+        store.bar(user, self.clock.now().plus_s(ACCESS_TTL.as_secs() + LATE_S)).await?;
         match self.vault.person(user).await {
             Ok(key) => {
                 store.close_sessions(user).await?;

@@ -7,15 +7,12 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::account::{Account, Command, Email, Fact};
 use domain::{Roles, UserId};
-use infra::auth::Role;
+use infra::auth::{ACCESS_TTL, Role};
 use infra::identity::{Rotation, Session, TokenHash};
 use infra::log::Position;
 use zeroize::Zeroizing;
 
 use super::{AccountError, Accounts, Opened, origin};
-
-/// How long an access token is valid.
-const ACCESS_TTL: Duration = Duration::from_secs(15 * 60);
 
 /// How long a refresh token is.
 const REFRESH_TTL: Duration = Duration::from_secs(7 * 86_400);

@@ -11,7 +11,7 @@ use infra::data_folder::DataFolder;
 use tokio_util::task::TaskTracker;
 
 use super::Failure;
-use crate::identity::Identity;
+use crate::identity::{self, Identity};
 use crate::log::OpenLog;
 use crate::settings::Checked;
 
@@ -28,7 +28,9 @@ pub(super) fn with<T>(
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let log = OpenLog::open(settings, &folder)?;
         let keys = Arc::new(Keys::load_or_create(settings.shared(), clock.clone())?);
-        let Identity { vault, passwords, mailer } = Identity::open(settings, &folder, &clock)?;
+        let store = identity::store(settings, &folder)?;
+        let Identity { vault, passwords, mailer } =
+            Identity::open(settings, &folder, store, &clock)?;
         let mails = TaskTracker::new();
         let parts = AccountsParts { log: log.shared(), clock, keys, vault, passwords, mailer };
         let outcome = work(&Accounts::new(parts, Duration::ZERO, mails.clone())).await;

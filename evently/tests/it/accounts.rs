@@ -15,6 +15,9 @@ use crate::serving::until;
 use crate::shop::{Shop, answer};
 
 const PASSWORD: &str = "correct horse battery";
+/// Ids of nothing.
+const EVENT: &str = "evt_00000000000000000000000007";
+const TIER: &str = "tier_00000000000000000000000007";
 const PERSONAL: [&str; 3] = ["lovelace", "ada@example", "+44 1234"];
 
 async fn post(server: &Server, path: &str, body: &Value, status: u16) -> Value {
@@ -84,13 +87,25 @@ async fn ada(server: &Server) -> (String, String) {
     (user, token)
 }
 
+/// The token of somebody who was erased soon counts nowhere: neither for what is theirs nor for more.
+async fn is_refused(server: &Server, token: &str) {
+    until("the token is refused", async || {
+        as_owner(server, Method::GET, "/users/me/bookings", token).await.status() == 401
+    })
+    .await;
+    let hold = json!({"event_id": EVENT, "tier_id": TIER, "quantity": 1});
+    let hold = reqwest::Client::new().post(server.url("/api/v1/bookings/reserve")).json(&hold);
+    let refused = answer(hold.bearer_auth(token), 401).await;
+    assert_eq!(refused["detail"], "The bearer token was revoked.");
+}
+
 /// Erases somebody beside the running server and looks for them everywhere.
 async fn is_forgotten_by_command(server: &Server, user: &str, token: &str) {
     assert!(!grep(&server.data()).is_empty(), "there is nothing to be forgotten");
     let (status, out, err) = run_on(&server.data(), &["privacy", "erase", user]).await;
     assert_eq!((status, err.as_str()), (0, ""));
     assert!(out.starts_with(user), "{out}");
-    assert_eq!(as_owner(server, Method::GET, "/users/me", token).await.status(), 404);
+    is_refused(server, token).await;
     let (status, again, _) = run_on(&server.data(), &["privacy", "erase", user]).await;
     assert_eq!((status, again), (0, out));
     let nobody = domain::UserId::from_u128(7).to_string();
@@ -122,6 +137,10 @@ async fn somebody_who_is_erased_is_nowhere_in_the_data_folder() {
     is_forgotten_by_command(&server, &user, &token).await;
     assert!(server.stop().await.success());
     assert_eq!(grep(&server.data()), [""; 0]);
+    // Who comes later knows it from the beginning.
+    server.restart().await;
+    let bookings = as_owner(&server, Method::GET, "/users/me/bookings", &token).await;
+    assert_eq!(bookings.status(), 401);
 }
 
 #[tokio::test]
@@ -140,7 +159,7 @@ async fn somebody_who_is_erased_is_nowhere_in_the_database() {
     command.args(["privacy", "erase", &user, "--database-url", &url, "--data"]);
     let (status, _, err) = crate::cli::said(command.arg(server.data())).await;
     assert_eq!((status, err.as_str()), (0, ""));
-    assert_eq!(as_owner(&server, Method::GET, "/users/me", &token).await.status(), 404);
+    is_refused(&server, &token).await;
     assert_eq!((keys().await, grep(&server.data())), (0, vec![]));
     let tables = sqlx::query(
         "SELECT format('%I.%I', table_schema, table_name) FROM information_schema.tables
@@ -181,6 +200,19 @@ async fn mails_that_one_node_wrote_are_forgotten_by_another() {
     let token = tokens["access_token"].as_str().unwrap();
     assert_eq!(as_owner(other, Method::DELETE, "/users/me", token).await.status(), 204);
     assert_eq!(folders(), [""; 0]);
+    // Whoever of them is asked soon refuses the token.
+    let projector = &fleet.projectors[0];
+    for (server, path) in [
+        (one, "/users/me"),
+        (other, "/users/me"),
+        (&fleet.queries, "/users/me/bookings"),
+        (projector, "/admin/projections"),
+    ] {
+        until("the token is refused", async || {
+            as_owner(server, Method::GET, path, token).await.status() == 401
+        })
+        .await;
+    }
     fleet.stop().await;
 }
 

@@ -1,6 +1,7 @@
 //! Who is asking: bearer tokens (JWT, EdDSA only) and roles, and what they may do (AC-1, AC-2).
 
 mod access;
+mod barred;
 mod cache;
 mod caller;
 mod guard;
@@ -11,6 +12,7 @@ mod tests;
 mod verifier;
 
 pub use access::{RULES, Rule, Who};
+pub use barred::ACCESS_TTL;
 pub use caller::{Caller, MaybeCaller};
 pub use domain::{Role, RoleError, Roles};
 pub use guard::{Admission, Guarded};

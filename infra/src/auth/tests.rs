@@ -9,8 +9,9 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::keys::Keys;
-use super::{Auth, AuthError, Caller, Role, Roles};
+use super::{ACCESS_TTL, Auth, AuthError, Caller, Role, Roles};
 use crate::clock::{Clock, ManualClock};
+use crate::identity::{IdentityStore as _, SqliteIdentity};
 
 const NOW_S: i64 = 1_800_000_000;
 
@@ -299,4 +300,41 @@ fn a_token_names_its_key() {
         let refusal = auth.verify(&encode(header.clone())).unwrap_err();
         assert!([AuthError::Forged, AuthError::Malformed].contains(&refusal), "{header}");
     }
+}
+
+#[tokio::test]
+async fn who_was_erased_is_refused_by_whom_the_store_told_until_their_tokens_have_expired() {
+    let Setup { clock, keys, auth, _folder, .. } = setup();
+    let store = SqliteIdentity::open(&_folder.path().join("identity.sqlite")).unwrap();
+    let token = |user| keys.issue(user, &[Role::Attendee], ACCESS_TTL).unwrap();
+    let (hers, his) = (token(user()), token(UserId::from_u128(8)));
+    assert!(auth.verify(&hers).is_ok());
+    store.bar(user(), clock.now().plus_s(ACCESS_TTL.as_secs())).await.unwrap();
+    assert!(auth.verify(&hers).is_ok());
+    auth.refuse_barred(&store).await.unwrap();
+    for _ in 0..2 {
+        assert_eq!(auth.verify(&hers), Err(AuthError::Revoked));
+        assert!(auth.verify(&his).is_ok());
+    }
+    // Also who did not see it happen, and a token that was not seen before.
+    let other = Auth::remembering(&keys, Arc::clone(&clock) as Arc<dyn Clock>, 64);
+    other.refuse_barred(&store).await.unwrap();
+    assert_eq!(other.verify(&hers), Err(AuthError::Revoked));
+    clock.advance_ms(u64::try_from(ACCESS_TTL.as_millis()).unwrap());
+    assert_eq!(auth.verify(&hers), Err(AuthError::Expired));
+    auth.refuse_barred(&store).await.unwrap();
+    assert!(auth.verify(&token(user())).is_ok());
+}
+
+#[tokio::test]
+async fn who_was_refused_stays_so_while_the_store_is_away() {
+    let Setup { clock, keys, auth, _folder, .. } = setup();
+    let path = _folder.path().join("identity.sqlite");
+    let store = SqliteIdentity::open(&path).unwrap();
+    let token = keys.issue(user(), &[Role::Attendee], ACCESS_TTL).unwrap();
+    store.bar(user(), clock.now().plus_s(60)).await.unwrap();
+    auth.refuse_barred(&store).await.unwrap();
+    rusqlite::Connection::open(&path).unwrap().execute("DROP TABLE barred", []).unwrap();
+    assert!(auth.refuse_barred(&store).await.is_err());
+    assert_eq!(auth.verify(&token), Err(AuthError::Revoked));
 }

@@ -8,6 +8,7 @@ use domain::Time;
 use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, Validation};
 
+use super::barred::Barred;
 use super::cache::{Cache, Verified};
 use super::caller::Caller;
 use super::keys::{AUDIENCE, Claims, ISSUER, Keys};
@@ -43,6 +44,9 @@ pub enum AuthError {
     /// Its time has not come.
     #[error("The bearer token is not valid yet.")]
     NotYetValid,
+    /// Its bearer was erased since, or it is older than so many erasures that none is told apart.
+    #[error("The bearer token was revoked.")]
+    Revoked,
 }
 
 impl From<AuthError> for Problem {
@@ -65,6 +69,7 @@ struct Verifier {
     validation: Validation,
     clock: Arc<dyn Clock>,
     cache: Cache,
+    barred: Barred,
 }
 
 impl Auth {
@@ -82,7 +87,8 @@ impl Auth {
         validation.validate_exp = false;
         validation.validate_nbf = false;
         let (keys, cache) = (keys.clone(), Cache::new(tokens));
-        Self(Arc::new(Verifier { keys, validation, clock, cache }))
+        let barred = Barred::default();
+        Self(Arc::new(Verifier { keys, validation, clock, cache, barred }))
     }
 
     /// Who bears `token`.
@@ -96,12 +102,20 @@ impl Auth {
         let generation = self.0.keys.generation();
         let known = self.0.cache.get(token).filter(|known| known.generation == generation);
         if let Some(verified) = known {
-            return within_time(verified, now);
+            return self.0.in_force(verified, now);
         }
         let verified = self.0.check(token, now)?;
-        let caller = within_time(verified, now)?;
+        let caller = self.0.in_force(verified, now)?;
         self.0.cache.put(token, verified, now);
         Ok(caller)
+    }
+
+    pub(super) fn barred(&self) -> &Barred {
+        &self.0.barred
+    }
+
+    pub(super) fn now(&self) -> Time {
+        self.0.clock.now()
     }
 
     #[cfg(test)]
@@ -139,14 +153,18 @@ impl Verifier {
             expires: Time::from_ms(claims.exp.saturating_mul(1000)),
         })
     }
-}
 
-fn within_time(verified: Verified, now: Time) -> Result<Caller, AuthError> {
-    if now >= verified.expires {
-        return Err(AuthError::Expired);
+    /// Who bears it, if it counts at this moment.
+    fn in_force(&self, verified: Verified, now: Time) -> Result<Caller, AuthError> {
+        if now >= verified.expires {
+            return Err(AuthError::Expired);
+        }
+        if now.plus_ms(LEEWAY_MS) < verified.not_before {
+            return Err(AuthError::NotYetValid);
+        }
+        if self.barred.has(verified.caller.user, verified.not_before) {
+            return Err(AuthError::Revoked);
+        }
+        Ok(verified.caller)
     }
-    if now.plus_ms(LEEWAY_MS) < verified.not_before {
-        return Err(AuthError::NotYetValid);
-    }
-    Ok(verified.caller)
 }

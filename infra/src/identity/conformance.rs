@@ -34,6 +34,23 @@ pub async fn run(store: Arc<dyn IdentityStore>) {
     sessions(&*store).await;
     reuse(&store).await;
     codes(&*store).await;
+    bars(&*store).await;
+}
+
+/// Whoever is barred stays so until the latest of what was said, and then leaves nothing.
+async fn bars(store: &dyn IdentityStore) {
+    store.bar(ONE, at(20)).await.expect("barred");
+    store.bar(OTHER, at(30)).await.expect("barred");
+    store.bar(ONE, at(40)).await.expect("barred longer");
+    store.bar(OTHER, at(10)).await.expect("barred before");
+    let barred = async |now, limit| store.barred(now, limit).await.expect("an answer");
+    assert_eq!(barred(at(0), 9).await, [(ONE, at(40)), (OTHER, at(30))]);
+    assert_eq!(barred(at(0), 1).await, [(ONE, at(40))]);
+    assert_eq!(barred(at(30), 9).await, [(ONE, at(40))]);
+    store.sweep(at(30)).await.expect("swept");
+    assert_eq!(barred(at(0), 9).await, [(ONE, at(40))]);
+    assert_eq!(barred(at(40), 9).await, []);
+    store.sweep(at(40)).await.expect("swept");
 }
 
 /// The first of many counts; a person's that was destroyed is never made again.

@@ -185,6 +185,14 @@ pub trait IdentityStore: Send + Sync + 'static {
     /// Nothing of this person is left.
     async fn end_erasing(&self, user: UserId) -> Result<(), StoreError>;
 
+    /// Has access tokens of this person refused that were issued before, until `until`, when none of
+    /// them is valid any more.
+    async fn bar(&self, user: UserId, until: Time) -> Result<(), StoreError>;
+
+    /// Whose access tokens are refused at `now`, and until when: up to `limit`, those first that are
+    /// refused longest.
+    async fn barred(&self, now: Time, limit: usize) -> Result<Vec<(UserId, Time)>, StoreError>;
+
     /// Begins a session whose first token has this hash.
     async fn open_session(&self, session: Session, token: TokenHash) -> Result<(), StoreError>;
 

@@ -166,6 +166,31 @@ impl IdentityStore for PostgresIdentity {
         Ok(())
     }
 
+    async fn bar(&self, user: UserId, until: Time) -> Result<(), StoreError> {
+        sqlx::query!(
+            "INSERT INTO identity.barred (person, expires_at_ms) VALUES ($1, $2)
+             ON CONFLICT (person)
+             DO UPDATE SET expires_at_ms = greatest(barred.expires_at_ms, excluded.expires_at_ms)",
+            user.as_uuid(),
+            until.as_ms(),
+        )
+        .execute(self.pool().await?)
+        .await?;
+        Ok(())
+    }
+
+    async fn barred(&self, now: Time, limit: usize) -> Result<Vec<(UserId, Time)>, StoreError> {
+        let rows = sqlx::query!(
+            "SELECT person, expires_at_ms FROM identity.barred WHERE expires_at_ms > $1
+             ORDER BY expires_at_ms DESC LIMIT $2",
+            now.as_ms(),
+            i64::try_from(limit).unwrap_or(i64::MAX),
+        );
+        let rows = rows.fetch_all(self.pool().await?).await?;
+        let barred = |(person, until)| (user(person), Time::from_ms(until));
+        Ok(rows.into_iter().map(|row| barred((row.person, row.expires_at_ms))).collect())
+    }
+
     async fn open_session(&self, session: Session, token: TokenHash) -> Result<(), StoreError> {
         sqlx::query!(
             "WITH opened AS (
@@ -347,7 +372,9 @@ impl IdentityStore for PostgresIdentity {
             "WITH tokens AS (
                 DELETE FROM identity.refresh_token WHERE expires_at_ms <= $1),
              codes AS (
-                DELETE FROM identity.code WHERE expires_at_ms <= $1)
+                DELETE FROM identity.code WHERE expires_at_ms <= $1),
+             barred AS (
+                DELETE FROM identity.barred WHERE expires_at_ms <= $1)
              DELETE FROM identity.session WHERE expires_at_ms <= $1",
             now.as_ms(),
         )

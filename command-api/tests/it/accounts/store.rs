@@ -21,6 +21,7 @@ pub(super) enum Gate {
     OpenSession,
     CloseSessions,
     DestroyPerson,
+    Bar,
 }
 
 type Event = BoxFuture<'static, Result<(), StoreError>>;
@@ -117,6 +118,14 @@ impl IdentityStore for GatedStore {
 
     async fn end_erasing(&self, user: UserId) -> Result<(), StoreError> {
         self.store().end_erasing(user).await
+    }
+
+    async fn bar(&self, user: UserId, until: Time) -> Result<(), StoreError> {
+        self.pass(Gate::Bar).await?.bar(user, until).await
+    }
+
+    async fn barred(&self, now: Time, limit: usize) -> Result<Vec<(UserId, Time)>, StoreError> {
+        self.store().barred(now, limit).await
     }
 
     async fn open_session(&self, session: Session, token: TokenHash) -> Result<(), StoreError> {

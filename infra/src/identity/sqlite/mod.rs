@@ -16,7 +16,7 @@ use super::{
     Code, IdentityStore, Kept, KeyId, MOST_CODES, Purpose, Rotation, Session, StoreError, TokenHash,
 };
 use crate::{private_file, sqlite};
-use tables::{bits, connect, find_key, user};
+use tables::{bits, connect, find_key, time, user};
 
 /// The store in one file.
 #[derive(Clone)]
@@ -177,6 +177,32 @@ impl IdentityStore for SqliteIdentity {
         .await
     }
 
+    async fn bar(&self, user: UserId, until: Time) -> Result<(), StoreError> {
+        self.with(move |t| {
+            t.execute(
+                "INSERT INTO barred VALUES (?1, ?2) ON CONFLICT (user)
+                 DO UPDATE SET expires_at_ms = max(expires_at_ms, excluded.expires_at_ms)",
+                params![bits(user), until.as_ms()],
+            )?;
+            Ok(())
+        })
+        .await
+    }
+
+    async fn barred(&self, now: Time, limit: usize) -> Result<Vec<(UserId, Time)>, StoreError> {
+        self.with(move |t| {
+            let mut statement = t.prepare_cached(
+                "SELECT user, expires_at_ms FROM barred WHERE expires_at_ms > ?1
+                 ORDER BY expires_at_ms DESC LIMIT ?2",
+            )?;
+            let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+            let rows = statement
+                .query_map(params![now.as_ms(), limit], |row| Ok((user(row, 0)?, time(row, 1)?)))?;
+            rows.collect()
+        })
+        .await
+    }
+
     async fn open_session(&self, session: Session, token: TokenHash) -> Result<(), StoreError> {
         self.with(move |t| sessions::open(t, session, token)).await
     }
@@ -274,7 +300,7 @@ impl IdentityStore for SqliteIdentity {
 
     async fn sweep(&self, now: Time) -> Result<(), StoreError> {
         self.with(move |t| {
-            for table in ["session", "refresh_token", "code"] {
+            for table in ["session", "refresh_token", "code", "barred"] {
                 t.execute(
                     &format!("DELETE FROM {table} WHERE expires_at_ms <= ?1"),
                     [now.as_ms()],

@@ -20,6 +20,11 @@ const TABLES: &str = "
         PRIMARY KEY (kind, id)
     ) WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS erasing (user BLOB NOT NULL PRIMARY KEY) WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS barred (
+        user BLOB NOT NULL PRIMARY KEY,
+        expires_at_ms INTEGER NOT NULL
+    ) WITHOUT ROWID;
+    CREATE INDEX IF NOT EXISTS barred_expires ON barred (expires_at_ms);
     CREATE TABLE IF NOT EXISTS session (
         id BLOB NOT NULL PRIMARY KEY,
         user BLOB NOT NULL,
