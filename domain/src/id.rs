@@ -140,6 +140,10 @@ id!(
     TierId, "tier", "tier_01jd2yc5f9e7kbg4v1rm0n8wq3"
 );
 id!(
+    /// A key of a service: of another program of the operator.
+    ServiceKeyId, "svc", "svc_01jd2yc5f9e7kbg4v1rm0n8wq3"
+);
+id!(
     /// A place in an event's waitlist.
     WaitlistId, "wl", "wl_01jd2yc5f9e7kbg4v1rm0n8wq3"
 );

@@ -15,6 +15,7 @@ pub mod money;
 pub mod request;
 mod rfc3339;
 pub mod role;
+pub mod scope;
 pub mod sealed;
 pub mod seating;
 mod text;
@@ -25,10 +26,12 @@ pub use aggregate::Aggregate;
 pub use email_claim::EmailHash;
 pub use fact::{Fact, FactError, StoredFact};
 pub use id::{
-    BookingId, EventId, IdError, PaymentId, TicketId, TierId, UserId, VenueId, WaitlistId,
+    BookingId, EventId, IdError, PaymentId, ServiceKeyId, TicketId, TierId, UserId, VenueId,
+    WaitlistId,
 };
 pub use money::Currency;
 pub use request::{Request, RequestError};
 pub use role::{Role, RoleError, Roles};
+pub use scope::{Scope, ScopeError};
 pub use sealed::Sealed;
 pub use time::Time;

@@ -150,9 +150,9 @@ impl App {
         let (tasks, tasks_stop) = (TaskTracker::new(), CancellationToken::new());
         let store = identity::store(settings, folder)?;
         let auth = Auth::new(&keys, clock.clone());
-        // Whoever was erased before the start is known before anybody asks, if the store is there.
-        let _tried_again_in_a_moment = auth.refuse_barred(&*store).await;
-        tasks.spawn(auth.clone().keep_refusing(store.clone(), tasks_stop.clone()));
+        // Who is let in no more is known before anybody asks, if the store is there.
+        let _tried_again_in_a_moment = auth.look_at(&*store).await;
+        tasks.spawn(auth.clone().follow(store.clone(), tasks_stop.clone()));
 
         let commands = match role.has(Role::CommandApi) {
             true => {

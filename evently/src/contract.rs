@@ -45,6 +45,7 @@ fn speak_of(rule: &Rule, operation: &mut Value) {
         Who::Everybody => json!([]),
         Who::Guests => json!([{}, {"bearer": []}]),
         Who::Known | Who::These(_) => known,
+        Who::Services(_) => json!([{"service": []}]),
     };
     let has_body = operation.get("requestBody").is_some();
     let parameters = operation["parameters"].as_array().is_some_and(|all| !all.is_empty());
@@ -59,13 +60,18 @@ fn speak_of(rule: &Rule, operation: &mut Value) {
             || json!({"description": description, "content": {PROBLEM_JSON: problem}}),
         );
     };
-    if rule.path.starts_with("/api/") {
+    if rule.path.starts_with("/api/") || rule.path.starts_with("/internal/") {
         match rule.who {
             Who::Everybody => {}
             Who::Guests | Who::Known => add("401", "UNAUTHORIZED"),
             Who::These(_) => {
                 add("401", "UNAUTHORIZED");
                 add("403", "FORBIDDEN: see `x-roles`");
+            }
+            Who::Services(_) => {
+                add("401", "UNAUTHORIZED");
+                add("403", "FORBIDDEN: see `x-scope`");
+                add("503", "IDENTITY_UNAVAILABLE, OVERLOADED, TIMED_OUT");
             }
         }
         if has_body {
@@ -93,6 +99,9 @@ fn speak_of(rule: &Rule, operation: &mut Value) {
     }
     if let Who::These(roles) = rule.who {
         operation["x-roles"] = roles.iter().map(|role| role.name()).collect();
+    }
+    if let Who::Services(scope) = rule.who {
+        operation["x-scope"] = json!(scope.name());
     }
 }
 

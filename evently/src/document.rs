@@ -34,6 +34,7 @@ use crate::{contract, health};
         (name = "waitlist", description = "Waiting for places to return"),
         (name = "audit", description = "The log and its proof"),
         (name = "admin", description = "Running the views"),
+        (name = "internal", description = "For other programs of the operator, by service key"),
         (name = "health", description = "Whether it lives and what it depends on"),
     )
 )]
@@ -78,8 +79,11 @@ pub fn document() -> Value {
     let scheme = Http::builder().scheme(HttpAuthScheme::Bearer).bearer_format("JWT").build();
     let components = document.components.get_or_insert_with(Components::new);
     components.add_security_scheme("bearer", SecurityScheme::Http(scheme));
+    let scheme =
+        Http::builder().scheme(HttpAuthScheme::Bearer).bearer_format("service key").build();
+    components.add_security_scheme("service", SecurityScheme::Http(scheme));
     for (path, item) in &mut document.paths.paths {
-        if path.starts_with("/api/") {
+        if path.starts_with("/api/") || path.starts_with("/internal/") {
             operations(item).for_each(type_problems);
         }
     }

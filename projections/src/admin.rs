@@ -1,5 +1,6 @@
 //! What an admin asks of the projections over HTTP (OP-1).
 
+mod internal;
 mod list;
 mod rebuild;
 mod retry;
@@ -38,12 +39,15 @@ pub struct AdminState {
     pub stop: CancellationToken,
 }
 
-/// The endpoints, under `/api/v1/admin/projections`.
+/// The endpoints, under `/api/v1/admin/projections` for admins and `/internal/projections` for services.
 pub fn router(state: AdminState) -> Router {
     Router::new()
         .route("/api/v1/admin/projections", get(list::list))
         .route("/api/v1/admin/projections/{name}/rebuild", post(rebuild::rebuild))
         .route("/api/v1/admin/projections/{name}/retry", post(retry::retry))
+        .route("/internal/projections", get(internal::list))
+        .route("/internal/projections/{name}/rebuild", post(internal::rebuild))
+        .route("/internal/projections/{name}/retry", post(internal::retry))
         .with_state(state)
 }
 
@@ -53,7 +57,14 @@ pub fn api() -> utoipa::openapi::OpenApi {
 }
 
 #[derive(OpenApi)]
-#[openapi(paths(list::list, rebuild::rebuild, retry::retry))]
+#[openapi(paths(
+    list::list,
+    rebuild::rebuild,
+    retry::retry,
+    internal::list,
+    internal::rebuild,
+    internal::retry
+))]
 struct Document;
 
 fn not_found(name: &str, known: &str) -> Problem {

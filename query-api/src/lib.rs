@@ -39,6 +39,7 @@ pub fn router(state: QueryState) -> Router {
         .route("/api/v1/waitlist/position", get(waitlist_position::get_position))
         .route("/api/v1/audit/records", get(audit_records::list_records))
         .route("/api/v1/audit/proof/{event_id}", get(audit_proof::get_proof))
+        .route("/internal/audit/records", get(audit_records::list_records_internally))
         .with_state(state)
 }
 
@@ -61,6 +62,7 @@ pub fn api() -> utoipa::openapi::OpenApi {
     my_bookings::list_my_bookings,
     waitlist_position::get_position,
     audit_records::list_records,
+    audit_records::list_records_internally,
     audit_proof::get_proof,
 ))]
 struct Document;

@@ -20,7 +20,8 @@ Examples:
   evently keys rotate-signing
   evently keys rotate-signing --forget-old
   evently keys rotate-master
-  EVENTLY_MASTER_KEY=NEW,OLD evently keys rotate-master";
+  EVENTLY_MASTER_KEY=NEW,OLD evently keys rotate-master
+  evently keys service create --name archive --scope audit:read";
 
 #[derive(Debug, Subcommand)]
 pub(super) enum KeysCommand {
@@ -43,6 +44,9 @@ pub(super) enum KeysCommand {
     /// Nothing is changed unless everybody in the log has a key. Prints how many keys were wrapped anew.
     #[command(after_help = EXAMPLES)]
     RotateMaster,
+    /// Look after the keys of other programs, for the endpoints under /internal
+    #[command(subcommand)]
+    Service(super::service_keys::ServiceCommand),
 }
 
 /// Takes other keys.
@@ -62,6 +66,7 @@ pub(super) fn run(command: &KeysCommand, settings: &Checked) -> Result<(), Failu
             let count = runtime.block_on(rotate_master(&folder, settings))?;
             writeln!(io::stdout(), "{count} keys are wrapped anew")?;
         }
+        KeysCommand::Service(command) => super::service_keys::run(command, settings)?,
     }
     Ok(())
 }

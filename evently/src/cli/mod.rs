@@ -11,6 +11,7 @@ mod people;
 mod privacy;
 mod progress;
 mod projections;
+mod service_keys;
 mod token;
 
 use std::error::Error;

@@ -48,6 +48,8 @@ mod routes;
 #[cfg(test)]
 mod server;
 #[cfg(test)]
+mod services;
+#[cfg(test)]
 mod serving;
 #[cfg(test)]
 mod shop;

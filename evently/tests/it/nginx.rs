@@ -133,8 +133,8 @@ async fn commands_for_one_event_go_to_one_node_whatever_names_it() {
 
 /// What nodes that have the route are called; of several, any will do.
 fn answered_by(method: &str, path: &str) -> Vec<&'static str> {
-    if path.starts_with("/health") || path == "/metrics" {
-        // Of each node by itself, and of none of them from outside.
+    if path.starts_with("/health") || path == "/metrics" || path.starts_with("/internal/") {
+        // Of each node by itself, or for the operator: of none of them from outside.
         return vec!["<html>"];
     }
     let parts = [

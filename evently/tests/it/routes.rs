@@ -34,8 +34,10 @@ enum Without {
     /// Whoever has none is told that nothing is there.
     Hidden,
     Nobody,
+    /// Nor with any token of a person: it takes a service key.
+    Services,
 }
-use Without::{Anybody, Guests, Hidden, Nobody};
+use Without::{Anybody, Guests, Hidden, Nobody, Services};
 
 struct Row {
     route: &'static str,
@@ -140,6 +142,10 @@ const TABLE: &[Row] = &[
     plain("GET /api/v1/admin/projections", Nobody, &[Admin]),
     plain("POST /api/v1/admin/projections/{name}/rebuild", Nobody, &[Admin]),
     plain("POST /api/v1/admin/projections/{name}/retry", Nobody, &[Admin]),
+    plain("GET /internal/audit/records", Services, &[]),
+    plain("GET /internal/projections", Services, &[]),
+    plain("POST /internal/projections/{name}/rebuild", Services, &[]),
+    plain("POST /internal/projections/{name}/retry", Services, &[]),
 ];
 
 /// Somebody who asks, new each time.
@@ -267,8 +273,9 @@ impl Stage<'_> {
         let told = match row.without {
             Anybody | Guests => 0,
             Hidden => 404,
-            Nobody => 401,
+            Nobody | Services => 401,
         };
+        let lacking = if row.without == Services { 401 } else { 403 };
         self.check(row, "nobody", None, &made, told).await;
         let bad = Some("not.a.token".to_owned());
         let told = if row.without == Anybody { 0 } else { 401 };
@@ -281,11 +288,11 @@ impl Stage<'_> {
             let told = match row.anothers.contains(&role) {
                 true => 0,
                 false if may => row.refusal,
-                false => 403,
+                false => lacking,
             };
             self.check(row, &format!("another {role}"), token(other), &theirs, told).await;
             let mine = self.make(row.thing, owner).await;
-            let told = if may { 0 } else { 403 };
+            let told = if may { 0 } else { lacking };
             self.check(row, &format!("its owner as {role}"), token(owner), &mine, told).await;
         }
     }

@@ -1,7 +1,7 @@
 //! Who may do what (AC-1). This table is the one place that decides it: a route that is not in it
 //! answers nobody.
 
-use domain::{Role, Roles, UserId};
+use domain::{Role, Roles, Scope, UserId};
 
 use super::Caller;
 use crate::limits::Budget;
@@ -17,6 +17,8 @@ pub enum Who {
     Known,
     /// Whoever may be one of these.
     These(&'static [Role]),
+    /// Services whose key has this scope; no person.
+    Services(Scope),
 }
 
 /// Who may do what at a route.
@@ -69,6 +71,7 @@ impl Rule {
         match self.who {
             Who::Everybody | Who::Guests | Who::Known => true,
             Who::These(these) => roles.has_any(these),
+            Who::Services(_) => false,
         }
     }
 }
@@ -163,6 +166,10 @@ pub const RULES: &[Rule] = &[
     get("/api/v1/admin/projections", Who::These(ADMIN)),
     post("/api/v1/admin/projections/{name}/rebuild", Who::These(ADMIN)),
     post("/api/v1/admin/projections/{name}/retry", Who::These(ADMIN)),
+    get("/internal/audit/records", Who::Services(Scope::AuditRead)),
+    get("/internal/projections", Who::Services(Scope::ProjectionsRead)),
+    post("/internal/projections/{name}/rebuild", Who::Services(Scope::ProjectionsRun)),
+    post("/internal/projections/{name}/retry", Who::Services(Scope::ProjectionsRun)),
 ];
 
 impl Caller {

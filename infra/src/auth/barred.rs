@@ -1,29 +1,18 @@
 //! Whose tokens are refused although they are valid: of persons who were erased since.
 
 use std::collections::HashSet;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use domain::{Time, UserId};
 use parking_lot::RwLock;
-use tokio_util::sync::CancellationToken;
-
-use super::Auth;
-use crate::identity::{IdentityStore, StoreError};
 
 /// How long an access token is valid that somebody got by logging in (AC-2).
 pub const ACCESS_TTL: Duration = Duration::from_secs(15 * 60);
 
-/// How often the store is asked: nobody acts for longer in the name of who was erased.
-const EVERY: Duration = Duration::from_millis(500);
-
-/// How long it may take to answer.
-const PATIENCE: Duration = Duration::from_secs(2);
-
 /// Persons known one by one. Of more, all tokens from before the earlier ones' erasure are refused:
 /// their bearers get another with their refresh token.
-const MOST: usize = 65_536;
+pub(super) const MOST: usize = 65_536;
 
 /// Whose tokens are refused. Costs a look at one flag as long as that is nobody's.
 #[derive(Default)]
@@ -50,7 +39,7 @@ impl Barred {
     }
 
     /// Takes what the store said: those first who are barred longest, `most` of them at most.
-    fn replace(&self, barred: &[(UserId, Time)], most: usize) {
+    pub(super) fn replace(&self, barred: &[(UserId, Time)], most: usize) {
         // Who was left out was barred before the last one here was.
         let last = barred.last().filter(|_| barred.len() >= most);
         let ttl_ms = i64::try_from(ACCESS_TTL.as_millis()).unwrap_or(i64::MAX);
@@ -58,39 +47,6 @@ impl Barred {
         let persons = barred.iter().map(|(user, _)| *user).collect();
         *self.known.write() = Known { persons, before };
         self.is_somebody.store(!barred.is_empty(), Ordering::Release);
-    }
-}
-
-impl Auth {
-    /// Refuses from now on the tokens of those whom `store` names as barred.
-    ///
-    /// # Errors
-    /// The store does not answer. Those who were refused stay so.
-    pub async fn refuse_barred(&self, store: &dyn IdentityStore) -> Result<(), StoreError> {
-        let asked = store.barred(self.now(), MOST);
-        let barred = tokio::time::timeout(PATIENCE, asked).await;
-        let barred = barred.unwrap_or_else(|late| Err(StoreError(late.into())))?;
-        self.barred().replace(&barred, MOST);
-        Ok(())
-    }
-
-    /// Does so twice a second, for ever. A store that is away lets nobody be erased by way of it.
-    pub async fn keep_refusing(self, store: Arc<dyn IdentityStore>, stop: CancellationToken) {
-        let mut is_away = false;
-        loop {
-            let refused = stop.run_until_cancelled(self.refuse_barred(&*store)).await;
-            let Some(refused) = refused else { return };
-            if let Err(error) = &refused
-                && !is_away
-            {
-                let error: &dyn std::error::Error = error;
-                tracing::warn!(error, "it is not known whose tokens are refused since");
-            }
-            is_away = refused.is_err();
-            if stop.run_until_cancelled(tokio::time::sleep(EVERY)).await.is_none() {
-                return;
-            }
-        }
     }
 }
 

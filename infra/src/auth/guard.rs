@@ -11,11 +11,13 @@ use axum::extract::{MatchedPath, Request};
 use axum::http::Method;
 use axum::http::header::AUTHORIZATION;
 use axum::response::{IntoResponse, Response};
+use domain::Scope;
 use futures::future::Either;
 use tower::{Layer, Service};
 
 use super::Caller;
 use super::access::{RULES, Rule, Who};
+use super::services::{ServiceCaller, ServiceError};
 use super::verifier::{Auth, AuthError};
 use crate::http::{Problem, context, with_body_within};
 use crate::limits::{Asker, Budget, RateLimits, TrustedProxies};
@@ -101,7 +103,10 @@ impl Rules {
     /// The request with who asks, if they may.
     fn admit(&self, mut request: Request) -> Result<Request, Problem> {
         let rule = self.find(&request)?;
-        if let Some(caller) = self.caller(rule, &request)? {
+        if let Who::Services(scope) = rule.who {
+            let service = self.service(rule, scope, &request)?;
+            request.extensions_mut().insert(service);
+        } else if let Some(caller) = self.caller(rule, &request)? {
             request.extensions_mut().insert(caller);
         }
         match rule.max_body {
@@ -129,28 +134,56 @@ impl Rules {
         Ok(Some(Caller { with_anothers, ..caller }))
     }
 
+    fn service(
+        &self,
+        rule: &Rule,
+        scope: Scope,
+        request: &Request,
+    ) -> Result<ServiceCaller, Problem> {
+        let found = match token(request) {
+            Ok(token) => self.admission.auth.service(token, scope),
+            Err(AuthError::Missing) => Err(ServiceError::Missing),
+            Err(_) => Err(ServiceError::Unknown),
+        };
+        if let Some(limits) = &self.admission.limits {
+            let asker = match found {
+                Ok(service) => Asker::Service(service.key),
+                Err(_) => Asker::At(self.subscriber(request)),
+            };
+            limits.ask(rule.budget, asker)?;
+        }
+        Ok(found?)
+    }
+
     /// Whose budget it is: a person's, but an address's where persons are what is tried out.
     fn asker(&self, rule: &Rule, bearer: Result<Caller, AuthError>, request: &Request) -> Asker {
         match bearer {
             Ok(caller) if rule.budget != Budget::Authentication => Asker::Person(caller.user),
-            _ => Asker::At(self.admission.proxies.subscriber(context::peer(), request.headers())),
+            _ => Asker::At(self.subscriber(request)),
         }
     }
 
-    /// Who bears the token in `Authorization: Bearer ...` (RFC 6750).
+    fn subscriber(&self, request: &Request) -> u128 {
+        self.admission.proxies.subscriber(context::peer(), request.headers())
+    }
+
+    /// Who bears the token.
     fn bearer(&self, request: &Request) -> Result<Caller, AuthError> {
-        let mut values = request.headers().get_all(AUTHORIZATION).iter();
-        let value = match (values.next(), values.next()) {
-            (None, _) => return Err(AuthError::Missing),
-            (Some(value), None) => value.to_str().map_err(|_| AuthError::Malformed)?,
-            _ => return Err(AuthError::Malformed),
-        };
-        match value.split_once(' ') {
-            Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => {
-                self.admission.auth.verify(token.trim_start())
-            }
-            _ => Err(AuthError::Malformed),
-        }
+        self.admission.auth.verify(token(request)?)
+    }
+}
+
+/// The token in `Authorization: Bearer ...` (RFC 6750).
+fn token(request: &Request) -> Result<&str, AuthError> {
+    let mut values = request.headers().get_all(AUTHORIZATION).iter();
+    let value = match (values.next(), values.next()) {
+        (None, _) => return Err(AuthError::Missing),
+        (Some(value), None) => value.to_str().map_err(|_| AuthError::Malformed)?,
+        _ => return Err(AuthError::Malformed),
+    };
+    match value.split_once(' ') {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => Ok(token.trim_start()),
+        _ => Err(AuthError::Malformed),
     }
 }
 
@@ -210,19 +243,22 @@ mod tests {
     use tower::ServiceExt;
 
     use super::*;
-    use crate::auth::{Keys, MaybeCaller};
-    use crate::clock::SystemClock;
+    use crate::auth::{Actor, Keys, MaybeCaller};
+    use crate::clock::{Clock, SystemClock};
+    use crate::identity::{IdentityStore as _, ServiceKey, SqliteIdentity};
 
     const TABLE: &[Rule] = &[
         Rule::new("GET", "/all/{id}", Who::Everybody),
         Rule::new("GET", "/guests", Who::Guests),
         Rule::new("GET", "/known", Who::Known).also_anothers(&[Role::Admin]),
         Rule::new("GET", "/these", Who::These(&[Role::Auditor])),
+        Rule::new("GET", "/services", Who::Services(Scope::AuditRead)),
     ];
 
     struct Setup {
-        _folder: tempfile::TempDir,
+        folder: tempfile::TempDir,
         keys: Keys,
+        auth: Auth,
         router: Router,
     }
 
@@ -239,9 +275,10 @@ mod tests {
             .route("/guests", get(who))
             .route("/known", get(who))
             .route("/these", get(who))
-            .route("/forgotten", get(who));
-        let router = Guarded::by(TABLE, router, auth).into_router();
-        Setup { _folder: folder, keys, router }
+            .route("/forgotten", get(who))
+            .route("/services", get(async |actor: Actor| actor.to_string()));
+        let router = Guarded::by(TABLE, router, auth.clone()).into_router();
+        Setup { folder, keys, auth, router }
     }
 
     impl Setup {
@@ -302,6 +339,36 @@ mod tests {
             let (found, body) = setup.ask("GET", path, header).await;
             assert!(found == status && body.contains(says), "{path} {header:?}: {found} {body}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_service_is_let_in_by_a_key_of_which_the_store_said_so_not_long_ago() {
+        let setup = setup();
+        let store = SqliteIdentity::open(&setup.folder.path().join("identity.sqlite")).unwrap();
+        let now = SystemClock.now();
+        let make = async |scope| {
+            let (key, token) = ServiceKey::make("it", &[scope], now).unwrap();
+            store.add_service_key(key.clone()).await.unwrap();
+            (key.id, format!("Bearer {}", *token))
+        };
+        let (id, sound) = make(Scope::AuditRead).await;
+        let (_, lacking) = make(Scope::ProjectionsRead).await;
+        let ask = async |header| setup.ask("GET", "/services", header).await;
+        assert_eq!(ask(Some(&*sound)).await.0, 503);
+        setup.auth.look_at(&store).await.unwrap();
+        assert_eq!(ask(Some(&*sound)).await, (200, id.to_string()));
+        let (status, says) = ask(Some(&*lacking)).await;
+        assert!(status == 403 && says.contains("scope audit:read"), "{says}");
+        let person = setup.token(&Role::ALL);
+        let basic = sound.replace("Bearer", "Basic");
+        for header in [None, Some(&*person), Some(&*basic), Some("Bearer x"), Some("Bearer")] {
+            assert_eq!(ask(header).await.0, 401, "{header:?}");
+        }
+        // Nor does a service get where persons go.
+        assert_eq!(setup.ask("GET", "/known", Some(&sound)).await.0, 401);
+        store.revoke_service_key(id, now).await.unwrap();
+        setup.auth.look_at(&store).await.unwrap();
+        assert_eq!(ask(Some(&*sound)).await.0, 401);
     }
 
     #[tokio::test]

@@ -311,18 +311,18 @@ async fn who_was_erased_is_refused_by_whom_the_store_told_until_their_tokens_hav
     assert!(auth.verify(&hers).is_ok());
     store.bar(user(), clock.now().plus_s(ACCESS_TTL.as_secs())).await.unwrap();
     assert!(auth.verify(&hers).is_ok());
-    auth.refuse_barred(&store).await.unwrap();
+    auth.look_at(&store).await.unwrap();
     for _ in 0..2 {
         assert_eq!(auth.verify(&hers), Err(AuthError::Revoked));
         assert!(auth.verify(&his).is_ok());
     }
     // Also who did not see it happen, and a token that was not seen before.
     let other = Auth::remembering(&keys, Arc::clone(&clock) as Arc<dyn Clock>, 64);
-    other.refuse_barred(&store).await.unwrap();
+    other.look_at(&store).await.unwrap();
     assert_eq!(other.verify(&hers), Err(AuthError::Revoked));
     clock.advance_ms(u64::try_from(ACCESS_TTL.as_millis()).unwrap());
     assert_eq!(auth.verify(&hers), Err(AuthError::Expired));
-    auth.refuse_barred(&store).await.unwrap();
+    auth.look_at(&store).await.unwrap();
     assert!(auth.verify(&token(user())).is_ok());
 }
 
@@ -333,8 +333,8 @@ async fn who_was_refused_stays_so_while_the_store_is_away() {
     let store = SqliteIdentity::open(&path).unwrap();
     let token = keys.issue(user(), &[Role::Attendee], ACCESS_TTL).unwrap();
     store.bar(user(), clock.now().plus_s(60)).await.unwrap();
-    auth.refuse_barred(&store).await.unwrap();
+    auth.look_at(&store).await.unwrap();
     rusqlite::Connection::open(&path).unwrap().execute("DROP TABLE barred", []).unwrap();
-    assert!(auth.refuse_barred(&store).await.is_err());
+    assert!(auth.look_at(&store).await.is_err());
     assert_eq!(auth.verify(&token), Err(AuthError::Revoked));
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::http::HeaderValue;
 use axum::http::header::WWW_AUTHENTICATE;
-use domain::Time;
+use domain::{Scope, Time};
 use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, Validation};
 
@@ -12,6 +12,7 @@ use super::barred::Barred;
 use super::cache::{Cache, Verified};
 use super::caller::Caller;
 use super::keys::{AUDIENCE, Claims, ISSUER, Keys};
+use super::services::{ServiceCaller, ServiceError, Services};
 use crate::clock::Clock;
 use crate::http::Problem;
 
@@ -70,6 +71,7 @@ struct Verifier {
     clock: Arc<dyn Clock>,
     cache: Cache,
     barred: Barred,
+    services: Services,
 }
 
 impl Auth {
@@ -87,8 +89,8 @@ impl Auth {
         validation.validate_exp = false;
         validation.validate_nbf = false;
         let (keys, cache) = (keys.clone(), Cache::new(tokens));
-        let barred = Barred::default();
-        Self(Arc::new(Verifier { keys, validation, clock, cache, barred }))
+        let (barred, services) = (Barred::default(), Services::default());
+        Self(Arc::new(Verifier { keys, validation, clock, cache, barred, services }))
     }
 
     /// Who bears `token`.
@@ -108,6 +110,15 @@ impl Auth {
         let caller = self.0.in_force(verified, now)?;
         self.0.cache.put(token, verified, now);
         Ok(caller)
+    }
+
+    /// Which service bears `token`, if it may do what needs `scope`.
+    pub(super) fn service(&self, token: &str, scope: Scope) -> Result<ServiceCaller, ServiceError> {
+        self.0.services.find(token, scope, self.now())
+    }
+
+    pub(super) fn services(&self) -> &Services {
+        &self.0.services
     }
 
     pub(super) fn barred(&self) -> &Barred {

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use domain::{Time, UserId};
+use domain::{Scope, ServiceKeyId, Time, UserId};
 
-use super::{Code, IdentityStore, Kept, KeyId, Purpose, Rotation, Session, TokenHash};
+use super::{Code, IdentityStore, Kept, KeyId, Purpose, Rotation, ServiceKey, Session, TokenHash};
 
 const ONE: UserId = UserId::from_u128(1);
 const OTHER: UserId = UserId::from_u128(u128::MAX);
@@ -35,6 +35,26 @@ pub async fn run(store: Arc<dyn IdentityStore>) {
     reuse(&store).await;
     codes(&*store).await;
     bars(&*store).await;
+    services(&*store).await;
+}
+
+/// A key that was revoked stays so, since when it was first.
+async fn services(store: &dyn IdentityStore) {
+    let make = |name, scopes: &[Scope], s| ServiceKey::make(name, scopes, at(s)).expect("a key").0;
+    let one = make("one", &[Scope::ProjectionsRun, Scope::AuditRead, Scope::AuditRead], 1);
+    let other = make("other", &[Scope::ProjectionsRead], 2);
+    assert_eq!(one.scopes, [Scope::AuditRead, Scope::ProjectionsRun]);
+    for key in [&other, &one] {
+        store.add_service_key(key.clone()).await.expect("kept");
+    }
+    store.add_service_key(one.clone()).await.expect_err("it is there already");
+    assert_eq!(store.service_keys().await.expect("keys"), [one.clone(), other.clone()]);
+    assert!(store.revoke_service_key(one.id, at(5)).await.expect("revoked"));
+    assert!(store.revoke_service_key(one.id, at(6)).await.expect("revoked before"));
+    let unknown = ServiceKeyId::from_u128(1);
+    assert!(!store.revoke_service_key(unknown, at(5)).await.expect("an answer"));
+    let revoked = ServiceKey { revoked_at: Some(at(5)), ..one };
+    assert_eq!(store.service_keys().await.expect("keys"), [revoked, other]);
 }
 
 /// Whoever is barred stays so until the latest of what was said, and then leaves nothing.

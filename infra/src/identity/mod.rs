@@ -12,15 +12,17 @@ mod fixtures;
 mod master;
 mod person;
 mod postgres;
+mod service;
 mod sqlite;
 mod vault;
 
 use async_trait::async_trait;
-use domain::{Time, UserId};
+use domain::{ServiceKeyId, Time, UserId};
 
 pub use master::{MasterError, MasterKeys};
 pub use person::{Field, PersonKey};
 pub use postgres::PostgresIdentity;
+pub use service::ServiceKey;
 pub use sqlite::SqliteIdentity;
 pub use vault::{Vault, VaultError};
 
@@ -234,6 +236,16 @@ pub trait IdentityStore: Send + Sync + 'static {
 
     /// Forgets the codes of a person.
     async fn drop_codes(&self, user: UserId) -> Result<(), StoreError>;
+
+    /// Keeps the key of a service.
+    async fn add_service_key(&self, key: ServiceKey) -> Result<(), StoreError>;
+
+    /// Every key of a service there was, oldest first.
+    async fn service_keys(&self) -> Result<Vec<ServiceKey>, StoreError>;
+
+    /// Has the key of a service count no more, from the first time this is asked; `false` if there is
+    /// none.
+    async fn revoke_service_key(&self, key: ServiceKeyId, at: Time) -> Result<bool, StoreError>;
 
     /// Forgets what has expired.
     async fn sweep(&self, now: Time) -> Result<(), StoreError>;

@@ -1,14 +1,15 @@
 //! The identity store in PostgreSQL, shared by all nodes.
 
 use async_trait::async_trait;
-use domain::{Time, UserId};
+use domain::{ServiceKeyId, Time, UserId};
 use sqlx::PgPool;
 use sqlx::migrate::Migrator;
 use tokio::sync::OnceCell;
 use uuid::Uuid;
 
 use super::{
-    Code, IdentityStore, Kept, KeyId, MOST_CODES, Purpose, Rotation, Session, StoreError, TokenHash,
+    Code, IdentityStore, Kept, KeyId, MOST_CODES, Purpose, Rotation, ServiceKey, Session,
+    StoreError, TokenHash,
 };
 use crate::postgres;
 
@@ -365,6 +366,51 @@ impl IdentityStore for PostgresIdentity {
             .execute(self.pool().await?)
             .await?;
         Ok(())
+    }
+
+    async fn add_service_key(&self, key: ServiceKey) -> Result<(), StoreError> {
+        sqlx::query!(
+            "INSERT INTO identity.service_key (id, hash, name, scopes, created_at_ms)
+             VALUES ($1, $2, $3, $4, $5)",
+            key.id.as_uuid(),
+            hash(key.hash),
+            key.name,
+            key.scope_names(),
+            key.created_at.as_ms(),
+        )
+        .execute(self.pool().await?)
+        .await?;
+        Ok(())
+    }
+
+    async fn service_keys(&self) -> Result<Vec<ServiceKey>, StoreError> {
+        let rows = sqlx::query!(
+            "SELECT id, hash, name, scopes, created_at_ms, revoked_at_ms
+             FROM identity.service_key ORDER BY id",
+        );
+        let rows = rows.fetch_all(self.pool().await?).await?;
+        let damaged = || StoreError("the hash of a service key is damaged".into());
+        let keys = rows.into_iter().map(|row| {
+            Ok(ServiceKey {
+                id: ServiceKeyId::from_u128(row.id.as_u128()),
+                hash: TokenHash(row.hash.try_into().map_err(|_| damaged())?),
+                name: row.name,
+                scopes: ServiceKey::scopes_of(&row.scopes),
+                created_at: Time::from_ms(row.created_at_ms),
+                revoked_at: row.revoked_at_ms.map(Time::from_ms),
+            })
+        });
+        keys.collect()
+    }
+
+    async fn revoke_service_key(&self, key: ServiceKeyId, at: Time) -> Result<bool, StoreError> {
+        let known = sqlx::query!(
+            "UPDATE identity.service_key SET revoked_at_ms = coalesce(revoked_at_ms, $2)
+             WHERE id = $1",
+            key.as_uuid(),
+            at.as_ms(),
+        );
+        Ok(known.execute(self.pool().await?).await?.rows_affected() == 1)
     }
 
     async fn sweep(&self, now: Time) -> Result<(), StoreError> {

@@ -7,7 +7,7 @@ mod counters;
 use std::sync::Arc;
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
-use domain::UserId;
+use domain::{ServiceKeyId, UserId};
 
 use crate::clock::Clock;
 use crate::http::Problem;
@@ -27,6 +27,8 @@ pub(crate) const LEFT: HeaderName = HeaderName::from_static("ratelimit");
 pub(crate) enum Asker {
     /// A person.
     Person(UserId),
+    /// A service.
+    Service(ServiceKeyId),
     /// Somebody at an address.
     At(u128),
 }

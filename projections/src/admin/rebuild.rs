@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use axum::http::StatusCode;
-use infra::auth::Caller;
+use infra::auth::Actor;
 use infra::http::{Json, Path, Problem};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -32,7 +32,7 @@ pub(super) struct Began {
 )]
 pub(super) async fn rebuild(
     State(state): State<AdminState>,
-    caller: Caller,
+    actor: Actor,
     Path(name): Path<String>,
 ) -> Result<(StatusCode, Json<Began>), Problem> {
     let rebuild = state.projections.begin_rebuild(&name).await;
@@ -40,7 +40,7 @@ pub(super) async fn rebuild(
     let target = rebuild.target().0;
     let (projection, stop) = (name.clone(), state.stop.clone());
     let finish = async move {
-        tracing::info!(projection, target, by = %caller.user, "building the view again");
+        tracing::info!(projection, target, by = %actor, "building the view again");
         match state.projections.finish_rebuild(rebuild, &mut |_| {}, &stop).await {
             Ok(()) => tracing::info!(projection, "the view was built again"),
             Err(error) => {

@@ -95,6 +95,25 @@ pub(crate) async fn list_records(
     Ok((at_row(upto), Json(Page { items, next_cursor })).into_response())
 }
 
+/// The same for services, as one that keeps a copy of the log elsewhere.
+#[utoipa::path(
+    get,
+    path = "/internal/audit/records",
+    tag = "internal",
+    params(
+        ListRecords,
+        ("Evently-Min-Position" = Option<u64>, Header, description = "What the answer must include"),
+    ),
+    responses((status = 200, body = Page<AuditRecord>))
+)]
+pub(crate) async fn list_records_internally(
+    state: State<QueryState>,
+    query: Query<ListRecords>,
+    min: MinPosition,
+) -> Result<Response, Problem> {
+    list_records(state, query, min).await
+}
+
 /// The log itself, from where the query says.
 async fn whole_log(
     state: &QueryState,

@@ -4,12 +4,12 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use domain::{Time, UserId};
+use domain::{ServiceKeyId, Time, UserId};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use infra::identity::{
-    Code, IdentityStore, Kept, KeyId, MasterKeys, Purpose, Rotation, Session, StoreError,
-    TokenHash, Vault,
+    Code, IdentityStore, Kept, KeyId, MasterKeys, Purpose, Rotation, ServiceKey, Session,
+    StoreError, TokenHash, Vault,
 };
 use parking_lot::Mutex;
 
@@ -177,6 +177,18 @@ impl IdentityStore for GatedStore {
 
     async fn drop_codes(&self, user: UserId) -> Result<(), StoreError> {
         self.store().drop_codes(user).await
+    }
+
+    async fn add_service_key(&self, key: ServiceKey) -> Result<(), StoreError> {
+        self.store().add_service_key(key).await
+    }
+
+    async fn service_keys(&self) -> Result<Vec<ServiceKey>, StoreError> {
+        self.store().service_keys().await
+    }
+
+    async fn revoke_service_key(&self, key: ServiceKeyId, at: Time) -> Result<bool, StoreError> {
+        self.store().revoke_service_key(key, at).await
     }
 
     async fn sweep(&self, now: Time) -> Result<(), StoreError> {

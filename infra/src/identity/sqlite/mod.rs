@@ -1,5 +1,6 @@
 //! The identity store as one SQLite file, for when no PostgreSQL is named.
 
+mod services;
 mod sessions;
 mod tables;
 
@@ -7,13 +8,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use domain::{Time, UserId};
+use domain::{ServiceKeyId, Time, UserId};
 use parking_lot::Mutex;
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
 use super::{
-    Code, IdentityStore, Kept, KeyId, MOST_CODES, Purpose, Rotation, Session, StoreError, TokenHash,
+    Code, IdentityStore, Kept, KeyId, MOST_CODES, Purpose, Rotation, ServiceKey, Session,
+    StoreError, TokenHash,
 };
 use crate::{private_file, sqlite};
 use tables::{bits, connect, find_key, time, user};
@@ -296,6 +298,18 @@ impl IdentityStore for SqliteIdentity {
             Ok(())
         })
         .await
+    }
+
+    async fn add_service_key(&self, key: ServiceKey) -> Result<(), StoreError> {
+        self.with(move |t| services::add(t, &key)).await
+    }
+
+    async fn service_keys(&self) -> Result<Vec<ServiceKey>, StoreError> {
+        self.with(services::all).await
+    }
+
+    async fn revoke_service_key(&self, key: ServiceKeyId, at: Time) -> Result<bool, StoreError> {
+        self.with(move |t| services::revoke(t, key, at)).await
     }
 
     async fn sweep(&self, now: Time) -> Result<(), StoreError> {

@@ -50,6 +50,15 @@ const TABLES: &str = "
         expires_at_ms INTEGER NOT NULL
     );
     CREATE INDEX IF NOT EXISTS code_user ON code (user, purpose, expires_at_ms);
+    CREATE TABLE IF NOT EXISTS service_key (
+        id BLOB NOT NULL PRIMARY KEY,
+        hash BLOB NOT NULL UNIQUE,
+        name TEXT NOT NULL,
+        -- Names, one space between them.
+        scopes TEXT NOT NULL,
+        created_at_ms INTEGER NOT NULL,
+        revoked_at_ms INTEGER
+    ) WITHOUT ROWID;
 ";
 
 pub(super) fn connect(path: &Path) -> rusqlite::Result<Connection> {

@@ -1,0 +1,115 @@
+//! `evently keys service`
+
+use std::io::{self, Write};
+
+use clap::Subcommand;
+use domain::{Scope, ServiceKeyId};
+use infra::clock::{Clock, SystemClock};
+use infra::data_folder::DataFolder;
+use infra::identity::{IdentityStore, ServiceKey};
+
+use super::Failure;
+use crate::identity;
+use crate::settings::Checked;
+
+const EXAMPLES: &str = "\
+Examples:
+  evently keys service create --name archive --scope audit:read
+  evently keys service create --name deploy --scope projections:read --scope projections:run
+  evently keys service list
+  evently keys service revoke svc_01jd2yc5f9e7kbg4v1rm0n8wq3";
+
+#[derive(Debug, Subcommand)]
+pub(super) enum ServiceCommand {
+    /// Make a key for another program, and print it: it is not kept and cannot be shown again
+    ///
+    /// It is sent as `Authorization: Bearer KEY`, to the endpoints under /internal alone, and servers that
+    /// run take it within a second.
+    #[command(after_help = EXAMPLES)]
+    Create {
+        /// What it is for: letters, digits and dashes. It stays readable in the log for ever
+        #[arg(long, value_name = "NAME", value_parser = name)]
+        name: String,
+        /// What it may do: audit:read, projections:read or projections:run; may be repeated
+        #[arg(long = "scope", value_name = "SCOPE", required = true)]
+        scopes: Vec<Scope>,
+    },
+    /// Print every key there was: id, name, scopes, since when, and until when if it was revoked
+    List,
+    /// Let a key count no more; servers that run refuse it within a second
+    Revoke {
+        /// Which one, as listed
+        #[arg(value_name = "KEY")]
+        key: ServiceKeyId,
+    },
+}
+
+fn name(text: &str) -> Result<String, &'static str> {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+    match (1..=64).contains(&text.len()) && text.bytes().all(fits) {
+        true => Ok(text.to_owned()),
+        false => Err("expected 1 to 64 letters, digits and dashes"),
+    }
+}
+
+/// Looks after the keys of services.
+pub(super) fn run(command: &ServiceCommand, settings: &Checked) -> Result<(), Failure> {
+    let folder = DataFolder::open(&settings.data)?;
+    // The store that is made here is to be found by the next server.
+    let _keys = folder.keys_in_use()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let store = identity::own_store(settings, &folder).await?;
+        match command {
+            ServiceCommand::Create { name, scopes } => create(&*store, name, scopes).await,
+            ServiceCommand::List => list(&*store).await,
+            ServiceCommand::Revoke { key } => revoke(&*store, *key).await,
+        }
+    })
+}
+
+async fn create(store: &dyn IdentityStore, name: &str, scopes: &[Scope]) -> Result<(), Failure> {
+    let (key, token) = ServiceKey::make(name, scopes, SystemClock.now())?;
+    let id = key.id;
+    store.add_service_key(key).await?;
+    // The key is what matters.
+    let _ = writeln!(io::stderr(), "{id}");
+    writeln!(io::stdout(), "{}", *token)?;
+    Ok(())
+}
+
+async fn list(store: &dyn IdentityStore) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    for key in store.service_keys().await? {
+        let ServiceKey { id, name, created_at, revoked_at, .. } = &key;
+        write!(out, "{id}  {name}  {}  since {created_at}", key.scope_names())?;
+        match revoked_at {
+            Some(at) => writeln!(out, "  revoked {at}")?,
+            None => writeln!(out)?,
+        }
+    }
+    Ok(())
+}
+
+async fn revoke(store: &dyn IdentityStore, key: ServiceKeyId) -> Result<(), Failure> {
+    if !store.revoke_service_key(key, SystemClock.now()).await? {
+        return Err(Failure::Wrong(vec![format!("there is no service key {key}")]));
+    }
+    writeln!(io::stdout(), "{key} is revoked")?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_short_and_plain() {
+        for sound in ["archive", "Deploy-2", &"x".repeat(64)] {
+            assert_eq!(name(sound).as_deref(), Ok(sound));
+        }
+        for wrong in ["", "a b", "ä", "a_b", &"x".repeat(65)] {
+            assert!(name(wrong).is_err(), "{wrong}");
+        }
+    }
+}

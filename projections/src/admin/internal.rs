@@ -1,0 +1,56 @@
+//! The same for services: under `/internal`, by service key.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use infra::auth::Actor;
+use infra::http::{Json, Path, Problem};
+
+use super::AdminState;
+use super::list::Projections;
+use super::rebuild::Began;
+use crate::Retried;
+
+/// How far every view is behind the log, for monitors.
+#[utoipa::path(
+    get,
+    path = "/internal/projections",
+    operation_id = "internal_list_projections",
+    tag = "internal",
+    responses((status = 200, body = Projections))
+)]
+pub(super) async fn list(state: State<AdminState>) -> Result<Json<Projections>, Problem> {
+    super::list::list(state).await
+}
+
+/// Builds a view again from the log, as after a deployment that changes it.
+#[utoipa::path(
+    post,
+    path = "/internal/projections/{name}/rebuild",
+    operation_id = "internal_rebuild_projection",
+    tag = "internal",
+    params(("name" = String, Path, description = "The projection, e.g. bookings")),
+    responses((status = 202, body = Began), (status = 404), (status = 409))
+)]
+pub(super) async fn rebuild(
+    state: State<AdminState>,
+    actor: Actor,
+    name: Path<String>,
+) -> Result<(StatusCode, Json<Began>), Problem> {
+    super::rebuild::rebuild(state, actor, name).await
+}
+
+/// Applies a view's parked records in order again.
+#[utoipa::path(
+    post,
+    path = "/internal/projections/{name}/retry",
+    operation_id = "internal_retry_projection",
+    tag = "internal",
+    params(("name" = String, Path, description = "The projection, e.g. bookings")),
+    responses((status = 200, body = Retried), (status = 404))
+)]
+pub(super) async fn retry(
+    state: State<AdminState>,
+    name: Path<String>,
+) -> Result<Json<Retried>, Problem> {
+    super::retry::retry(state, name).await
+}
