@@ -100,7 +100,8 @@ impl FollowUp {
             let mut is_done = true;
             for (event, position) in self.wake.to_follow() {
                 let (log, clock, inventories) = (&self.log, &self.clock, &self.inventories);
-                let following = follow(log, clock, inventories, event, Origin::system());
+                let origin = Origin::system();
+                let following = follow(log, clock, inventories, event, &origin);
                 let Some(followed) = self.stop.run_until_cancelled(following).await else { return };
                 match followed {
                     Ok(_) | Err(Failure::Refused(_)) => self.wake.has_followed(event, position),
@@ -191,13 +192,14 @@ fn due(record: &Record) -> Option<Time> {
     }
 }
 
-/// Has the inventory take over what its event says now.
+/// Has the inventory take over what its event says now, because of the event's last fact; who had
+/// that written is `origin`.
 pub(crate) async fn follow(
     log: &Arc<dyn Log>,
     clock: &Arc<dyn Clock>,
     inventories: &Arc<Inventories>,
     event: EventId,
-    origin: Origin,
+    origin: &Origin,
 ) -> crate::runtime::Outcome<domain::inventory::Inventory> {
     let mut unit = Unit::<Event>::new(log.clone(), clock.clone(), Event::stream(event));
     let state = unit.look().await.map_err(|()| Failure::Unavailable)?;
@@ -205,5 +207,6 @@ pub(crate) async fn follow(
     let plan = state.plan();
     let event_version = if state.status == Status::Draft { 0 } else { state.version };
     let command = Command::Follow { event, event_version, plan };
+    let origin = unit.last_read().map_or_else(Origin::system, |last| origin.because_of(last));
     inventories.execute(event, Job { command, origin }).await
 }

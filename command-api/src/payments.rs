@@ -13,6 +13,7 @@ use domain::inventory::{
 };
 use domain::{BookingId, PaymentId, Time};
 use infra::clock::Clock;
+use infra::http::carried;
 use infra::payment::{
     Charge, ChargeOutcome, PaymentProvider, PaymentStatus, ProviderError, Refund,
 };
@@ -114,7 +115,7 @@ impl Saga {
     ) -> Charged {
         let Some(ticket) = self.ticket(charge.payment) else { return Charged::Pending };
         let (reply, answer) = oneshot::channel();
-        self.tasks.spawn(ticket.charge(booking, charge, origin, reply));
+        self.tasks.spawn(carried(ticket.charge(booking, charge, origin, reply)));
         answer.await.unwrap_or(Charged::Pending)
     }
 }

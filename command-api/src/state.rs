@@ -15,7 +15,7 @@ use infra::limits::RateLimits;
 use infra::log::{Log, ReadError};
 use infra::mail::Mailer;
 use infra::passwords::Passwords;
-use infra::payment::PaymentProvider;
+use infra::payment::{PaymentProvider, Traced};
 use parking_lot::Mutex;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
@@ -147,7 +147,7 @@ impl CommandApi {
         });
         let inventories = Inventories::new(log.clone(), around, settings.mailbox, work.clone());
         let saga = Arc::new(Saga {
-            provider,
+            provider: Arc::new(Traced(provider)),
             inventories: inventories.clone(),
             clock: clock.clone(),
             tasks: work.clone(),
@@ -231,7 +231,8 @@ impl Asked {
         };
         let correlation = RequestId::current().map(|id| id.as_str().to_owned());
         let id = Uuid::from_u128(infra::ids::random_u128());
-        let origin = Origin { id, correlation, trace: None, actor: Some(caller.user) };
+        let (trace, actor) = (infra::trace::current(), Some(caller.user));
+        let origin = Origin { id, correlation, causation: None, trace, actor };
         Ok(Self { caller, request, origin, key })
     }
 

@@ -88,6 +88,16 @@ impl Role {
         }
     }
 
+    /// As traces know it.
+    pub(crate) fn service(self) -> &'static str {
+        match self {
+            Self::Serve => "evently",
+            Self::CommandApi => "evently-command-api",
+            Self::QueryApi => "evently-query-api",
+            Self::Projector => "evently-projector",
+        }
+    }
+
     fn has(self, part: Self) -> bool {
         self == Self::Serve || self == part
     }

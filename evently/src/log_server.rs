@@ -44,7 +44,7 @@ pub(crate) enum LogServerError {
 
 /// Serves until a signal says to stop.
 pub(crate) fn run(settings: &Checked, protection: &Protection) -> Result<(), LogServerError> {
-    process::run(settings, async |ends| serve(settings, protection, ends).await)
+    process::run(settings, None, async |ends| serve(settings, protection, ends).await)
 }
 
 async fn serve(

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::net::SocketAddr;
 
 use infra::telemetry::{self, TelemetryError};
+use infra::trace::Export;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -42,12 +43,14 @@ pub(crate) struct Ends {
     pub(crate) crashed: CancellationToken,
 }
 
-/// Runs `serve` until it ends. A first signal tells it to stop, a second ends it at once.
+/// Runs `serve` until it ends, which some are told of in traces. A first signal tells it to stop, a second ends it at once.
 pub(crate) fn run<E: From<ProcessError>>(
     settings: &Checked,
+    export: Option<&Export>,
     serve: impl AsyncFnOnce(&Ends) -> Result<(), E>,
 ) -> Result<(), E> {
-    telemetry::init(&settings.log, settings.log_format).map_err(ProcessError::Telemetry)?;
+    let telemetry = telemetry::init_with_traces(&settings.log, settings.log_format, export);
+    let telemetry = telemetry.map_err(ProcessError::Telemetry)?;
     let ends = Ends { crashed: crash::watch(), stop: CancellationToken::new() };
     let runtime = tokio::runtime::Runtime::new().map_err(ProcessError::System)?;
     let outcome = runtime.block_on(async {
@@ -58,13 +61,20 @@ pub(crate) fn run<E: From<ProcessError>>(
     });
     // What is left after an orderly end waits for nobody; after a hasty one nobody waits for it.
     runtime.shutdown_background();
+    telemetry.end();
     outcome?;
     if ends.crashed.is_cancelled() { Err(ProcessError::Crashed.into()) } else { Ok(()) }
 }
 
 /// Takes the port that the settings name, and says which one it is.
 pub(crate) async fn listen(settings: &Checked) -> Result<(TcpListener, SocketAddr), ProcessError> {
-    let address = settings.listen;
+    listen_at(settings.listen).await
+}
+
+/// The same, of any port.
+pub(crate) async fn listen_at(
+    address: SocketAddr,
+) -> Result<(TcpListener, SocketAddr), ProcessError> {
     let refused = |source| ProcessError::Listen { address, source };
     let listener = TcpListener::bind(address).await.map_err(refused)?;
     let address = listener.local_addr().map_err(refused)?;

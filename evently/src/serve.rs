@@ -3,12 +3,13 @@
 
 use infra::data_folder::{DataFolder, DataFolderError};
 use infra::http::Connections;
+use infra::trace::Export;
 
 use crate::app::{App, Role, StartError};
 use crate::open_files;
 use crate::process::{self, Ends, ProcessError};
 use crate::reach;
-use crate::settings::Checked;
+use crate::settings::{Checked, Traces};
 
 /// Why serving failed.
 #[derive(Debug, thiserror::Error)]
@@ -22,8 +23,15 @@ pub(crate) enum ServeError {
 }
 
 /// Serves until a signal says to stop.
-pub(crate) fn run(role: Role, settings: &Checked) -> Result<(), ServeError> {
-    process::run(settings, async |ends| serve(role, settings, ends).await)
+pub(crate) fn run(
+    role: Role,
+    settings: &Checked,
+    traces: Option<Traces>,
+) -> Result<(), ServeError> {
+    let (service, version) = (role.service(), env!("CARGO_PKG_VERSION"));
+    let export =
+        traces.map(|Traces { endpoint, sampling }| Export { endpoint, sampling, service, version });
+    process::run(settings, export.as_ref(), async |ends| serve(role, settings, ends).await)
 }
 
 async fn serve(role: Role, settings: &Checked, ends: &Ends) -> Result<(), ServeError> {

@@ -18,3 +18,4 @@ pub mod redis;
 pub mod shapes;
 pub mod sqlite;
 pub mod telemetry;
+pub mod trace;

@@ -7,12 +7,17 @@ use std::io::{self, IsTerminal, Write};
 use std::panic::PanicHookInfo;
 use std::str::FromStr;
 
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::ParseError;
-use tracing_subscriber::util::SubscriberInitExt;
-use tracing_subscriber::util::TryInitError;
+use tracing::{Event, Subscriber};
+use tracing_subscriber::filter::{FilterExt, ParseError, filter_fn};
+use tracing_subscriber::fmt::FmtContext;
+use tracing_subscriber::fmt::format::{self, FormatEvent, FormatFields, JsonFields};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
+use tracing_subscriber::{EnvFilter, Layer, Registry};
 
 use crate::http::RequestId;
+use crate::trace::{self, Export, ExportError, Exporting};
 
 /// How a log line looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -59,6 +64,22 @@ pub enum TelemetryError {
     /// Something set it up before.
     #[error("logging is set up already")]
     Twice(#[source] TryInitError),
+    /// Traces cannot be sent.
+    #[error(transparent)]
+    Export(#[from] ExportError),
+}
+
+/// What was set up; to be [ended](Telemetry::end) when nothing happens any more.
+#[must_use]
+pub struct Telemetry(Option<Exporting>);
+
+impl Telemetry {
+    /// Sends the last spans. Waits a few seconds at most; what is logged is written already.
+    pub fn end(self) {
+        if let Some(exporting) = self.0 {
+            exporting.end();
+        }
+    }
 }
 
 /// Sends what the product logs to standard error: what `filter` lets through, as `format`.
@@ -67,20 +88,45 @@ pub enum TelemetryError {
 /// # Errors
 /// See [`TelemetryError`].
 pub fn init(filter: &str, format: Format) -> Result<(), TelemetryError> {
+    init_with_traces(filter, format, None).map(|_logs_alone| ())
+}
+
+/// The same; and traces are sent where `export` says, if anywhere.
+///
+/// # Errors
+/// See [`TelemetryError`].
+pub fn init_with_traces(
+    filter: &str,
+    format: Format,
+    export: Option<&Export>,
+) -> Result<Telemetry, TelemetryError> {
     let filter = parse(filter)?;
-    let lines = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    let lines = tracing_subscriber::fmt::layer()
         .with_writer(|| Forgiving(io::stderr()))
         // They would be told on standard error, with a panic if that cannot be written.
         .log_internal_errors(false)
         .with_ansi(io::stderr().is_terminal());
-    match format {
-        Format::Text => lines.finish().try_init(),
-        Format::Json => lines.json().flatten_event(true).finish().try_init(),
+    let lines: Box<dyn Layer<Registry> + Send + Sync> = match format {
+        Format::Text => lines.boxed(),
+        Format::Json => lines.fmt_fields(JsonFields::new()).event_format(Identified).boxed(),
+    };
+    let exporting = export.map(Exporting::start).transpose()?;
+    let registry = tracing_subscriber::registry();
+    let set_up = match &exporting {
+        None => registry.with(lines).with(filter).try_init(),
+        Some(exporting) => {
+            // Spans of traces are no part of log lines, which say themselves where they belong.
+            let filter = filter.and(filter_fn(|metadata| metadata.target() != trace::TARGET));
+            let spans = trace::layer(exporting);
+            registry.with(lines.with_filter(filter).and_then(spans)).try_init()
+        }
+    };
+    set_up.map_err(TelemetryError::Twice)?;
+    if let Some(export) = export {
+        trace::turn_on(export.sampling);
     }
-    .map_err(TelemetryError::Twice)?;
     std::panic::set_hook(Box::new(log_panic));
-    Ok(())
+    Ok(Telemetry(exporting))
 }
 
 /// Whether [`init`] would take `filter`.
@@ -108,6 +154,39 @@ impl<W: Write> Write for Forgiving<W> {
     fn flush(&mut self) -> io::Result<()> {
         let _ = self.0.flush();
         Ok(())
+    }
+}
+
+/// JSON lines that say which request and which trace they belong to, where one is known.
+struct Identified;
+
+impl<S, N> FormatEvent<S, N> for Identified
+where
+    S: Subscriber + for<'span> LookupSpan<'span>,
+    N: for<'writer> FormatFields<'writer> + 'static,
+{
+    fn format_event(
+        &self,
+        context: &FmtContext<'_, S, N>,
+        mut writer: format::Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
+        let mut line = String::new();
+        let json = format::format().json().flatten_event(true);
+        json.format_event(context, format::Writer::new(&mut line), event)?;
+        let says_itself = event.metadata().fields().field("request_id").is_some();
+        let request_id = RequestId::current().filter(|_| !says_itself);
+        let Some(object) = line.trim_end().strip_suffix('}') else {
+            return writer.write_str(&line);
+        };
+        writer.write_str(object)?;
+        if let Some(id) = request_id {
+            write!(writer, r#","request_id":{}"#, serde_json::Value::from(id.as_str()))?;
+        }
+        if let Some(context) = trace::current() {
+            write!(writer, r#","trace_id":"{}""#, context.trace_id())?;
+        }
+        writer.write_str("}\n")
     }
 }
 
@@ -196,6 +275,45 @@ mod tests {
             assert!(lines[0].contains(part), "{lines:?}");
         }
         assert!(!lines[0].contains("Ada"), "{lines:?}");
+    }
+
+    #[tokio::test]
+    async fn a_json_line_says_which_request_and_trace_it_belongs_to() {
+        // For all tests of this process, none of whose other requests is part of a trace.
+        trace::turn_on(trace::Sampling::parse("parentbased_always_off", "").unwrap());
+        let lines = Lines::default();
+        let writer = lines.clone();
+        let layer = tracing_subscriber::fmt::layer()
+            .with_writer(move || writer.clone())
+            .fmt_fields(JsonFields::new())
+            .event_format(Identified);
+        let _here = tracing_subscriber::registry().with(layer).set_default();
+        let router = Router::new().route(
+            "/odd",
+            get(async || {
+                tracing::warn!("odd");
+                tokio::spawn(crate::http::carried(async { tracing::warn!(said = "\"}", "odder") }))
+                    .await
+                    .unwrap();
+            }),
+        );
+        let service =
+            service(Guarded::not_at_all(router), ServiceLimits::default(), Arc::new(SystemClock));
+        let request = Request::get("/odd").header("x-request-id", "r-\"1");
+        let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+        let request = request.header("traceparent", format!("00-{trace}-00f067aa0ba902b7-00"));
+        service.oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+        tracing::warn!("outside");
+        let text = String::from_utf8(lines.0.lock().clone()).unwrap();
+        let lines: Vec<serde_json::Value> =
+            text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let lines: Vec<_> = lines.iter().filter(|line| line["level"] == "WARN").collect();
+        let [odd, odder, outside] = lines[..] else { panic!("{text}") };
+        for line in [odd, odder] {
+            assert_eq!((&line["request_id"], &line["trace_id"]), (&"r-\"1".into(), &trace.into()));
+        }
+        assert_eq!(odder["said"], "\"}");
+        assert!(outside.get("request_id").is_none() && outside.get("trace_id").is_none());
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use infra::log::{Log, Position, ReadError, Record};
+use infra::trace;
 use std::sync::Arc;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -110,8 +111,11 @@ impl Runner {
                         self.remember_log().await?;
                     }
                     let records = std::mem::take(&mut waiting.records);
+                    let spans = trace::applied(self.tables.view.name(), &records);
                     let batch = Batch::new(self.tables.view, records, waiting.seen).await;
-                    at = self.tables.apply(at, batch).await?.ok_or(End::Moved)?;
+                    let applied = self.tables.apply(at, batch).await;
+                    spans.end(!matches!(applied, Ok(Some(_))));
+                    at = applied?.ok_or(End::Moved)?;
                     health.well(&self.tables.name);
                     health.applied += 1;
                 }

@@ -141,11 +141,11 @@ fn whole(step: Duration, elapsed: Duration) -> Duration {
     step.saturating_mul(u32::try_from(steps).unwrap_or(u32::MAX))
 }
 
-/// Where a command on an account comes from. Without the request's id: clients choose it, and what
-/// they choose may be personal.
+/// Where a command on an account comes from. Without the request's id and trace: clients choose them,
+/// and what they choose may be personal.
 fn origin(actor: Option<UserId>) -> Origin {
     let id = Uuid::from_u128(infra::ids::random_u128());
-    Origin { id, correlation: None, trace: None, actor }
+    Origin { id, correlation: None, causation: None, trace: None, actor }
 }
 
 #[cfg(test)]

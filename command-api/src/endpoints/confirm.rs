@@ -6,7 +6,7 @@ use domain::inventory::{
 };
 use domain::{BookingId, PaymentId, Time};
 use infra::auth::Caller;
-use infra::http::{AtPosition, IdempotencyKey, Json, Problem, ProblemDocument};
+use infra::http::{AtPosition, IdempotencyKey, Json, Problem, ProblemDocument, carried};
 use infra::payment::Charge;
 use infra::shapes::{Booking, HistoryEntry};
 use serde::{Deserialize, Serialize};
@@ -16,7 +16,7 @@ use utoipa::ToSchema;
 use crate::booking::{self, unexpected};
 use crate::payments::Charged;
 use crate::refusal::problem;
-use crate::runtime::Origin;
+use crate::runtime::{Origin, record_id};
 use crate::state::{Asked, CommandState};
 
 /// What to confirm, and what pays for it.
@@ -63,7 +63,7 @@ pub(crate) async fn confirm(
     let asked = Asked::new(caller, key, "confirm", &body)?;
     // A task of its own: whoever started a payment and went away finds it carried to its end.
     let paying = pay(state.clone(), body.booking_id, body.payment_token, asked);
-    state.0.saga.tasks.spawn(paying).await.unwrap_or_else(|_| Err(unexpected()))
+    state.0.saga.tasks.spawn(carried(paying)).await.unwrap_or_else(|_| Err(unexpected()))
 }
 
 async fn pay(
@@ -95,8 +95,8 @@ async fn charge(
 ) -> Result<Answer, Problem> {
     let PaymentStarted { booking: id, payment, amount_minor, currency, .. } = *started;
     let charge = Charge { payment, amount_minor, currency, token };
-    // Settling is a command of its own, with record ids of its own.
-    let origin = Origin { id: Origin::system().id, ..origin };
+    // Settling is a command of its own, because of the record that says that the payment started.
+    let origin = origin.because_of(record_id(origin.id, 0));
     let settled = match state.0.saga.charge(id, charge, origin).await {
         Charged::Settled(outcome) => (*outcome).map_err(crate::refusal::inventory)?,
         Charged::Pending => return Err(pending()),

@@ -12,7 +12,7 @@ use infra::log::Position;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::runtime::{Failure, Origin};
+use crate::runtime::Failure;
 use crate::state::{Asked, CommandState, Shared};
 use crate::{followup, refusal};
 
@@ -367,8 +367,8 @@ impl CommandState {
         let at = position.0;
         let mut position = position;
         if event.status != Status::Draft {
-            let origin = Origin { id: Origin::system().id, ..asked.origin.clone() };
             let Shared { log, clock, inventories, .. } = &*self.0;
+            let origin = &asked.origin;
             let followed = followup::follow(log, clock, inventories, event_id, origin).await;
             position = position.max(followed.map_err(refusal::inventory)?.position);
         }

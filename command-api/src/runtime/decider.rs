@@ -6,6 +6,7 @@ use domain::{
     venue::Venue,
 };
 use infra::log::Position;
+use infra::trace::TraceContext;
 use uuid::Uuid;
 
 /// State that commands are executed on. The inventory settles first and is batched; the others are
@@ -41,6 +42,11 @@ pub(crate) trait Decider: Default + Send + 'static {
     /// Takes back what was taken in since `begin`. If it cannot, the state is read anew.
     fn roll_back(&mut self) -> bool {
         false
+    }
+
+    /// What a command is called where it is told of, e.g. `Reserve`.
+    fn name(_command: &Self::Command) -> &'static str {
+        "command"
     }
 
     /// What the answer to `command` tells of the state right after it; `done` says whether it
@@ -90,6 +96,10 @@ impl Decider for Inventory {
 
     fn roll_back(&mut self) -> bool {
         Self::roll_back(self)
+    }
+
+    fn name(command: &Self::Command) -> &'static str {
+        command.name()
     }
 
     fn see(&self, command: &Self::Command, done: bool) -> Seen {
@@ -173,8 +183,10 @@ pub(crate) struct Origin {
     pub(crate) id: Uuid,
     /// The request id that the client saw.
     pub(crate) correlation: Option<String>,
-    /// W3C trace context of the request.
-    pub(crate) trace: Option<String>,
+    /// The record that caused it, if it was not a request.
+    pub(crate) causation: Option<Uuid>,
+    /// Where in a trace it is.
+    pub(crate) trace: Option<TraceContext>,
     /// Who asked; nobody for what the system does by itself.
     pub(crate) actor: Option<UserId>,
 }
@@ -183,7 +195,12 @@ impl Origin {
     /// A command of the system itself.
     pub(crate) fn system() -> Self {
         let id = Uuid::from_u128(infra::ids::random_u128());
-        Self { id, correlation: None, trace: None, actor: None }
+        Self { id, correlation: None, causation: None, trace: None, actor: None }
+    }
+
+    /// A further command of whoever gave this one, because of `record`.
+    pub(crate) fn because_of(&self, record: Uuid) -> Self {
+        Self { id: Self::system().id, causation: Some(record), ..self.clone() }
     }
 }
 

@@ -4,6 +4,7 @@ use domain::{Aggregate, StoredFact as _};
 use infra::log::{Position, ReadError};
 
 use super::decider::{Decider, Failure, Job, Origin};
+use super::traced::tell;
 use crate::state::CommandState;
 
 /// Streams of venues and events are short; this is more than any has.
@@ -24,8 +25,12 @@ impl CommandState {
         A: Aggregate + Decider<Seen = A>,
     {
         let mut unit = self.unit::<A>(A::stream(id));
-        let outcomes = unit.process(&[Job { command, origin }], |_| {}).await;
-        let done = outcomes.into_iter().next().unwrap_or(Err(Failure::Unavailable))?;
+        let mut job = Job { command, origin };
+        let span = job.trace(A::CATEGORY, A::name, None);
+        let outcomes = unit.process(&[job], |_| {}).await;
+        let outcome = outcomes.into_iter().next().unwrap_or(Err(Failure::Unavailable));
+        tell::<A>(&span, &outcome);
+        let done = outcome?;
         if !done.facts.is_empty() {
             return Ok((done.seen, done.position));
         }

@@ -7,12 +7,15 @@ use domain::EventId;
 use domain::inventory::{self, Inventory};
 use infra::log::{Log, Position};
 use infra::metrics::{self, METRICS};
+use infra::trace;
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::task::TaskTracker;
+use tracing::Span;
 
-use super::decider::{Failure, Job, Outcome};
+use super::decider::{Decider, Failure, Job, Outcome};
 use super::stats::CommandStats;
+use super::traced::tell;
 use super::unit::Unit;
 use super::writer::{Attention, Letter, Surroundings, Writer};
 
@@ -67,10 +70,22 @@ impl Inventories {
     pub(crate) async fn execute(
         self: &Arc<Self>,
         event: EventId,
+        mut job: Job<inventory::Command>,
+    ) -> Outcome<Inventory> {
+        let span = job.trace(inventory::CATEGORY, Inventory::name, Some(event));
+        let outcome = self.deliver(event, job, trace::mailbox(&span)).await;
+        tell::<Inventory>(&span, &outcome);
+        outcome
+    }
+
+    async fn deliver(
+        self: &Arc<Self>,
+        event: EventId,
         job: Job<inventory::Command>,
+        wait: Span,
     ) -> Outcome<Inventory> {
         let (reply, answer) = oneshot::channel();
-        let mut letter = Letter { job, reply };
+        let mut letter = Letter { job, reply, wait };
         loop {
             let Some(writer) = self.writer(event) else { return Err(Failure::Unavailable) };
             match writer.letters.try_send(letter) {

@@ -6,12 +6,14 @@ mod handle;
 mod inventories;
 mod records;
 mod stats;
+mod traced;
 mod unit;
 mod wake;
 mod writer;
 
 pub(crate) use decider::{Decider, Done, Failure, Job, Origin, Outcome, Seen};
 pub(crate) use inventories::Inventories;
+pub(crate) use records::record_id;
 pub use stats::CommandStats;
 pub(crate) use unit::Unit;
 pub(crate) use wake::WakeList;

@@ -10,7 +10,8 @@ use super::decider::Origin;
 /// How many records one command can have at most. Ids of records are the command's plus an index.
 pub(super) const RECORDS_OF_A_COMMAND: u128 = 16;
 
-pub(super) fn record_id(command: Uuid, index: u128) -> Uuid {
+/// The id of the record with the `index`-th fact of a command, from 0.
+pub(crate) fn record_id(command: Uuid, index: u128) -> Uuid {
     Uuid::from_u128(command.as_u128().wrapping_add(index))
 }
 
@@ -31,8 +32,8 @@ impl<'a> Recorder<'a> {
         let metadata = Metadata {
             command: origin.id,
             correlation: origin.correlation.clone(),
-            causation: None,
-            trace: origin.trace.clone(),
+            causation: origin.causation,
+            trace: origin.trace.map(|trace| trace.to_string()),
             actor: origin.actor,
         };
         let metadata = serde_json::to_string(&metadata).unwrap_or_default();

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use domain::{StoredFact, Time};
 use infra::clock::Clock;
 use infra::log::{AppendError, Appended, Expected, Log, NewRecord, Position, Record};
+use infra::trace::{self, Answered};
+use tracing::{Instrument, Span};
 use uuid::Uuid;
 
 use super::decider::{Decider, Done, Failure, Job, Outcome};
@@ -33,6 +35,8 @@ pub(crate) struct Unit<D> {
     position: Position,
     /// Time of the stream's last record. Decisions never go back behind it, whatever the clock does.
     at: Time,
+    /// Id of the last record that was read.
+    last_read: Option<Uuid>,
     /// It could not be read when that was last tried, which was reported.
     is_unreadable: bool,
 }
@@ -51,7 +55,18 @@ impl<D: Decider> Unit<D> {
     pub(crate) fn new(log: Arc<dyn Log>, clock: Arc<dyn Clock>, stream: String) -> Self {
         let (records, position, at) = (0, Position::default(), Time::default());
         let (state, may_be_behind, is_unreadable) = (None, false, false);
-        Self { log, clock, stream, state, may_be_behind, records, position, at, is_unreadable }
+        Self {
+            log,
+            clock,
+            stream,
+            state,
+            may_be_behind,
+            records,
+            position,
+            at,
+            last_read: None,
+            is_unreadable,
+        }
     }
 
     /// The state, if it was what the log has when that was last tried.
@@ -63,6 +78,11 @@ impl<D: Decider> Unit<D> {
     pub(crate) async fn look(&mut self) -> Result<&D, ()> {
         self.load(&[], &mut Found::new()).await?;
         self.state.as_ref().ok_or(())
+    }
+
+    /// Id of the last record that was read: what the state that was looked at ends with.
+    pub(crate) fn last_read(&self) -> Option<Uuid> {
+        self.last_read
     }
 
     /// Whether the stream has a record.
@@ -129,7 +149,11 @@ impl<D: Decider> Unit<D> {
                 is_fresh = true;
                 continue;
             }
-            match self.append(draft.records, now).await {
+            let commands = jobs.iter().take(draft.outcomes.len());
+            let span = self.append_span(commands, draft.records.len());
+            let appended = self.append(draft.records, now).instrument(span.clone()).await;
+            span.answered(told(&appended), appended.is_err());
+            match appended {
                 Ok(places) => {
                     return (self.answer(draft.outcomes, &places), draft.is_full);
                 }
@@ -149,6 +173,19 @@ impl<D: Decider> Unit<D> {
             None => self.give_up(jobs),
         };
         (outcomes, false)
+    }
+
+    /// The append of what follows from these, if one of their traces is kept.
+    fn append_span<'a>(
+        &self,
+        commands: impl Iterator<Item = &'a Job<D::Command>>,
+        records: usize,
+    ) -> Span
+    where
+        D::Command: 'a,
+    {
+        let aggregate = self.stream.split('-').next().unwrap_or_default();
+        trace::append(commands.map(|job| job.origin.trace), aggregate, records)
     }
 
     /// Appends the records of a draft, and says where each went. If that fails, or may have, the
@@ -264,6 +301,7 @@ impl<D: Decider> Unit<D> {
         let mut state = self.state.take().unwrap_or_default();
         while let Some(last) = page.last() {
             let (records, position, at) = (last.revision + 1, last.position, last.at);
+            self.last_read = Some(last.id);
             let whole = page.len() == PAGE;
             // The next page is read while this one is decoded.
             let next = async {
@@ -335,6 +373,16 @@ impl<D: Decider> Unit<D> {
             Pending::Refused(refusal) => Err(Failure::Refused(refusal)),
         };
         outcomes.into_iter().map(answer).collect()
+    }
+}
+
+/// What became of an append, in its span.
+fn told<T>(appended: &Result<T, NotAppended>) -> &'static str {
+    match appended {
+        Ok(_) => "written",
+        Err(NotAppended::Late) => "late",
+        Err(NotAppended::Unknown(_)) => "unknown",
+        Err(NotAppended::Failed(_)) => "unavailable",
     }
 }
 

@@ -11,6 +11,7 @@ use infra::log::Position;
 use infra::metrics::{self, METRICS};
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::Instant;
+use tracing::Span;
 
 use super::decider::{Failure, Job, Outcome};
 use super::unit::Unit;
@@ -32,6 +33,8 @@ const LOG_AWAY_LONG_MS: u64 = 2_000;
 pub(crate) struct Letter {
     pub(crate) job: Job<inventory::Command>,
     pub(crate) reply: oneshot::Sender<Outcome<Inventory>>,
+    /// Ends when the letter is taken out of the mailbox.
+    pub(crate) wait: Span,
 }
 
 /// What a writer needs besides its inventory.
@@ -211,8 +214,11 @@ impl Writer {
 
     async fn serve(&mut self, letters: Vec<Letter>) {
         self.measure_lateness();
-        let (jobs, replies): (Vec<_>, Vec<_>) =
-            letters.into_iter().map(|letter| (letter.job, letter.reply)).unzip();
+        let open = |Letter { job, reply, wait }| {
+            drop(wait);
+            (job, reply)
+        };
+        let (jobs, replies): (Vec<_>, Vec<_>) = letters.into_iter().map(open).unzip();
         let (around, event) = (self.around.clone(), self.event);
         self.attention.begin();
         let outcomes = self.unit.process(&jobs, |state: &Inventory| {

@@ -95,6 +95,24 @@ pub enum Command {
     Settle,
 }
 
+impl Command {
+    /// What it is called where commands are told of, e.g. `Reserve`.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Reserve { .. } => "Reserve",
+            Self::StartPayment { .. } => "StartPayment",
+            Self::SettlePayment { .. } => "SettlePayment",
+            Self::SettleRefund { .. } => "SettleRefund",
+            Self::Cancel { .. } => "Cancel",
+            Self::JoinWaitlist { .. } => "JoinWaitlist",
+            Self::LeaveWaitlist { .. } => "LeaveWaitlist",
+            Self::Follow { .. } => "Follow",
+            Self::CheckPlan { .. } => "CheckPlan",
+            Self::Settle => "Settle",
+        }
+    }
+}
+
 /// How much one person may hold of one event without buying.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Patience {

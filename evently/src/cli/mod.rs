@@ -179,11 +179,12 @@ fn run(asked: &Invocation) -> Result<(), Failure> {
         return log_server::run(args, asked);
     }
     let settings = asked.settings().map_err(Failure::Usage)?;
+    let serve = |role| serve(role, asked, &settings);
     match &asked.cli.command {
-        None | Some(Command::Serve) => serve(Role::Serve, &settings),
-        Some(Command::Decide) => serve(Role::CommandApi, &settings),
-        Some(Command::QueryApi) => serve(Role::QueryApi, &settings),
-        Some(Command::Projector) => serve(Role::Projector, &settings),
+        None | Some(Command::Serve) => serve(Role::Serve),
+        Some(Command::Decide) => serve(Role::CommandApi),
+        Some(Command::QueryApi) => serve(Role::QueryApi),
+        Some(Command::Projector) => serve(Role::Projector),
         Some(Command::Token(args)) => token::run(args, &settings),
         Some(Command::Admin(command)) => admin::run(command, &settings),
         Some(Command::Privacy(command)) => privacy::run(command, &settings),
@@ -195,9 +196,11 @@ fn run(asked: &Invocation) -> Result<(), Failure> {
     }
 }
 
-fn serve(role: Role, settings: &Checked) -> Result<(), Failure> {
+fn serve(role: Role, asked: &Invocation, settings: &Checked) -> Result<(), Failure> {
     role.check(settings).map_err(|missing| Failure::Usage(vec![missing]))?;
-    Ok(crate::serve::run(role, settings)?)
+    // What is wrong with them was told with the rest.
+    let traces = asked.cli.settings.traces.check(&mut vec![]);
+    Ok(crate::serve::run(role, settings, traces)?)
 }
 
 impl Invocation {

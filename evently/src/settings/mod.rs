@@ -2,6 +2,8 @@
 
 mod file;
 mod secret;
+mod shown;
+mod traces;
 
 use std::fmt;
 use std::net::{SocketAddr, ToSocketAddrs};
@@ -21,6 +23,8 @@ use infra::telemetry::Format;
 
 pub use file::File;
 pub use secret::Secret;
+pub use shown::{Origin, Shown};
+pub use traces::{TraceSettings, Traces};
 
 /// Settings as given. Nothing is checked yet, so that all that is wrong can be told at once.
 #[derive(Debug, Clone, clap::Args)]
@@ -152,6 +156,9 @@ pub struct Settings {
         hide_short_help = true
     )]
     pub log_format: String,
+    /// Traces.
+    #[command(flatten)]
+    pub traces: TraceSettings,
 }
 
 /// Settings that make sense.
@@ -185,19 +192,6 @@ pub struct Checked {
     pub log_format: Format,
 }
 
-/// Where a setting comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Origin {
-    /// The command line.
-    Flag,
-    /// The environment.
-    Environment,
-    /// The file named by `--config`.
-    File,
-    /// Nobody said anything.
-    Default,
-}
-
 impl Checked {
     /// Folder of the keys and of the mock payment provider's ledger.
     pub fn shared(&self) -> &Path {
@@ -205,31 +199,9 @@ impl Checked {
     }
 }
 
-impl fmt::Display for Origin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Flag => "flag",
-            Self::Environment => "environment",
-            Self::File => "file",
-            Self::Default => "default",
-        })
-    }
-}
-
-/// A setting as it is shown.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Shown {
-    /// Its key in the file.
-    pub key: &'static str,
-    /// Its value, masked if it is a secret; absent if it is not set.
-    pub value: Option<String>,
-    /// Where it comes from.
-    pub origin: Origin,
-}
-
 impl Settings {
     /// Every key, in the order of declaration.
-    pub const KEYS: [&'static str; 14] = [
+    pub const KEYS: [&'static str; 17] = [
         "data",
         "listen",
         "database_url",
@@ -244,6 +216,9 @@ impl Settings {
         "cors_origins",
         "log",
         "log_format",
+        "otel_exporter_otlp_endpoint",
+        "otel_traces_sampler",
+        "otel_traces_sampler_arg",
     ];
 
     /// What the product goes by.
@@ -288,6 +263,7 @@ impl Settings {
         }
         let log_format = self.log_format.parse();
         let log_format = log_format.map_err(|e| wrong.push(format!("log_format: {e}"))).ok();
+        self.traces.check(&mut wrong);
         match (listen, log_format) {
             (Some(listen), Some(log_format)) if wrong.is_empty() => Ok(Checked {
                 data: self.data.clone(),
@@ -362,7 +338,8 @@ impl Settings {
             "trusted_proxies" => self.trusted_proxies.clone(),
             "cors_origins" => self.cors_origins.clone(),
             "log" => Some(self.log.clone()),
-            _ => Some(self.log_format.clone()),
+            "log_format" => Some(self.log_format.clone()),
+            key => self.traces.value(key),
         };
         let origin = |key| self.origin(key, matches, file);
         let shown = |key| Shown { key, value: value(key), origin: origin(key) };

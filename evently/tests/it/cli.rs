@@ -121,6 +121,9 @@ async fn a_setting_comes_from_flag_environment_file_or_default() {
         "cors_origins null default",
         "log warn file",
         "log_format text default",
+        "otel_exporter_otlp_endpoint null default",
+        "otel_traces_sampler parentbased_traceidratio default",
+        "otel_traces_sampler_arg 0.01 default",
     ];
     assert_eq!(found, expected);
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "the check left something");
@@ -165,7 +168,8 @@ async fn everything_that_is_wrong_with_settings_is_told() {
         command.env("EVENTLY_MASTER_KEY", "s3cret").env("EVENTLY_SMTP_URL", "http://me:s3cret@m");
         command.env("EVENTLY_MAIL_FROM", "Evently <tickets@example.org>");
         command.env("EVENTLY_RATE_LIMITS", "many").env("EVENTLY_TRUSTED_PROXIES", "everybody");
-        command.env("EVENTLY_CORS_ORIGINS", "*");
+        command.env("EVENTLY_CORS_ORIGINS", "*").env("OTEL_TRACES_SAMPLER_ARG", "10%");
+        command.env("OTEL_EXPORTER_OTLP_ENDPOINT", "http://me:s3cret@collector:4318");
         command
     };
     for (args, expected) in [(&["config", "check"][..], 1), (&["serve"][..], 2)] {
@@ -183,6 +187,8 @@ async fn everything_that_is_wrong_with_settings_is_told() {
             "cors_origins (EVENTLY_CORS_ORIGINS): expected origins",
             "the log filter is not like",
             "log_format: expected text or json",
+            "otel_exporter_otlp_endpoint (OTEL_EXPORTER_OTLP_ENDPOINT): expected an address",
+            "otel_traces_sampler_arg (OTEL_TRACES_SAMPLER_ARG): expected a ratio",
         ] {
             assert!(err.contains(says), "{args:?} does not say {says:?}:\n{err}");
         }

@@ -25,6 +25,11 @@ pub(crate) struct Fleet {
 impl Fleet {
     /// So many command nodes and projectors; `None` without a PostgreSQL.
     pub(crate) async fn start(nodes: usize) -> Option<Self> {
+        Self::start_with(nodes, &[]).await
+    }
+
+    /// The same, with more arguments for each part.
+    pub(crate) async fn start_with(nodes: usize, more: &[&str]) -> Option<Self> {
         let Some(postgres) = testing::server() else {
             println!("left out: PostgreSQL is not installed");
             return None;
@@ -32,7 +37,7 @@ impl Fleet {
         let database = postgres.empty_database().await;
         let (shared, log) = (tempfile::tempdir().unwrap(), LogServer::start().await);
         let folder = shared.path().to_owned();
-        let args = ["--log-url", &log.url, "--database-url", &database];
+        let args = [&["--log-url", &log.url, "--database-url", &database], more].concat();
         let part = async |role| Server::start_part(role, &folder, &args).await;
         let (mut commands, mut projectors) = (vec![], vec![]);
         for _ in 0..nodes {

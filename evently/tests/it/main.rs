@@ -10,6 +10,8 @@ mod books;
 #[cfg(test)]
 mod cli;
 #[cfg(test)]
+mod collector;
+#[cfg(test)]
 mod crowd;
 #[cfg(test)]
 mod demo;
@@ -55,6 +57,8 @@ mod serving;
 mod shop;
 #[cfg(test)]
 mod story;
+#[cfg(test)]
+mod traces;
 #[cfg(test)]
 mod view_rows;
 #[cfg(test)]

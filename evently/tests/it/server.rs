@@ -218,6 +218,12 @@ fn without_settings(program: &str) -> Command {
         "EVENTLY_LOG",
         "EVENTLY_SHARED",
         "EVENTLY_REDIS_URL",
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+        "OTEL_TRACES_SAMPLER",
+        "OTEL_TRACES_SAMPLER_ARG",
+        "OTEL_SDK_DISABLED",
+        "OTEL_SERVICE_NAME",
+        "OTEL_RESOURCE_ATTRIBUTES",
     ] {
         command.env_remove(name);
     }

@@ -10,12 +10,14 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use domain::Time;
+use futures::future::Either;
 use uuid::Uuid;
 
 use crate::clock::Clock;
 use crate::ids;
 use crate::limits::{Left, Peer};
 use crate::metrics::RouteFigures;
+use crate::trace::TraceContext;
 
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -23,6 +25,30 @@ const MAX_REQUEST_ID: usize = 100;
 
 tokio::task_local! {
     static CURRENT: Context;
+    static CARRIED: Carried;
+}
+
+/// What goes with work that a request left to a task of its own.
+#[derive(Clone, Copy)]
+struct Carried {
+    request_id: RequestId,
+    trace: Option<TraceContext>,
+}
+
+impl Carried {
+    fn current() -> Option<Self> {
+        let of = |context: &Context| Self { request_id: context.request_id, trace: context.trace };
+        CURRENT.try_with(of).or_else(|_| CARRIED.try_with(|carried| *carried)).ok()
+    }
+}
+
+/// `work`, for a task of its own, as part of the request that the running task answers: what is
+/// logged in it is known to be the request's, and what follows from it is part of its trace.
+pub fn carried<F: Future>(work: F) -> impl Future<Output = F::Output> {
+    match Carried::current() {
+        Some(carried) => Either::Left(CARRIED.scope(carried, work)),
+        None => Either::Right(work),
+    }
 }
 
 pub(super) struct Context {
@@ -37,6 +63,8 @@ pub(super) struct Context {
     pub(super) figures: Cell<&'static RouteFigures>,
     /// Who is at the other end of the connection.
     pub(super) peer: Option<Peer>,
+    /// What the request's effects are children of.
+    pub(super) trace: Option<TraceContext>,
 }
 
 impl Context {
@@ -84,6 +112,11 @@ pub(crate) fn peer() -> Option<Peer> {
     CURRENT.try_with(|context| context.peer).ok().flatten()
 }
 
+/// The trace of the running request, if it is part of one.
+pub(crate) fn trace() -> Option<TraceContext> {
+    Carried::current().and_then(|carried| carried.trace)
+}
+
 pub(super) fn is_reading_body() -> bool {
     CURRENT.try_with(|context| context.reading_body.get()).unwrap_or(false)
 }
@@ -109,9 +142,10 @@ impl RequestId {
         self.text.get(..usize::from(self.length)).unwrap_or_default()
     }
 
-    /// The id of the request that the running task answers; `None` outside of one.
+    /// The id of the request that the running task answers, or is [carried](super::carried) for;
+    /// `None` outside of one.
     pub fn current() -> Option<Self> {
-        CURRENT.try_with(|context| context.request_id).ok()
+        Carried::current().map(|carried| carried.request_id)
     }
 
     pub(super) fn of(headers: &HeaderMap) -> Self {

@@ -17,7 +17,7 @@ mod serve;
 mod service;
 
 pub use codes::{Code, GENERIC_CODES};
-pub use context::RequestId;
+pub use context::{RequestId, carried};
 pub use cors::{Origins, OriginsError};
 pub use json::Json;
 pub use page::{Cursor, Limit, Page};

@@ -31,6 +31,7 @@ use super::serve::{Site, Visit};
 use crate::auth::Guarded;
 use crate::clock::Clock;
 use crate::metrics::{METRICS, RouteFigures};
+use crate::trace;
 
 /// What one request, and all together, may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -121,6 +122,7 @@ async fn answer(
     // Without the query, which may be about a person.
     let (method, path) = (request.method(), request.uri().path());
     let span = tracing::debug_span!("request", %request_id, %method, path);
+    let traced = trace::request(&request);
     let begun = Instant::now();
     let clock = Arc::clone(&shared.clock);
     let context = Context {
@@ -130,6 +132,7 @@ async fn answer(
         left: std::cell::Cell::new(None),
         figures: std::cell::Cell::new(shared.no_route),
         peer: visit.peer,
+        trace: traced.context,
     };
     let response = context.scope(context::with_figures(async move {
         if visit.is_one_too_many {
@@ -154,10 +157,12 @@ async fn answer(
         }
         response
     }));
+    let response = response.instrument(traced.span.clone());
     let (mut response, figures) = response.instrument(span.clone()).await;
     let (status, took) = (response.status(), begun.elapsed());
     if let Some(figures) = figures {
         figures.answered(status, took);
+        traced.answered(figures, status);
     }
     if span.is_disabled().not() {
         let (status, took_us) = (status.as_u16(), took.as_micros());

@@ -83,6 +83,11 @@ impl RouteFigures {
         self.took.took(took);
     }
 
+    /// The method and the pattern of the path; nothing for requests that came to no route.
+    pub(crate) fn route(&self) -> Option<(&'static str, &'static str)> {
+        self.route.starts_with('/').then_some((self.method, self.route))
+    }
+
     fn labels_with<'a>(&'a self, status: &'a str) -> [(&'static str, &'a str); 3] {
         [("method", self.method), ("route", self.route), ("status", status)]
     }

@@ -2,12 +2,14 @@
 
 mod ledger;
 mod mock;
+mod traced;
 
 use async_trait::async_trait;
 use domain::{Currency, PaymentId};
 
 pub use ledger::{Ledger, LedgerCharge, LedgerRefund, OpenError};
 pub use mock::MockProvider;
+pub use traced::Traced;
 
 /// An order to charge.
 #[derive(Clone, PartialEq, Eq)]
