@@ -22,7 +22,10 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// What is asked.
 #[derive(Clone)]
 pub(crate) struct Health {
-    role: Role,
+    /// What the process does.
+    role: &'static str,
+    needs_log: bool,
+    needs_database: bool,
     log: Arc<dyn Log>,
     /// Unless nothing here needs one.
     pool: Option<PgPool>,
@@ -84,7 +87,22 @@ impl Health {
         pool: Option<PgPool>,
         redis: Option<SharedCache>,
     ) -> Self {
-        Self { role, log, pool, redis }
+        Self {
+            role: role.name(),
+            // Reads go on without it.
+            needs_log: role != Role::QueryApi,
+            // Where views are kept, nothing else is done.
+            needs_database: role == Role::Projector,
+            log,
+            pool,
+            redis,
+        }
+    }
+
+    /// Of a log server, which has its log and nothing else.
+    pub(crate) fn of_log_server(log: Arc<dyn Log>) -> Self {
+        let (role, pool, redis) = (crate::log_server::ROLE, None, None);
+        Self { role, needs_log: true, needs_database: false, log, pool, redis }
     }
 
     async fn report(&self) -> HealthReport {
@@ -100,15 +118,14 @@ impl Health {
             _ => Readiness::Ready,
         };
         let version = env!("CARGO_PKG_VERSION");
-        HealthReport { status, role: self.role.name(), version, dependencies }
+        HealthReport { status, role: self.role, version, dependencies }
     }
 
     async fn database(&self) -> Option<Dependency> {
         let pool = self.pool.as_ref()?;
         let answer = timeout(PATIENCE, sqlx::query("SELECT 1").execute(pool)).await;
         let (state, purpose) = (state(matches!(answer, Ok(Ok(_)))), "all other reads");
-        // Where views are kept, nothing else is done.
-        let needed = self.role == Role::Projector;
+        let needed = self.needs_database;
         Some(Dependency { name: "database", state, needed, purpose, reason: None })
     }
 
@@ -131,8 +148,7 @@ impl Health {
             Err(_elapsed) => Some("it does not answer in time".to_owned()),
         };
         let state = state(reason.is_none());
-        // Reads go on without it.
-        let needed = self.role != Role::QueryApi;
+        let needed = self.needs_log;
         Dependency { name: "log", state, needed, purpose: "selling, availability", reason }
     }
 }

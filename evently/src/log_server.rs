@@ -2,22 +2,41 @@
 //! EventStoreDB.
 
 use std::io;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
+use axum::Router;
 use infra::clock::SystemClock;
 use infra::data_folder::{DataFolder, DataFolderError, LogError};
-use infra::log::embedded::EmbeddedOptions;
-use infra::log::server::{self, Credentials, ServerOptions, TlsIdentity};
+use infra::http::Connections;
+use infra::log::embedded::{EmbeddedLog, EmbeddedOptions};
+use infra::log::server::{self, Credentials, Load, ServerOptions, TlsIdentity};
+use tokio_util::sync::CancellationToken;
 
+use crate::health::{self, Health};
+use crate::metrics;
 use crate::process::{self, Ends, ProcessError};
 use crate::reach;
 use crate::settings::Checked;
 
-/// Who may use the log server, and what it shows them.
+/// Whoever asks how it is asks seldom, and takes nothing from those who use the log.
+const CONNECTIONS: Connections = Connections {
+    head_timeout: Duration::from_secs(15),
+    drain_timeout: Duration::from_secs(2),
+    most: 64,
+};
+
+/// As its figures and its health name it.
+pub(crate) const ROLE: &str = "log-server";
+
+/// Who may use the log server, what it shows them, and where it tells how it is.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Protection {
+pub(crate) struct Conditions {
+    /// For health and figures over HTTP.
+    pub(crate) http: Option<SocketAddr>,
     pub(crate) credentials: Option<Credentials>,
     /// Files with the certificate and its key.
     pub(crate) tls: Option<(PathBuf, PathBuf)>,
@@ -43,49 +62,75 @@ pub(crate) enum LogServerError {
 }
 
 /// Serves until a signal says to stop.
-pub(crate) fn run(settings: &Checked, protection: &Protection) -> Result<(), LogServerError> {
-    process::run(settings, None, async |ends| serve(settings, protection, ends).await)
+pub(crate) fn run(settings: &Checked, conditions: &Conditions) -> Result<(), LogServerError> {
+    process::run(settings, None, async |ends| serve(settings, conditions, ends).await)
 }
 
 async fn serve(
     settings: &Checked,
-    protection: &Protection,
+    conditions: &Conditions,
     ends: &Ends,
 ) -> Result<(), LogServerError> {
-    let options = options(protection)?;
+    let options = options(conditions)?;
     let folder = DataFolder::open(&settings.data)?;
     // Where it listens is not told to other commands: they would ask it for the API.
     let _lock = folder.serve()?;
     let (listener, address) = process::listen(settings).await?;
+    let figures = match conditions.http {
+        Some(address) => Some(process::listen_at(address).await?),
+        None => None,
+    };
     let log = Arc::new(folder.open_log(EmbeddedOptions::default())?);
-    let user = if protection.credentials.is_some() { "USER:PASSWORD@" } else { "" };
-    let tls = if protection.tls.is_some() { "" } else { "?tls=false" };
+    let user = if conditions.credentials.is_some() { "USER:PASSWORD@" } else { "" };
+    let tls = if conditions.tls.is_some() { "" } else { "?tls=false" };
     let (host, data) = (reach::host(address), settings.data.display());
-    let url = format!("esdb://{user}{host}{tls}");
-    process::announce(format_args!("Evently's log is served at {url} (data in {data})"))?;
+    let more =
+        figures.as_ref().map(|(_, address)| format!(", figures at {}", reach::url(*address)));
+    let (url, more) = (format!("esdb://{user}{host}{tls}"), more.unwrap_or_default());
+    process::announce(format_args!("Evently's log is served at {url} (data in {data}){more}"))?;
 
-    let (served, clock) = (Arc::clone(&log), Arc::new(SystemClock));
-    let mut serving = pin!(server::serve(listener, served, clock, options, ends.stop.clone()));
-    let outcome = tokio::select! {
-        outcome = &mut serving => outcome,
-        () = ends.crashed.cancelled() => {
-            ends.stop.cancel();
-            serving.await
+    // As long as the log is served, also while it stops.
+    let done = CancellationToken::new();
+    let telling = async {
+        if let Some((listener, _)) = figures {
+            let site = tells(log.clone(), options.load.clone());
+            infra::http::serve_with(listener, site, CONNECTIONS, done.clone()).await;
         }
     };
+    let (served, clock) = (Arc::clone(&log), Arc::new(SystemClock));
+    let serving = server::serve(listener, served, clock, options.clone(), ends.stop.clone());
+    let serving = async {
+        let mut serving = pin!(serving);
+        let outcome = tokio::select! {
+            outcome = &mut serving => outcome,
+            () = ends.crashed.cancelled() => {
+                ends.stop.cancel();
+                serving.await
+            }
+        };
+        done.cancel();
+        outcome
+    };
+    let (outcome, ()) = tokio::join!(serving, telling);
     log.close().await;
     Ok(outcome?)
 }
 
-fn options(protection: &Protection) -> Result<ServerOptions, LogServerError> {
+/// Health and figures. Nothing of the log's contents is told, and nobody has to say who they are.
+fn tells(log: Arc<EmbeddedLog>, load: Load) -> Router {
+    health::router(Health::of_log_server(log.clone())).merge(metrics::log_server::router(log, load))
+}
+
+fn options(conditions: &Conditions) -> Result<ServerOptions, LogServerError> {
     let read = |path: &PathBuf| {
         std::fs::read(path).map_err(|source| LogServerError::Pem { path: path.clone(), source })
     };
-    let tls = match &protection.tls {
+    let tls = match &conditions.tls {
         Some((certificate, key)) => {
             Some(TlsIdentity { certificate: read(certificate)?, key: read(key)? })
         }
         None => None,
     };
-    Ok(ServerOptions { credentials: protection.credentials.clone(), tls })
+    let credentials = conditions.credentials.clone();
+    Ok(ServerOptions { credentials, tls, ..ServerOptions::default() })
 }

@@ -1,5 +1,7 @@
 //! `/metrics`: figures of this process for Prometheus (OP-2).
 
+pub(crate) mod log_server;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -57,6 +59,15 @@ pub(crate) struct Sources {
     views: Mutex<Option<(Instant, Option<Vec<Status>>)>>,
 }
 
+/// Says what the program is, and what it counted.
+fn write_process(text: &mut Text, role: &str) {
+    let name = "evently_info";
+    text.family(name, Kind::Gauge, "The program, and what it does.");
+    let version = env!("CARGO_PKG_VERSION");
+    text.sample(name, &[("role", role), ("version", version)], 1.0);
+    METRICS.write(text);
+}
+
 /// The endpoint, outside of `/api/v1`.
 pub(crate) fn router(sources: Sources) -> Router {
     Router::new().route("/metrics", get(metrics)).with_state(Arc::new(sources))
@@ -84,11 +95,7 @@ impl Sources {
     }
 
     async fn write(&self, text: &mut Text) {
-        let name = "evently_info";
-        text.family(name, Kind::Gauge, "The program, and what it does.");
-        let version = env!("CARGO_PKG_VERSION");
-        text.sample(name, &[("role", self.role.name()), ("version", version)], 1.0);
-        METRICS.write(text);
+        write_process(text, self.role.name());
         self.write_commands(text);
         self.write_live(text);
         if let Some(redis) = &self.redis {

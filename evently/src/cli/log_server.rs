@@ -1,12 +1,13 @@
 //! `evently log-server`
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::Args;
 use infra::log::server::Credentials;
 
 use super::{Failure, Invocation};
-use crate::log_server::{self, Protection};
+use crate::log_server::{self, Conditions};
 use crate::settings::{Origin, Secret};
 
 /// Where clients of the protocol look first.
@@ -16,6 +17,7 @@ const EXAMPLES: &str = "\
 Examples:
   evently log-server --data /srv/evently-log
   EVENTLY_LOG_URL=esdb://127.0.0.1:2113?tls=false evently serve
+  evently log-server --http 127.0.0.1:2114
   EVENTLY_LOG_SERVER_CREDENTIALS=ops:s3cret evently log-server --listen 0.0.0.0:2113 \\
       --tls-cert log.pem --tls-key log.key
   EVENTLY_LOG_URL=esdb://ops:s3cret@log.example:2113?tlsCaFile=ca.pem evently audit verify";
@@ -37,6 +39,10 @@ pub(super) struct LogServerArgs {
     /// File with the certificate's key (PEM)
     #[arg(long, value_name = "FILE", env = "EVENTLY_LOG_SERVER_TLS_KEY", requires = "tls_cert")]
     tls_key: Option<PathBuf>,
+    /// Address to tell health (`/health/live`, `/health/ready`) and figures (`/metrics`) at over HTTP, to
+    /// everybody who gets there; nowhere if absent
+    #[arg(long, value_name = "ADDR", env = "EVENTLY_LOG_SERVER_HTTP")]
+    http: Option<SocketAddr>,
 }
 
 /// Serves the log.
@@ -56,5 +62,5 @@ pub(super) fn run(args: &LogServerArgs, asked: &Invocation) -> Result<(), Failur
         Failure::Usage(vec![format!("credentials (EVENTLY_LOG_SERVER_CREDENTIALS): {error}")])
     })?;
     let tls = args.tls_cert.clone().zip(args.tls_key.clone());
-    Ok(log_server::run(&settings, &Protection { credentials, tls })?)
+    Ok(log_server::run(&settings, &Conditions { http: args.http, credentials, tls })?)
 }

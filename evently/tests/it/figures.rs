@@ -7,6 +7,7 @@ use std::process::Stdio;
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 
+use crate::log_server::LogServer;
 use crate::server::Server;
 use crate::serving::until;
 use crate::shop::Shop;
@@ -66,7 +67,7 @@ async fn what_happens_is_counted() {
 async fn alerts_and_dashboards_speak_of_figures_that_there_are() {
     // Nobody is there, which is a figure too.
     let server = Server::start_with(&["--redis-url", "redis://127.0.0.1:1"]).await;
-    let figures = figures(&server).await;
+    let figures = figures(&server).await + &LogServer::start().await.tells("/metrics").await.1;
     assert!(figures.contains("evently_redis_up 0\n"));
     let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
     let mut named = BTreeSet::new();

@@ -12,6 +12,7 @@ use tokio::time::timeout;
 
 use crate::cli::{run, run_on, said};
 use crate::server::{Server, evently};
+use crate::serving::until;
 use crate::shop::Shop;
 
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -21,29 +22,41 @@ pub(crate) struct LogServer {
     folder: TempDir,
     process: Child,
     pub(crate) url: String,
+    /// Where it tells how it is.
+    figures: String,
 }
 
 impl LogServer {
     pub(crate) async fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let (process, url) = Self::spawn(folder.path().join("data"), "127.0.0.1:0").await;
-        Self { folder, process, url }
+        let (process, url, figures) = Self::spawn(folder.path().join("data"), "127.0.0.1:0").await;
+        Self { folder, process, url, figures }
     }
 
-    async fn spawn(data: PathBuf, listen: &str) -> (Child, String) {
+    async fn spawn(data: PathBuf, listen: &str) -> (Child, String, String) {
         let mut command = evently();
-        command.args(["log-server", "--listen", listen, "--data"]).arg(data);
+        command.args(["log-server", "--listen", listen, "--http", "127.0.0.1:0", "--data"]);
+        command.arg(data);
         let mut process = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
         let line = timeout(DEADLINE, lines.next_line()).await.expect("it starts in time");
         let line = line.unwrap().expect("it says where it listens");
-        let url = line.split_whitespace().find(|word| word.starts_with("esdb://"));
-        let url = url.unwrap_or_else(|| panic!("no address in {line:?}")).to_owned();
-        (process, url)
+        let address = |scheme: &str| {
+            let found = line.split_whitespace().find(|word| word.starts_with(scheme));
+            found.unwrap_or_else(|| panic!("no address in {line:?}")).to_owned()
+        };
+        let (url, figures) = (address("esdb://"), address("http://"));
+        (process, url, figures)
     }
 
     pub(crate) fn data(&self) -> PathBuf {
         self.folder.path().join("data")
+    }
+
+    /// What it answers at `path` over HTTP.
+    pub(crate) async fn tells(&self, path: &str) -> (u16, String) {
+        let answer = reqwest::get(format!("{}{path}", self.figures)).await.unwrap();
+        (answer.status().as_u16(), answer.text().await.unwrap())
     }
 
     /// `kill -9`
@@ -54,9 +67,9 @@ impl LogServer {
     /// At the same address.
     pub(crate) async fn restart(&mut self) {
         let address = self.url.trim_start_matches("esdb://").trim_end_matches("?tls=false");
-        let (process, url) = Self::spawn(self.data(), address).await;
+        let (process, url, figures) = Self::spawn(self.data(), address).await;
         assert_eq!(url, self.url);
-        self.process = process;
+        (self.process, self.figures) = (process, figures);
     }
 }
 
@@ -102,6 +115,47 @@ async fn without_its_log_server_nothing_is_sold_and_then_it_goes_on() {
     timeout(DEADLINE, async { while ready().await.0 != 200 {} }).await.expect("it is over");
     shop.confirm(1, &first).await;
     assert_ne!(shop.reserve(2, 1).await, first);
+}
+
+#[tokio::test]
+async fn a_log_server_tells_how_it_is_and_how_much_it_does() {
+    let log = LogServer::start().await;
+    assert_eq!(log.tells("/health/live").await, (200, r#"{"status":"live"}"#.to_owned()));
+    let of = |figures: &str, name: &str| {
+        let line = figures.lines().find(|line| line.starts_with(&format!("{name} ")));
+        let value = line.unwrap_or_else(|| panic!("no {name} in {figures}")).rsplit(' ').next();
+        value.unwrap().parse::<f64>().unwrap()
+    };
+    let (_, idle) = log.tells("/metrics").await;
+    for name in ["connections", "subscriptions", "records", "reads_total"] {
+        assert_eq!(of(&idle, &format!("evently_log_{name}")), 0.0, "{idle}");
+    }
+    let mut server = Server::start_with(&["--log-url", &log.url]).await;
+    let shop = Shop::open(&server, 10).await;
+    shop.reserve(1, 1).await;
+    let (_, busy) = log.tells("/metrics").await;
+    assert!(of(&busy, "evently_log_connections") >= 1.0, "{busy}");
+    assert!(of(&busy, "evently_log_subscriptions") >= 1.0, "{busy}");
+    assert!(of(&busy, "evently_log_reads_total") >= 1.0, "{busy}");
+    assert!(of(&busy, "evently_log_records") >= 4.0, "{busy}");
+    assert_eq!(of(&busy, "evently_log_writable"), 1.0);
+    assert!(of(&busy, "evently_append_duration_seconds_count{outcome=\"written\"}") >= 3.0);
+    assert!(busy.contains("evently_info{role=\"log-server\""), "{busy}");
+    let (status, ready) = log.tells("/health/ready").await;
+    let ready: Value = serde_json::from_str(&ready).unwrap();
+    assert_eq!((status, &ready["status"]), (200, &"ready".into()));
+    assert_eq!(
+        (&ready["role"], &ready["dependencies"][0]["state"]),
+        (&"log-server".into(), &"up".into())
+    );
+    assert_eq!(log.tells("/api/v1/events").await.0, 404);
+    drop(shop);
+    assert!(server.stop().await.success());
+    until("its connections are closed", async || {
+        let (_, idle) = log.tells("/metrics").await;
+        of(&idle, "evently_log_connections") == 0.0 && of(&idle, "evently_log_subscriptions") == 0.0
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -19,6 +19,30 @@ impl MeasuredLog {
     }
 }
 
+/// Appends to `log`, counted and timed.
+pub(super) async fn append(
+    log: &(impl Log + ?Sized),
+    stream: &str,
+    expected: Expected,
+    records: Vec<NewRecord>,
+) -> Result<Appended, AppendError> {
+    let facts = Facts::of(&records);
+    let begun = Instant::now();
+    let outcome = log.append(stream, expected, records).await;
+    let word = match &outcome {
+        Ok(_) => Append::Written,
+        Err(AppendError::WrongRevision { .. }) => Append::Late,
+        Err(AppendError::Unavailable(_)) => Append::Unavailable,
+        Err(AppendError::OutcomeUnknown(_)) => Append::Unknown,
+        Err(AppendError::Unfit(_)) => Append::Unfit,
+    };
+    METRICS.append(word, begun.elapsed());
+    if outcome.is_ok() {
+        METRICS.facts(&facts);
+    }
+    outcome
+}
+
 #[async_trait]
 impl Log for MeasuredLog {
     async fn append(
@@ -27,21 +51,7 @@ impl Log for MeasuredLog {
         expected: Expected,
         records: Vec<NewRecord>,
     ) -> Result<Appended, AppendError> {
-        let facts = Facts::of(&records);
-        let begun = Instant::now();
-        let outcome = self.0.append(stream, expected, records).await;
-        let word = match &outcome {
-            Ok(_) => Append::Written,
-            Err(AppendError::WrongRevision { .. }) => Append::Late,
-            Err(AppendError::Unavailable(_)) => Append::Unavailable,
-            Err(AppendError::OutcomeUnknown(_)) => Append::Unknown,
-            Err(AppendError::Unfit(_)) => Append::Unfit,
-        };
-        METRICS.append(word, begun.elapsed());
-        if outcome.is_ok() {
-            METRICS.facts(&facts);
-        }
-        outcome
+        append(&*self.0, stream, expected, records).await
     }
 
     async fn read_stream(

@@ -15,6 +15,7 @@ mod append;
 mod batch;
 mod cursor;
 mod filter;
+mod load;
 mod node;
 mod outgoing;
 mod proposal;
@@ -29,16 +30,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::Stream;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tonic::transport::{Identity, Server, ServerTlsConfig};
 
 pub use access::Credentials;
+pub use load::Load;
 
 use super::embedded::EmbeddedLog;
 use crate::clock::Clock;
 use access::Access;
+use load::Connection;
 use routes::Routes;
 
 /// Calls of one client at the same time; subscriptions are calls too.
@@ -69,6 +72,8 @@ pub struct ServerOptions {
     pub credentials: Option<Credentials>,
     /// Without, nothing is encrypted.
     pub tls: Option<TlsIdentity>,
+    /// Where it is told how busy the server is.
+    pub load: Load,
 }
 
 /// The log cannot be served.
@@ -87,6 +92,7 @@ struct Node {
     log: Arc<EmbeddedLog>,
     clock: Arc<dyn Clock>,
     access: Access,
+    load: Load,
     /// Where it listens.
     address: SocketAddr,
     stop: CancellationToken,
@@ -119,8 +125,9 @@ pub async fn serve(
     let answers = TaskTracker::new();
     let access = Access::new(options.credentials);
     let (ordered, tracked) = (stop.clone(), answers.clone());
-    let node = Arc::new(Node { log, clock, access, address, stop, answers });
-    let connections = connections(listener);
+    let load = options.load;
+    let connections = connections(listener, load.clone());
+    let node = Arc::new(Node { log, clock, access, load, address, stop, answers });
     let serving =
         server.serve_with_incoming_shutdown(Routes::new(node), connections, ordered.cancelled());
     let outcome = tokio::select! {
@@ -140,14 +147,14 @@ async fn drained(stop: &CancellationToken) {
 }
 
 /// Connections as they come. Trouble with one does not keep others from coming.
-fn connections(listener: TcpListener) -> impl Stream<Item = io::Result<TcpStream>> {
-    futures::stream::unfold(listener, |listener| async {
+fn connections(listener: TcpListener, load: Load) -> impl Stream<Item = io::Result<Connection>> {
+    futures::stream::unfold((listener, load), |(listener, load)| async {
         loop {
             match listener.accept().await {
                 Ok((socket, _)) => {
                     // Slower, if it is refused.
                     let _ = socket.set_nodelay(true);
-                    return Some((Ok(socket), listener));
+                    return Some((Ok(load.connected(socket)), (listener, load)));
                 }
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept a connection");

@@ -9,6 +9,7 @@ use serde::de::IgnoredAny;
 use super::refusal::Refusal;
 use crate::log::embedded::EmbeddedLog;
 use crate::log::envelope::Envelope;
+use crate::log::measured;
 use crate::log::protocol::{Expectation, JSON, Proposed, StreamIdentifier, key, value_of};
 use crate::log::{AppendError, Appended, Expected, Log, NewRecord};
 
@@ -86,7 +87,7 @@ impl Proposal {
             }
         };
         let count = self.records.len() as u64;
-        match log.append(&self.stream, expected, self.records).await {
+        match measured::append(log, &self.stream, expected, self.records).await {
             Ok(appended) => {
                 let first = appended.contiguous.then(|| appended.position.0 + 1 - count);
                 Ok(Outcome::Appended(appended, first))

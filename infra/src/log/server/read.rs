@@ -41,6 +41,7 @@ pub(super) async fn read(
             tasks.spawn(follow(node, following, out));
         }
         Count::Limit(limit) => {
+            node.load.read();
             let cursor = cursor(from, backwards)?;
             let limit = usize::try_from(limit).unwrap_or(usize::MAX);
             tasks.spawn(pages(node, cursor, limit, filter, out));

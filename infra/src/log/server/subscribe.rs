@@ -140,6 +140,7 @@ impl Following {
 
 /// Runs until the client is gone or the server stops.
 pub(super) async fn follow(node: Arc<Node>, mut following: Following, mut out: Outgoing) {
+    let _counted = node.load.subscribed();
     if let Err(Ended::Failed(refusal)) = following.run(&node, &mut out).await {
         out.fail(refusal).await;
     }
