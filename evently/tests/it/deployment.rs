@@ -6,17 +6,30 @@ use crate::server::evently;
 
 const COMPOSE: &str = include_str!("../../../docker-compose.yml");
 const KUBERNETES: &str = include_str!("../../../deploy/kubernetes/evently.yaml");
+const LOG_SERVER: &str = include_str!("../../../deploy/kubernetes/log-server.yaml");
+const COLLECTOR: &str = include_str!("../../../deploy/otel/collector.yml");
+const TEMPO: &str = include_str!("../../../deploy/tempo/tempo.yml");
+const TRACES: &str = include_str!("../../../deploy/grafana/provisioning/datasources/tempo.yml");
 const IMAGE: &str = include_str!("../../../Dockerfile");
 const NGINX: &str = include_str!("../../../deploy/nginx/evently.conf");
 const PROMETHEUS: &str = include_str!("../../../deploy/prometheus/prometheus.yml");
 
 #[tokio::test]
 async fn the_program_knows_every_setting_that_deployments_make() {
-    let help = evently().args(["serve", "--help"]).output().await.unwrap();
-    let help = String::from_utf8(help.stdout).unwrap();
-    for (file, text) in [("compose", COMPOSE), ("kubernetes", KUBERNETES), ("image", IMAGE)] {
+    let mut help = String::new();
+    for command in ["serve", "log-server"] {
+        let told = evently().args([command, "--help"]).output().await.unwrap();
+        help += &String::from_utf8(told.stdout).unwrap();
+    }
+    for (file, text) in [
+        ("compose", COMPOSE),
+        ("kubernetes", KUBERNETES),
+        ("log server", LOG_SERVER),
+        ("image", IMAGE),
+    ] {
         let is_name = |c: char| c.is_ascii_uppercase() || c == '_';
-        let names = text.split(|c| !is_name(c)).filter(|word| word.starts_with("EVENTLY_"));
+        let is_setting = |word: &&str| word.starts_with("EVENTLY_") || word.starts_with("OTEL_");
+        let names = text.split(|c| !is_name(c)).filter(is_setting);
         let names: BTreeSet<_> = names.chain(["DATABASE_URL"]).collect();
         assert!(names.len() > 2, "{file}: {names:?}");
         for name in names {
@@ -25,6 +38,32 @@ async fn the_program_knows_every_setting_that_deployments_make() {
             assert!(is_known, "{file}: {name} is no setting");
         }
     }
+}
+
+#[test]
+fn traces_find_their_way_from_the_roles_to_grafana() {
+    for (text, says) in [
+        (COMPOSE, "OTEL_EXPORTER_OTLP_ENDPOINT: \"http://collector:4318\""),
+        (COMPOSE, "\n  collector:\n    image: otel/opentelemetry-collector:"),
+        (
+            COMPOSE,
+            "[\"--config=/etc/otel/collector.yml\"]\n    volumes: [\"./deploy/otel:/etc/otel:ro\"]",
+        ),
+        (COLLECTOR, "http:\n        endpoint: 0.0.0.0:4318"),
+        (COLLECTOR, "otlphttp:\n    endpoint: http://tempo:4318"),
+        (COLLECTOR, "exporters: [otlphttp]"),
+        (COMPOSE, "\n  tempo:\n    image: grafana/tempo:"),
+        (TEMPO, "endpoint: 0.0.0.0:4318"),
+        (TEMPO, "http_listen_port: 3200"),
+        (TRACES, "url: http://tempo:3200"),
+    ] {
+        assert!(text.contains(says), "{says} is not in:\n{text}");
+    }
+    // No picture is of whichever version is the latest.
+    let images: Vec<_> = COMPOSE.lines().filter(|line| line.contains("  image: ")).collect();
+    assert!(images.len() > 8, "{images:?}");
+    let is_pinned = |line: &&str| line.rsplit(':').next().is_some_and(|tag| tag.contains('.'));
+    assert!(images.iter().all(is_pinned), "{images:?}");
 }
 
 #[test]
