@@ -5,6 +5,7 @@ pub mod baseline;
 pub mod cpu;
 pub mod desk;
 pub mod load;
+pub mod log_server;
 pub mod machine;
 pub mod measure;
 pub mod memory;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use command_api::{CommandApi, CommandSettings, Parts};
-use evently::app::{App, StartError};
+use evently::app::{App, Role, StartError};
 use evently::settings::Checked;
 use infra::auth::{Auth, Guarded, KeyError, Keys};
 use infra::clock::{Clock, SystemClock};
@@ -33,6 +33,8 @@ use tokio_util::task::TaskTracker;
 pub enum Roles {
     /// Commands alone.
     Commands,
+    /// Commands alone, on the log server at this address.
+    CommandsOn(String),
     /// Commands, and those queries that need no database.
     CommandsAndLive,
     /// Everything that `evently serve` runs, with the views in the database at this address.
@@ -50,7 +52,7 @@ pub struct Product {
 
 enum Running {
     Some(SomeRoles),
-    All(Box<App>),
+    AsTheBinary(Box<App>),
 }
 
 /// Why the product does not run.
@@ -100,28 +102,22 @@ impl Product {
         let folder = DataFolder::open(folder)?;
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
+        let binary = async |role, settings: &Checked| {
+            let app = App::start_as(role, settings, &folder).await?;
+            let edge = app.edge();
+            Ok::<_, ProductError>((Running::AsTheBinary(Box::new(app)), edge))
+        };
+        let settings = settings(&folder, address);
         let (running, edge) = match roles {
-            Roles::Commands => SomeRoles::start(&folder, false).await?,
-            Roles::CommandsAndLive => SomeRoles::start(&folder, true).await?,
+            Roles::Commands => binary(Role::CommandApi, &settings).await?,
+            Roles::CommandsOn(log) => {
+                let settings = Checked { log_url: Some(log.into()), ..settings };
+                binary(Role::CommandApi, &settings).await?
+            }
+            Roles::CommandsAndLive => SomeRoles::start(&folder).await?,
             Roles::All(database) => {
-                let settings = Checked {
-                    data: folder.path().to_owned(),
-                    listen: address,
-                    database_url: Some(database.into()),
-                    log_url: None,
-                    redis_url: None,
-                    shared: None,
-                    master_key: None,
-                    mail: None,
-                    rates: None,
-                    trusted_proxies: TrustedProxies::default(),
-                    origins: Origins::default(),
-                    log: String::new(),
-                    log_format: Format::Text,
-                };
-                let app = App::start(&settings, &folder).await?;
-                let edge = app.edge();
-                (Running::All(Box::new(app)), edge)
+                let settings = Checked { database_url: Some(database.into()), ..settings };
+                binary(Role::Serve, &settings).await?
             }
         };
         let stop = CancellationToken::new();
@@ -136,12 +132,31 @@ impl Product {
         let _ = self.serving.await;
         match self.running {
             Running::Some(roles) => roles.stop().await,
-            Running::All(app) => app.stop().await,
+            Running::AsTheBinary(app) => app.stop().await,
         }
     }
 }
 
-/// Some of the roles, put together as the binary does it.
+/// The defaults, without limits.
+fn settings(folder: &DataFolder, listen: SocketAddr) -> Checked {
+    Checked {
+        data: folder.path().to_owned(),
+        listen,
+        database_url: None,
+        log_url: None,
+        redis_url: None,
+        shared: None,
+        master_key: None,
+        mail: None,
+        rates: None,
+        trusted_proxies: TrustedProxies::default(),
+        origins: Origins::default(),
+        log: String::new(),
+        log_format: Format::Text,
+    }
+}
+
+/// Commands, and queries that need no database: no role of the binary, but put together like one.
 struct SomeRoles {
     log: Arc<EmbeddedLog>,
     commands: CommandApi,
@@ -150,7 +165,7 @@ struct SomeRoles {
 }
 
 impl SomeRoles {
-    async fn start(folder: &DataFolder, live: bool) -> Result<(Running, Edge), ProductError> {
+    async fn start(folder: &DataFolder) -> Result<(Running, Edge), ProductError> {
         let log = Arc::new(EmbeddedLog::open(folder.log(), EmbeddedOptions::default())?);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let keys = Arc::new(Keys::load_or_create(folder.path(), clock.clone())?);
@@ -172,18 +187,14 @@ impl SomeRoles {
             settings: CommandSettings::default(),
         })
         .await?;
-        let mut router = command_api::router(commands.state());
+        // A database that is never asked, hence never missed.
+        let pool = infra::postgres::connect("postgres://localhost:1", 1)?;
         let (queries, queries_stop) = (TaskTracker::new(), CancellationToken::new());
-        if live {
-            // A database that is never asked, hence never missed.
-            let pool = infra::postgres::connect("postgres://localhost:1", 1)?;
-            let log = log.clone() as Arc<dyn Log>;
-            let (clock, cache) = (clock.clone(), CacheLimits::default());
-            let sources = Sources { log, pool, clock, cache };
-            let state =
-                QueryState::start(sources, LiveLimits::default(), &queries, queries_stop.clone());
-            router = router.merge(query_api::router(state));
-        }
+        let cache = CacheLimits::default();
+        let sources = Sources { log: log.clone(), pool, clock: clock.clone(), cache };
+        let state =
+            QueryState::start(sources, LiveLimits::default(), &queries, queries_stop.clone());
+        let router = command_api::router(commands.state()).merge(query_api::router(state));
         let edge = service(Guarded::new(router, auth), ServiceLimits::default(), clock);
         Ok((Running::Some(Self { log, commands, queries, queries_stop }), edge))
     }

@@ -41,7 +41,7 @@ pub(crate) fn histogram() -> Histogram<u64> {
 impl Part {
     pub(super) fn run(
         self,
-        address: SocketAddr,
+        addresses: &[SocketAddr],
         requests: &Arc<Requests>,
         connected: &Barrier,
     ) -> Result<Measured, LoadError> {
@@ -50,7 +50,7 @@ impl Part {
             .build()
             .map_err(LoadError::Thread);
         let ready = runtime.and_then(|runtime| {
-            let connections = runtime.block_on(self.connect(address))?;
+            let connections = runtime.block_on(self.connect(addresses))?;
             Ok((runtime, connections))
         });
         // Whoever fails is waited for too: the others start when all are here.
@@ -59,9 +59,10 @@ impl Part {
         LocalSet::new().block_on(&runtime, self.drive(connections, requests))
     }
 
-    async fn connect(&self, address: SocketAddr) -> Result<Vec<Connection>, LoadError> {
+    async fn connect(&self, addresses: &[SocketAddr]) -> Result<Vec<Connection>, LoadError> {
         let count = (self.index..self.load.connections).step_by(self.threads).count();
-        let opening: FuturesUnordered<_> = (0..count).map(|_| Connection::open(address)).collect();
+        let mine = addresses.iter().cycle().skip(self.index).step_by(self.threads).take(count);
+        let opening: FuturesUnordered<_> = mine.map(|to| Connection::open(*to)).collect();
         opening.try_collect().await.map_err(LoadError::Connect)
     }
 

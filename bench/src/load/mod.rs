@@ -128,20 +128,26 @@ impl Outcome {
 }
 
 impl Load {
-    /// Puts the load on the server at `address` and waits for all answers.
+    /// Puts the load on the servers at `addresses`, their connections in turn, and waits for all
+    /// answers.
     ///
     /// # Errors
     /// See [`LoadError`]; one wrong answer is enough.
-    pub fn run(&self, address: SocketAddr, requests: &Arc<Requests>) -> Result<Outcome, LoadError> {
+    pub fn run(
+        &self,
+        addresses: &[SocketAddr],
+        requests: &Arc<Requests>,
+    ) -> Result<Outcome, LoadError> {
         let threads = self.threads.clamp(1, self.connections.max(1));
         let connected = Arc::new(Barrier::new(threads + 1));
         let generators: Vec<_> = (0..threads)
             .map(|index| {
                 let part = drive::Part { load: *self, index, threads };
                 let (requests, connected) = (Arc::clone(requests), Arc::clone(&connected));
+                let addresses = addresses.to_vec();
                 thread::Builder::new()
                     .name(format!("load-{index}"))
-                    .spawn(move || part.run(address, &requests, &connected))
+                    .spawn(move || part.run(&addresses, &requests, &connected))
             })
             .collect::<Result<_, _>>()
             .map_err(LoadError::Thread)?;

@@ -11,6 +11,7 @@ use clap::ValueEnum;
 use crate::baseline::row_locks::RowLockError;
 use crate::desk::DeskError;
 use crate::load::{LoadError, Outcome};
+use crate::log_server::LogServerError;
 use crate::postgres::PostgresError;
 use crate::product::ProductError;
 use crate::report::{Row, Sample, Target};
@@ -30,6 +31,9 @@ pub enum MeasureError {
     /// The baseline did not run through.
     #[error("the row-lock baseline failed")]
     RowLocks(#[from] RowLockError),
+    /// The log server did not start or stop.
+    #[error("the log server failed")]
+    LogServer(#[from] LogServerError),
     /// The product did not start.
     #[error("the product does not start")]
     Product(#[from] ProductError),
@@ -101,6 +105,10 @@ pub enum Measure {
     Memory,
     /// reserve on one event with all roles in one process, against the echo
     HotAllRoles,
+    /// reserve on one event with the log in another process, against the log in the same one
+    LogServer,
+    /// reserve on one event by two command nodes that contend, against one
+    TwoNodes,
     /// axum echo at half its maximum, open loop: what any reservation takes at least
     EchoP99,
 }
@@ -133,6 +141,15 @@ impl Measure {
             Self::HotAllRoles => {
                 ("hot-all-roles", "reserve, all roles at work / axum echo", "req/s", Shown)
             }
+            Self::LogServer => (
+                "log-server",
+                "reserve, log in another process / in this",
+                "req/s",
+                RatioAtLeast(0.5),
+            ),
+            Self::TwoNodes => {
+                ("two-nodes", "reserve, two nodes on one event / one", "req/s", RatioAtLeast(0.33))
+            }
             Self::EchoP99 => ("echo-p99", "p99 of axum echo at half its maximum", "ms", Shown),
         }
     }
@@ -157,6 +174,8 @@ impl Measure {
             Self::Load => round.restart(),
             Self::Memory => Ok(inventory::memory(round.bench.sale())),
             Self::HotAllRoles => Ok(compared(&round.hot_with_views()?, &*round.echo()?)),
+            Self::LogServer => Ok(compared(&*round.distant()?, &*round.hot()?)),
+            Self::TwoNodes => Ok(compared(&round.two_nodes()?, &*round.distant()?)),
             Self::EchoP99 => Ok(p99(&round.half_echo()?)),
         }
     }

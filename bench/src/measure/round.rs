@@ -1,6 +1,7 @@
 //! One run: every load at most once, however many measures compare with it.
 
 use std::cell::OnceCell;
+use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::thread;
@@ -16,6 +17,7 @@ use crate::baseline::http;
 use crate::baseline::row_locks::{self, Form};
 use crate::desk::{Desk, ForSale, publish};
 use crate::load::{Expected, Load, Outcome, Pace, Requests};
+use crate::log_server::LogServer;
 use crate::postgres::Postgres;
 use crate::product::{Product, Roles};
 use crate::report::Sample;
@@ -37,6 +39,7 @@ pub(super) struct Round<'a> {
     /// Keys of idempotency differ from load to load.
     echo: OnceCell<Rc<Outcome>>,
     hot: OnceCell<Rc<Outcome>>,
+    distant: OnceCell<Rc<Outcome>>,
     row_locks: OnceCell<Rc<RowLocks>>,
 }
 
@@ -48,8 +51,8 @@ pub(super) struct RowLocks {
 
 impl<'a> Round<'a> {
     pub(super) fn new(bench: &'a Bench) -> Self {
-        let (echo, hot, row_locks) = Default::default();
-        Self { bench, echo, hot, row_locks }
+        let (echo, hot, distant, row_locks) = Default::default();
+        Self { bench, echo, hot, distant, row_locks }
     }
 
     /// axum parsing and echoing the reservations that the product is given.
@@ -110,11 +113,11 @@ impl<'a> Round<'a> {
         })?;
         let expected = Expected { status: 200, begins: "{\"event_id\":\"evt_" };
         let requests = Arc::new(Requests::get(&path, &self.bench.tokens, expected));
-        let asked = self.load_of(Pace::Closed).run(product.address, &requests);
+        let asked = self.load_of(Pace::Closed).run(&[product.address], &requests);
         runtime.block_on(product.stop());
         let body = Bytes::from(body);
         let server = Server::start(runtime, http::constant(&path, body))?;
-        let constant = self.load_of(Pace::Closed).run(server.address, &requests);
+        let constant = self.load_of(Pace::Closed).run(&[server.address], &requests);
         server.stop(runtime)?;
         Ok((asked?, constant?))
     }
@@ -172,7 +175,7 @@ impl<'a> Round<'a> {
                 let watcher = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
                 watcher.block_on(views::watch(address, tokens, sold, times))
             });
-            let load = self.load_of(Pace::Open { rate }).run(address, &requests);
+            let load = self.load_of(Pace::Open { rate }).run(&[address], &requests);
             (load, watching.join())
         });
         runtime.block_on(product.stop());
@@ -194,13 +197,51 @@ impl<'a> Round<'a> {
         let folder = self.bench.folder()?;
         let product = runtime.block_on(Product::start(folder.path(), roles))?;
         let sold = self.publish(&product, events)?;
-        let outcome = self.load_of(pace).run(product.address, &self.reservations(&sold));
+        let outcome = self.load_of(pace).run(&[product.address], &self.reservations(&sold));
         runtime.block_on(product.stop());
         let outcome = outcome?;
-        let stored = runtime.block_on(logs::reserved(folder.path(), &sold))?;
-        if stored != outcome.total {
-            return Err(MeasureError::Lost { answered: outcome.total, stored });
+        self.check(folder.path(), &sold, &outcome)?;
+        Ok(outcome)
+    }
+
+    /// The log has every booking that was answered, and no other.
+    fn check(&self, log: &Path, sold: &[ForSale], seen: &Outcome) -> Result<(), MeasureError> {
+        let stored = self.bench.runtime.block_on(logs::reserved(log, sold))?;
+        match stored == seen.total {
+            true => Ok(()),
+            false => Err(MeasureError::Lost { answered: seen.total, stored }),
         }
+    }
+
+    /// The product selling one event on a log server in another process.
+    pub(super) fn distant(&self) -> Result<Rc<Outcome>, MeasureError> {
+        once(&self.distant, || self.sell_at_a_distance(1))
+    }
+
+    /// The same with two command nodes, each asked by half of the buyers.
+    pub(super) fn two_nodes(&self) -> Result<Outcome, MeasureError> {
+        self.sell_at_a_distance(2)
+    }
+
+    fn sell_at_a_distance(&self, nodes: usize) -> Result<Outcome, MeasureError> {
+        let runtime = &self.bench.runtime;
+        let mut server = LogServer::start(self.bench.data.path())?;
+        let mut products = vec![];
+        for _ in 0..nodes {
+            let folder = self.bench.folder()?;
+            let roles = Roles::CommandsOn(server.url.clone());
+            products.push((runtime.block_on(Product::start(folder.path(), roles))?, folder));
+        }
+        let addresses: Vec<_> = products.iter().map(|(product, _)| product.address).collect();
+        let sold = self.publish(&products[0].0, 1)?;
+        let outcome = self.load_of(Pace::Closed).run(&addresses, &self.reservations(&sold));
+        for (product, _) in products {
+            runtime.block_on(product.stop());
+        }
+        let mut outcome = outcome?;
+        self.check(server.stop()?, &sold, &outcome)?;
+        // The log server is not another program.
+        outcome.cpu = None;
         Ok(outcome)
     }
 
@@ -239,7 +280,7 @@ impl<'a> Round<'a> {
         pace: Pace,
     ) -> Result<Outcome, MeasureError> {
         let server = Server::start(&self.bench.runtime, router)?;
-        let outcome = self.load_of(pace).run(server.address, &Arc::new(requests));
+        let outcome = self.load_of(pace).run(&[server.address], &Arc::new(requests));
         server.stop(&self.bench.runtime)?;
         Ok(outcome?)
     }

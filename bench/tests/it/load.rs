@@ -1,5 +1,5 @@
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -18,12 +18,16 @@ fn load(connections: usize, pace: Pace) -> Load {
 
 fn put(router: Router, load: Load, body: &str) -> Result<Outcome, LoadError> {
     let runtime = Runtime::new().expect("threads");
-    let expected = Expected { status: 200, begins: "{\"event_id\"" };
-    let requests = Requests::post("/r", &["t".to_owned()], &[body.to_owned()], 0, expected);
+    let requests = requests(body);
     let server = Server::start(&runtime, router).expect("a free port");
-    let outcome = load.run(server.address, &Arc::new(requests));
+    let outcome = load.run(&[server.address], &requests);
     server.stop(&runtime).expect("it was serving");
     outcome
+}
+
+fn requests(body: &str) -> Arc<Requests> {
+    let expected = Expected { status: 200, begins: "{\"event_id\"" };
+    Arc::new(Requests::post("/r", &["t".to_owned()], &[body.to_owned()], 0, expected))
 }
 
 #[test]
@@ -43,6 +47,29 @@ fn a_wrong_answer_ends_the_load_and_is_shown() {
     assert!(body.contains("missing field"), "{body}");
     let error = put(Router::new(), load(1, Pace::Closed), BODY).unwrap_err();
     assert!(matches!(error, LoadError::Unexpected { status: 404, .. }), "{error}");
+}
+
+#[test]
+fn connections_go_to_the_servers_in_turn() {
+    let runtime = Runtime::new().expect("threads");
+    let seen = [(); 2].map(|()| Arc::new(AtomicU64::new(0)));
+    let servers = seen.clone().map(|seen| {
+        let count = move |body: String| async move {
+            seen.fetch_add(1, Ordering::SeqCst);
+            body
+        };
+        Server::start(&runtime, Router::new().route("/r", post(count))).expect("a free port")
+    });
+    let addresses = servers.each_ref().map(|server| server.address);
+    // One thread: with two, each would have a server for itself.
+    let load = Load { threads: 1, ..load(4, Pace::Closed) };
+    let outcome = load.run(&addresses, &requests(BODY)).unwrap();
+    for server in servers {
+        server.stop(&runtime).expect("it was serving");
+    }
+    let seen = seen.map(|seen| seen.load(Ordering::SeqCst));
+    assert!(seen.iter().all(|seen| *seen > 0), "{seen:?}");
+    assert_eq!(seen.iter().sum::<u64>(), outcome.total);
 }
 
 /// The first answer of each connection takes as long as the load, so that all that is due in that
@@ -70,6 +97,6 @@ fn a_server_that_is_not_there_is_an_error() {
         listener.local_addr().unwrap()
     };
     let requests = Requests::get("/", &["t".to_owned()], Expected { status: 200, begins: "" });
-    let outcome = load(4, Pace::Closed).run(nowhere, &Arc::new(requests));
+    let outcome = load(4, Pace::Closed).run(&[nowhere], &Arc::new(requests));
     assert!(matches!(outcome, Err(LoadError::Connect(_))));
 }
