@@ -6,6 +6,7 @@ pub mod data_folder;
 pub mod http;
 pub mod identity;
 pub mod ids;
+pub mod kafka;
 pub mod limits;
 pub mod log;
 pub mod mail;

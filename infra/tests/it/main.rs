@@ -12,6 +12,8 @@ mod extractors;
 #[cfg(test)]
 mod identity;
 #[cfg(test)]
+mod kafka;
+#[cfg(test)]
 mod log;
 #[cfg(test)]
 mod log_server;
