@@ -1,5 +1,6 @@
-//! What an admin asks of the projections over HTTP (OP-1).
+//! What an admin asks of the projections and of the feed over HTTP (OP-1, OP-3).
 
+mod feed;
 mod internal;
 mod list;
 mod rebuild;
@@ -17,12 +18,16 @@ use crate::Projections;
 
 const NOT_FOUND: &str = "PROJECTION_NOT_FOUND";
 const RUNNING: &str = "REBUILD_RUNNING";
+const NO_FEED: &str = "FEED_NOT_FOUND";
+const FEED_AHEAD: &str = "FEED_NOT_THERE_YET";
 const UNAVAILABLE: &str = "VIEWS_UNAVAILABLE";
 
 /// The codes of problems that these endpoints answer with beside the generic ones.
 pub const CODES: &[Code] = &[
     Code { code: NOT_FOUND, status: 404, meaning: "There is no projection of this name." },
     Code { code: RUNNING, status: 409, meaning: "The view is being rebuilt already." },
+    Code { code: NO_FEED, status: 404, meaning: "There is no Kafka to feed." },
+    Code { code: FEED_AHEAD, status: 409, meaning: "The feed has not sent that much yet." },
     Code { code: UNAVAILABLE, status: 503, meaning: "The views' database does not answer." },
 ];
 
@@ -39,12 +44,15 @@ pub struct AdminState {
     pub stop: CancellationToken,
 }
 
-/// The endpoints, under `/api/v1/admin/projections` for admins and `/internal/projections` for services.
+/// The endpoints, under `/api/v1/admin/projections` and `/api/v1/admin/feed` for admins and
+/// `/internal/projections` for services.
 pub fn router(state: AdminState) -> Router {
     Router::new()
         .route("/api/v1/admin/projections", get(list::list))
         .route("/api/v1/admin/projections/{name}/rebuild", post(rebuild::rebuild))
         .route("/api/v1/admin/projections/{name}/retry", post(retry::retry))
+        .route("/api/v1/admin/feed", get(feed::show))
+        .route("/api/v1/admin/feed/replay", post(feed::replay))
         .route("/internal/projections", get(internal::list))
         .route("/internal/projections/{name}/rebuild", post(internal::rebuild))
         .route("/internal/projections/{name}/retry", post(internal::retry))
@@ -61,6 +69,8 @@ pub fn api() -> utoipa::openapi::OpenApi {
     list::list,
     rebuild::rebuild,
     retry::retry,
+    feed::show,
+    feed::replay,
     internal::list,
     internal::rebuild,
     internal::retry

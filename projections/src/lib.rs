@@ -6,6 +6,7 @@ mod columns;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod error;
+pub mod feed;
 mod identity;
 mod lease;
 mod parked;

@@ -136,7 +136,7 @@ pub(crate) async fn failed_again(
 }
 
 /// Brings the checkpoint's count up to date, for those who read only that.
-async fn count(connection: &mut PgConnection, name: &str) -> Result<(), sqlx::Error> {
+pub(crate) async fn count(connection: &mut PgConnection, name: &str) -> Result<(), sqlx::Error> {
     sqlx::query!(
         "UPDATE projection.checkpoint SET parked =
             (SELECT count(*)::integer FROM projection.parked WHERE projection = $1)

@@ -13,6 +13,7 @@ use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 use crate::error::chain;
+use crate::feed::{self, Feed, FeedStatus, ReplayError, Replayed, Worker};
 use crate::identity::{CheckError, OtherLog};
 use crate::lease::Lease;
 use crate::rebuild::{Progress, Rebuild, RebuildError};
@@ -34,6 +35,8 @@ pub struct Projections {
     views: &'static [&'static dyn Projection],
     /// Where other processes could keep the views up to date too.
     lease: Option<Lease>,
+    /// Where there is a Kafka.
+    feed: Option<Feed>,
     /// By name.
     last_rebuilds: Arc<Mutex<HashMap<&'static str, LastRebuild>>>,
 }
@@ -79,8 +82,8 @@ impl From<CheckError> for PrepareError {
 impl Projections {
     /// All views of the product, in the database of `pool`, from `log`.
     pub fn new(log: Arc<dyn Log>, pool: PgPool, clock: Arc<dyn Clock>) -> Self {
-        let (lease, last_rebuilds) = (None, Arc::default());
-        Self { log, pool, clock, views: &views::ALL, lease, last_rebuilds }
+        let (lease, feed, last_rebuilds) = (None, None, Arc::default());
+        Self { log, pool, clock, views: &views::ALL, lease, feed, last_rebuilds }
     }
 
     /// In a database that other processes use too: of all that were started, one at a time keeps the
@@ -90,6 +93,12 @@ impl Projections {
     pub fn shared(self, process: Uuid) -> Self {
         let lease = Some(Lease::new(self.pool.clone(), process));
         Self { lease, ..self }
+    }
+
+    /// With a feed (OP-3), which is kept up to date by whoever keeps the views.
+    #[must_use]
+    pub fn with_feed(self, feed: Option<Feed>) -> Self {
+        Self { feed, ..self }
     }
 
     /// Only these views.
@@ -176,6 +185,10 @@ impl Projections {
         for view in self.views {
             let runner = Runner { tables: self.tables(*view), log: Arc::clone(&self.log) };
             tasks.spawn(runner.run(stop.clone()));
+        }
+        if let Some(feed) = self.feed.clone() {
+            let (log, pool, clock) = (self.log.clone(), self.pool.clone(), self.clock.clone());
+            tasks.spawn(Worker { feed, log, pool, clock }.run(stop.clone()));
         }
     }
 
@@ -311,6 +324,36 @@ impl Projections {
         Ok(all)
     }
 
+    /// The feed, where there is a Kafka.
+    pub fn feed(&self) -> Option<&Feed> {
+        self.feed.as_ref()
+    }
+
+    /// How the feed is doing, also where there is no Kafka any more.
+    ///
+    /// # Errors
+    /// See [`StatusError`].
+    pub async fn feed_status(&self) -> Result<FeedStatus, StatusError> {
+        feed::status(self.feed.as_ref(), &self.pool, &*self.log, &*self.clock).await
+    }
+
+    /// Has the feed send everything after `from` again, with the same ids, by whichever process keeps
+    /// it, or by the next one that does.
+    ///
+    /// # Errors
+    /// See [`ReplayError`].
+    pub async fn replay_feed(&self, from: Position) -> Result<Replayed, ReplayError> {
+        feed::replay(&self.pool, from, self.clock.now()).await
+    }
+
+    /// Waits until brokers have everything up to `position`. Somebody has to be feeding them.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn reach_by_feed(&self, position: Position) -> Result<(), sqlx::Error> {
+        self.reach_in(feed::NAME, position).await
+    }
+
     /// Waits until every view has applied everything up to `position`. Somebody has to be running
     /// them.
     ///
@@ -318,17 +361,21 @@ impl Projections {
     /// The database fails.
     pub async fn reach(&self, position: Position) -> Result<(), sqlx::Error> {
         for view in self.views {
-            loop {
-                let mut connection = self.pool.acquire().await?;
-                let at = checkpoint::load(&mut connection, view.name()).await?;
-                drop(connection);
-                if at.is_some_and(|at| at.position >= position) {
-                    break;
-                }
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
+            self.reach_in(view.name(), position).await?;
         }
         Ok(())
+    }
+
+    async fn reach_in(&self, name: &str, position: Position) -> Result<(), sqlx::Error> {
+        loop {
+            let mut connection = self.pool.acquire().await?;
+            let at = checkpoint::load(&mut connection, name).await?;
+            drop(connection);
+            if at.is_some_and(|at| at.position >= position) {
+                return Ok(());
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
     }
 
     fn view(&self, name: &str) -> Option<&'static dyn Projection> {

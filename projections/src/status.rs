@@ -137,20 +137,24 @@ pub(crate) async fn status(
 
 /// Positions are not a count: what is missing is counted, and timed by its first record.
 /// One more than [`MOST_LAG`] stands for more.
-async fn lag(log: &dyn Log, after: Position, now: Time) -> Result<(usize, f64), ReadError> {
+pub(crate) async fn lag(
+    log: &dyn Log,
+    after: Position,
+    now: Time,
+) -> Result<(usize, f64), ReadError> {
     let missing = log.read_all(after, MOST_LAG + 1).await?;
     let since_ms = missing.first().map_or(0, |first| now.ms_since(first.at));
     Ok((missing.len(), std::time::Duration::from_millis(since_ms).as_secs_f64()))
 }
 
-struct Row {
+pub(crate) struct Row {
     version: i32,
-    position: Position,
-    parked: u64,
+    pub(crate) position: Position,
+    pub(crate) parked: u64,
     rebuild: Option<RebuildStatus>,
 }
 
-async fn rows(pool: &PgPool) -> Result<HashMap<String, Row>, sqlx::Error> {
+pub(crate) async fn rows(pool: &PgPool) -> Result<HashMap<String, Row>, sqlx::Error> {
     let rows = sqlx::query!(
         r#"SELECT name, version, checkpoint.position, parked,
             rebuild.position AS "rebuild_position?", target AS "target?",
@@ -172,7 +176,9 @@ async fn rows(pool: &PgPool) -> Result<HashMap<String, Row>, sqlx::Error> {
     Ok(rows.collect())
 }
 
-async fn first_parked(pool: &PgPool) -> Result<HashMap<String, FirstParked>, sqlx::Error> {
+pub(crate) async fn first_parked(
+    pool: &PgPool,
+) -> Result<HashMap<String, FirstParked>, sqlx::Error> {
     let rows = sqlx::query!(
         "SELECT DISTINCT ON (projection) projection, position, stream, kind, error, parked_at,
             attempts

@@ -166,6 +166,8 @@ pub const RULES: &[Rule] = &[
     get("/api/v1/admin/projections", Who::These(ADMIN)),
     post("/api/v1/admin/projections/{name}/rebuild", Who::These(ADMIN)),
     post("/api/v1/admin/projections/{name}/retry", Who::These(ADMIN)),
+    get("/api/v1/admin/feed", Who::These(ADMIN)),
+    post("/api/v1/admin/feed/replay", Who::These(ADMIN)),
     get("/internal/audit/records", Who::Services(Scope::AuditRead)),
     get("/internal/projections", Who::Services(Scope::ProjectionsRead)),
     post("/internal/projections/{name}/rebuild", Who::Services(Scope::ProjectionsRun)),

@@ -143,11 +143,21 @@ async fn a_retry_says_what_came_of_it() {
     assert_eq!(answer, (StatusCode::OK, json!({"applied": 0, "still_parked": 0})));
 }
 
+#[tokio::test]
+async fn without_a_kafka_there_is_no_feed() {
+    let Some(admin) = Admin::open().await else { return };
+    let (status, problem) = admin.ask("GET", "/api/v1/admin/feed", Some(Role::Admin)).await;
+    assert_eq!((status, &problem["code"]), (StatusCode::NOT_FOUND, &json!("FEED_NOT_FOUND")));
+}
+
 #[test]
 fn the_document_names_every_endpoint() {
     let document = serde_json::to_value(projections::api()).unwrap();
     let paths: Vec<&String> = document["paths"].as_object().unwrap().keys().collect();
-    let expected =
-        [LIST.to_owned(), format!("{LIST}/{{name}}/rebuild"), format!("{LIST}/{{name}}/retry")];
-    assert_eq!(paths, expected.iter().collect::<Vec<_>>());
+    let feed = ["/api/v1/admin/feed", "/api/v1/admin/feed/replay"].map(str::to_owned);
+    let of_views = [LIST, "/internal/projections"].map(|list| {
+        [list.to_owned(), format!("{list}/{{name}}/rebuild"), format!("{list}/{{name}}/retry")]
+    });
+    let expected: Vec<_> = feed.iter().chain(of_views.iter().flatten()).collect();
+    assert_eq!(paths, expected);
 }

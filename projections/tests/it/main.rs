@@ -4,4 +4,6 @@
 #[cfg(test)]
 mod admin;
 #[cfg(test)]
+mod feed;
+#[cfg(test)]
 mod native;
