@@ -145,6 +145,7 @@ fn settings(folder: &DataFolder, listen: SocketAddr) -> Checked {
         database_url: None,
         log_url: None,
         redis_url: None,
+        kafka: None,
         shared: None,
         master_key: None,
         mail: None,

@@ -12,10 +12,12 @@ use infra::clock::{Clock, SystemClock};
 use infra::data_folder::DataFolder;
 use infra::http::{Edge, ServiceLimits};
 use infra::identity::IdentityStore;
+use infra::kafka::{self, Kafka};
 use infra::limits::{RateLimits, Rates};
 use infra::log::Log;
 use infra::payment::{self, MockProvider};
 use infra::redis::{AddressError, SharedCache};
+use projections::feed::Feed;
 use query_api::{CacheLimits, LiveLimits, QueryState, Sources};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -59,6 +61,9 @@ pub enum StartError {
     /// The address of Redis is none.
     #[error("redis_url (EVENTLY_REDIS_URL)")]
     Redis(#[from] AddressError),
+    /// There is no client of Kafka.
+    #[error("kafka_brokers (EVENTLY_KAFKA_BROKERS)")]
+    Kafka(#[from] kafka::OpenError),
     /// The views cannot be kept.
     #[error(transparent)]
     Views(#[from] ViewsError),
@@ -180,8 +185,9 @@ impl App {
         }
 
         let (projects, reads) = (role.has(Role::Projector), role.has(Role::QueryApi));
+        let feed = feed(role, settings)?;
         let views = match projects || reads {
-            true => Some(Views::start(settings, folder, &log, &clock, projects).await?),
+            true => Some(Views::start(settings, folder, &log, &clock, projects, &feed).await?),
             false => None,
         };
         if let Some(views) = &views {
@@ -200,9 +206,8 @@ impl App {
             }
         }
         let pool = views.as_ref().map(Views::pool);
-        let router = router
-            .merge(metrics::router(figures))
-            .merge(health::router(Health::new(role, log, pool, redis)));
+        let health = Health::new(role, log, pool, redis, feed);
+        let router = router.merge(metrics::router(figures)).merge(health::router(health));
         let admission = Admission { auth, limits, proxies: settings.trusted_proxies.clone() };
         let router = Guarded::new(router, admission);
         let edge = infra::http::service(router, ServiceLimits::default(), clock);
@@ -240,6 +245,13 @@ impl App {
 fn redis(role: Role, settings: &Checked) -> Result<Option<SharedCache>, AddressError> {
     let url = settings.redis_url.as_ref().filter(|_| role.has(Role::QueryApi));
     url.map(|url| SharedCache::open(url.reveal())).transpose()
+}
+
+/// What public facts are fed to, where anything is.
+fn feed(role: Role, settings: &Checked) -> Result<Option<Feed>, kafka::OpenError> {
+    let kafka = settings.kafka.as_ref().filter(|_| role.has(Role::Projector));
+    let open = |(brokers, topics): &(String, _)| Kafka::open(brokers, *topics);
+    Ok(kafka.map(open).transpose()?.map(Feed::new))
 }
 
 async fn start_commands(

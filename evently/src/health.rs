@@ -9,6 +9,7 @@ use axum::routing::get;
 use axum::{Json, Router};
 use infra::log::Log;
 use infra::redis::SharedCache;
+use projections::feed::Feed;
 use serde::Serialize;
 use sqlx::PgPool;
 use tokio::time::timeout;
@@ -31,6 +32,8 @@ pub(crate) struct Health {
     pool: Option<PgPool>,
     /// If there is one.
     redis: Option<SharedCache>,
+    /// If there is a Kafka, where the views are kept.
+    feed: Option<Feed>,
 }
 
 /// How the process is.
@@ -86,6 +89,7 @@ impl Health {
         log: Arc<dyn Log>,
         pool: Option<PgPool>,
         redis: Option<SharedCache>,
+        feed: Option<Feed>,
     ) -> Self {
         Self {
             role: role.name(),
@@ -96,18 +100,21 @@ impl Health {
             log,
             pool,
             redis,
+            feed,
         }
     }
 
     /// Of a log server, which has its log and nothing else.
     pub(crate) fn of_log_server(log: Arc<dyn Log>) -> Self {
-        let (role, pool, redis) = (crate::log_server::ROLE, None, None);
-        Self { role, needs_log: true, needs_database: false, log, pool, redis }
+        let (role, pool, redis, feed) = (crate::log_server::ROLE, None, None, None);
+        Self { role, needs_log: true, needs_database: false, log, pool, redis, feed }
     }
 
     async fn report(&self) -> HealthReport {
-        let (log, database, redis) = tokio::join!(self.log(), self.database(), self.redis());
-        let dependencies: Vec<_> = [Some(log), database, redis].into_iter().flatten().collect();
+        let (log, database, redis, kafka) =
+            tokio::join!(self.log(), self.database(), self.redis(), self.kafka());
+        let all = [Some(log), database, redis, kafka];
+        let dependencies: Vec<_> = all.into_iter().flatten().collect();
         let is_down = |needed| {
             let down = |d: &Dependency| d.state == DependencyState::Down && d.needed == needed;
             dependencies.iter().any(down)
@@ -133,6 +140,12 @@ impl Health {
         let state = state(self.redis.as_ref()?.is_up().await);
         let purpose = "a cache that processes share";
         Some(Dependency { name: "redis", state, needed: false, purpose, reason: None })
+    }
+
+    async fn kafka(&self) -> Option<Dependency> {
+        let state = state(self.feed.as_ref()?.kafka().is_up().await);
+        let purpose = "the public feed, which waits for it";
+        Some(Dependency { name: "kafka", state, needed: false, purpose, reason: None })
     }
 
     /// The log is up when it can be read and written. Asking whether it can be written is also

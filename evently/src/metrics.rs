@@ -12,6 +12,7 @@ use axum::routing::get;
 use command_api::CommandState;
 use infra::metrics::{CONTENT_TYPE, Kind, METRICS, Text};
 use infra::redis::SharedCache;
+use projections::feed::FeedStatus;
 use projections::{Projections, Status};
 use query_api::Live;
 use tokio::sync::Mutex;
@@ -57,6 +58,8 @@ pub(crate) struct Sources {
     pub(crate) redis: Option<SharedCache>,
     /// How far the views were, and when they were asked.
     views: Mutex<Option<(Instant, Option<Vec<Status>>)>>,
+    /// The same of the feed.
+    feed: Mutex<Option<(Instant, Option<FeedStatus>)>>,
 }
 
 /// Says what the program is, and what it counted.
@@ -90,8 +93,8 @@ pub(crate) async fn metrics(
 
 impl Sources {
     pub(crate) fn new(role: Role) -> Self {
-        let views = Mutex::default();
-        Self { role, commands: None, projections: None, live: None, redis: None, views }
+        let (views, feed) = Default::default();
+        Self { role, commands: None, projections: None, live: None, redis: None, views, feed }
     }
 
     async fn write(&self, text: &mut Text) {
@@ -103,6 +106,7 @@ impl Sources {
             text.gauge("evently_redis_up", "Whether Redis answers this process.", is_up);
         }
         self.write_views(text).await;
+        self.write_feed(text).await;
     }
 
     fn write_commands(&self, text: &mut Text) {
@@ -163,5 +167,34 @@ impl Sources {
                 text.sample(name, &[("projection", view.name)], figure(view));
             }
         }
+    }
+
+    async fn write_feed(&self, text: &mut Text) {
+        let Some(projections) = &self.projections else { return };
+        let Some(feed) = projections.feed() else { return };
+        let name = "evently_feed_messages_total";
+        text.family(name, Kind::Counter, "Messages that Kafka acknowledged to this process.");
+        for (topic, count) in feed.sent() {
+            text.sample(name, &[("topic", topic.name())], count as f64);
+        }
+        let name = "evently_feed_failures_total";
+        let help = "How often the feed had to begin again at its checkpoint.";
+        text.family(name, Kind::Counter, help);
+        text.sample(name, &[], feed.failures() as f64);
+        let is_up = f64::from(u8::from(feed.kafka().is_up().await));
+        text.gauge("evently_kafka_up", "Whether Kafka answers this process.", is_up);
+        let mut known = self.feed.lock().await;
+        let fresh = known.as_ref().is_some_and(|(asked, _)| asked.elapsed() < FRESH);
+        if !fresh {
+            let answer = timeout(PATIENCE, projections.feed_status()).await;
+            *known = Some((Instant::now(), answer.ok().and_then(Result::ok)));
+        }
+        let Some((_, Some(status))) = &*known else { return };
+        let help = "Records of the log that Kafka does not have yet, counted up to 10000.";
+        text.gauge("evently_feed_lag_records", help, status.lag_records as f64);
+        let help = "Time since the first of them was decided.";
+        text.gauge("evently_feed_lag_seconds", help, status.lag_seconds);
+        let help = "Records of which the feed can tell nothing.";
+        text.gauge("evently_feed_parked_records", help, status.parked as f64);
     }
 }

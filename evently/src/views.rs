@@ -8,6 +8,7 @@ use std::time::Duration;
 use infra::clock::Clock;
 use infra::data_folder::{DataFolder, DataFolderError};
 use infra::log::Log;
+use projections::feed::Feed;
 use projections::{AdminState, Projections};
 use sqlx::PgPool;
 use tokio::task::JoinError;
@@ -51,7 +52,7 @@ pub(crate) struct Views {
 }
 
 impl Views {
-    /// Opens the database and, if it `projects`, starts the projections. A database that is away is
+    /// Opens the database and, if it `projects`, starts the projections and the `feed`. A database that is away is
     /// waited for in the background: only the log is needed to sell.
     pub(crate) async fn start(
         settings: &Checked,
@@ -59,14 +60,15 @@ impl Views {
         log: &Arc<dyn Log>,
         clock: &Arc<dyn Clock>,
         projects: bool,
+        feed: &Option<Feed>,
     ) -> Result<Self, ViewsError> {
         let threads = Threads::start().map_err(ViewsError::Threads)?;
         let process = folder.process()?;
         let (settings, folder, log) = (settings.clone(), folder.clone(), log.clone());
-        let clock = clock.clone();
+        let (clock, feed) = (clock.clone(), feed.clone());
         let starting = async move {
             let database = Database::open(&settings, &folder).await?;
-            let projections = Projections::new(log, database.pool(), clock);
+            let projections = Projections::new(log, database.pool(), clock).with_feed(feed);
             let projections = match database.is_inside() {
                 true => projections,
                 false => projections.shared(process),

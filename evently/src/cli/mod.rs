@@ -5,6 +5,7 @@ mod admin;
 mod audit;
 mod config;
 mod demo;
+mod feed;
 mod keys;
 mod log_server;
 mod people;
@@ -120,6 +121,9 @@ enum Command {
     /// Look after the views
     #[command(subcommand, after_help = projections::EXAMPLES)]
     Projections(projections::ProjectionsCommand),
+    /// Look after the feed of public facts into Kafka
+    #[command(subcommand, after_help = feed::EXAMPLES)]
+    Feed(feed::FeedCommand),
     /// Look at the settings
     #[command(subcommand, after_help = config::EXAMPLES)]
     Config(config::ConfigCommand),
@@ -190,6 +194,7 @@ fn run(asked: &Invocation) -> Result<(), Failure> {
         Some(Command::Privacy(command)) => privacy::run(command, &settings),
         Some(Command::Keys(command)) => keys::run(command, &settings),
         Some(Command::Projections(command)) => projections::run(command, &settings),
+        Some(Command::Feed(command)) => feed::run(command, &settings),
         Some(Command::Demo(args)) => demo::run(args, &settings),
         Some(Command::Audit(command)) => audit::run(command, &settings),
         Some(Command::Config(_) | Command::LogServer(_)) => Ok(()),

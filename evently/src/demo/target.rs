@@ -60,8 +60,10 @@ impl Target {
         let (data, base) = (temporary.path().to_owned(), settings.clone());
         // The whole crowd comes from this machine.
         let (database_url, log_url, redis_url, rates) = (None, None, None, None);
-        let shared = None;
-        let settings = Checked { data, database_url, log_url, redis_url, shared, rates, ..base };
+        // Nor does anybody hear of it.
+        let (shared, kafka) = (None, None);
+        let base = Checked { database_url, log_url, redis_url, shared, kafka, ..base };
+        let settings = Checked { data, rates, ..base };
         let folder = DataFolder::open(&settings.data)?;
         let mut lock = folder.serve()?;
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await;

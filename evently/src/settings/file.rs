@@ -85,8 +85,10 @@ mod tests {
             file.wrong(),
             [
                 "evently.toml has an unknown key port; there are data, listen, database_url, \
-                 log_url, redis_url, shared, master_key, smtp_url, mail_from, rate_limits, \
-                 trusted_proxies, cors_origins, log, log_format",
+                 log_url, redis_url, kafka_brokers, kafka_partitions, kafka_replication, shared, \
+                 master_key, smtp_url, mail_from, rate_limits, trusted_proxies, cors_origins, \
+                 log, log_format, otel_exporter_otlp_endpoint, otel_traces_sampler, \
+                 otel_traces_sampler_arg",
                 "evently.toml: listen has to be a string, not integer",
             ]
         );

@@ -1,24 +1,19 @@
 //! Settings: from a flag, else the environment, else the file named by `--config`, else a default.
 
+mod check;
 mod file;
 mod secret;
 mod shown;
 mod traces;
 
-use std::fmt;
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use clap::ArgMatches;
 use clap::parser::ValueSource;
-use infra::clock::SystemClock;
 use infra::http::Origins;
-use infra::identity::MasterKeys;
+use infra::kafka::TopicSettings;
 use infra::limits::{Rates, TrustedProxies};
-use infra::log::eventstore::EventStoreLog;
-use infra::mail::{AddressError, SmtpMailer};
-use infra::redis::SharedCache;
 use infra::telemetry::Format;
 
 pub use file::File;
@@ -72,6 +67,35 @@ pub struct Settings {
         hide_short_help = true
     )]
     pub redis_url: Option<Secret>,
+    /// Kafka brokers (HOST:PORT, with commas) that public facts are fed to, by whoever keeps the views;
+    /// without them there is no feed
+    #[arg(
+        long,
+        global = true,
+        value_name = "BROKERS",
+        env = "EVENTLY_KAFKA_BROKERS",
+        hide_short_help = true
+    )]
+    pub kafka_brokers: Option<String>,
+    /// In how many partitions the feed's topics are made that are missing
+    #[arg(
+        long,
+        global = true,
+        value_name = "NUMBER",
+        env = "EVENTLY_KAFKA_PARTITIONS",
+        default_value = "12",
+        hide_short_help = true
+    )]
+    pub kafka_partitions: String,
+    /// In how many copies they are made; as the brokers' own setting says if absent
+    #[arg(
+        long,
+        global = true,
+        value_name = "NUMBER",
+        env = "EVENTLY_KAFKA_REPLICATION",
+        hide_short_help = true
+    )]
+    pub kafka_replication: Option<String>,
     /// Folder of what several processes of one installation share: keys, mails that are files, and the
     /// ledger of the mock payment provider; the data folder if absent
     #[arg(long, global = true, value_name = "DIR", env = "EVENTLY_SHARED", hide_short_help = true)]
@@ -168,6 +192,8 @@ pub struct Checked {
     pub data: PathBuf,
     /// Where values for a short time are shared; each process keeps its own if absent.
     pub redis_url: Option<Secret>,
+    /// Where public facts are fed to, and how topics are made there; nowhere if absent.
+    pub kafka: Option<(String, TopicSettings)>,
     /// Folder of what several processes share; the data folder if absent.
     pub shared: Option<PathBuf>,
     /// Where the API is served.
@@ -201,12 +227,15 @@ impl Checked {
 
 impl Settings {
     /// Every key, in the order of declaration.
-    pub const KEYS: [&'static str; 17] = [
+    pub const KEYS: [&'static str; 20] = [
         "data",
         "listen",
         "database_url",
         "log_url",
         "redis_url",
+        "kafka_brokers",
+        "kafka_partitions",
+        "kafka_replication",
         "shared",
         "master_key",
         "smtp_url",
@@ -220,97 +249,6 @@ impl Settings {
         "otel_traces_sampler",
         "otel_traces_sampler_arg",
     ];
-
-    /// What the product goes by.
-    ///
-    /// # Errors
-    /// Everything that is wrong, each as a sentence.
-    pub fn check(&self) -> Result<Checked, Vec<String>> {
-        let mut wrong = vec![];
-        let listen = address(&self.listen).map_err(|problem| wrong.push(problem)).ok();
-        let database_url = self.database_url.clone().filter(|url| !url.is_empty());
-        if let Some(url) = &database_url
-            && !is_database(url.reveal())
-        {
-            wrong.push(
-                "database_url (DATABASE_URL) is not an address like \
-                 postgres://user:password@host:5432/database"
-                    .to_owned(),
-            );
-        }
-        let log_url = self.log_url.clone().filter(|url| !url.is_empty());
-        if let Some(url) = &log_url
-            && let Err(error) = EventStoreLog::check(url.reveal())
-        {
-            wrong.push(format!("log_url (EVENTLY_LOG_URL): {error}"));
-        }
-        let master_key = self.master_key.clone().filter(|keys| !keys.is_empty());
-        if let Some(keys) = &master_key
-            && let Err(error) = MasterKeys::parse(keys.reveal())
-        {
-            wrong.push(format!("master_key (EVENTLY_MASTER_KEY): {error}"));
-        }
-        let mail = self.mail(&mut wrong);
-        let (rates, trusted_proxies, origins) = self.edge(&mut wrong);
-        let redis_url = self.redis_url.clone().filter(|url| !url.is_empty());
-        if let Some(url) = &redis_url
-            && let Err(error) = SharedCache::check(url.reveal())
-        {
-            wrong.push(format!("redis_url (EVENTLY_REDIS_URL): {error}"));
-        }
-        if let Err(error) = infra::telemetry::check(&self.log) {
-            wrong.push(format!("log: {error}"));
-        }
-        let log_format = self.log_format.parse();
-        let log_format = log_format.map_err(|e| wrong.push(format!("log_format: {e}"))).ok();
-        self.traces.check(&mut wrong);
-        match (listen, log_format) {
-            (Some(listen), Some(log_format)) if wrong.is_empty() => Ok(Checked {
-                data: self.data.clone(),
-                shared: self.shared.clone(),
-                listen,
-                database_url,
-                log_url,
-                master_key,
-                mail,
-                rates,
-                trusted_proxies,
-                origins,
-                redis_url,
-                log: self.log.clone(),
-                log_format,
-            }),
-            _ => Err(wrong),
-        }
-    }
-
-    fn mail(&self, wrong: &mut Vec<String>) -> Option<(Secret, String)> {
-        let url = self.smtp_url.clone().filter(|url| !url.is_empty())?;
-        let Some(from) = self.mail_from.clone().filter(|from| !from.is_empty()) else {
-            wrong.push(
-                "smtp_url (EVENTLY_SMTP_URL) is set, but not mail_from (EVENTLY_MAIL_FROM): \
-                 name the sender of mails"
-                    .to_owned(),
-            );
-            return None;
-        };
-        if let Err(error) = SmtpMailer::new(url.reveal(), &from, Arc::new(SystemClock)) {
-            let key = match error {
-                AddressError::Server(_) => "smtp_url (EVENTLY_SMTP_URL)",
-                AddressError::Sender(_) => "mail_from (EVENTLY_MAIL_FROM)",
-            };
-            wrong.push(format!("{key}: {error}"));
-        }
-        Some((url, from))
-    }
-
-    fn edge(&self, wrong: &mut Vec<String>) -> (Option<Rates>, TrustedProxies, Origins) {
-        let rates = or_wrong(wrong, "rate_limits", Rates::parse(&self.rate_limits));
-        let proxies = self.trusted_proxies.as_deref().unwrap_or_default();
-        let proxies = or_wrong(wrong, "trusted_proxies", proxies.parse());
-        let origins = self.cors_origins.as_deref().unwrap_or_default();
-        (rates, proxies, or_wrong(wrong, "cors_origins", origins.parse()))
-    }
 
     /// Where the setting comes from.
     pub fn origin(&self, key: &str, matches: &ArgMatches, file: &File) -> Origin {
@@ -330,6 +268,9 @@ impl Settings {
             "database_url" => self.database_url.as_ref().map(ToString::to_string),
             "log_url" => self.log_url.as_ref().map(ToString::to_string),
             "redis_url" => self.redis_url.as_ref().map(ToString::to_string),
+            "kafka_brokers" => self.kafka_brokers.clone(),
+            "kafka_partitions" => Some(self.kafka_partitions.clone()),
+            "kafka_replication" => self.kafka_replication.clone(),
             "shared" => self.shared.as_ref().map(|shared| shared.display().to_string()),
             "master_key" => self.master_key.as_ref().map(ToString::to_string),
             "smtp_url" => self.smtp_url.as_ref().map(ToString::to_string),
@@ -345,28 +286,4 @@ impl Settings {
         let shown = |key| Shown { key, value: value(key), origin: origin(key) };
         Self::KEYS.into_iter().map(shown).collect()
     }
-}
-
-fn or_wrong<T: Default, E: fmt::Display>(
-    wrong: &mut Vec<String>,
-    key: &str,
-    value: Result<T, E>,
-) -> T {
-    value.unwrap_or_else(|error| {
-        wrong.push(format!("{key} (EVENTLY_{}): {error}", key.to_uppercase()));
-        T::default()
-    })
-}
-
-fn is_database(url: &str) -> bool {
-    // Other databases' addresses are parsed without a complaint.
-    (url.starts_with("postgres://") || url.starts_with("postgresql://"))
-        && infra::postgres::connect(url, 1).is_ok()
-}
-
-fn address(text: &str) -> Result<SocketAddr, String> {
-    let found = text.to_socket_addrs().ok().and_then(|mut addresses| addresses.next());
-    found.ok_or_else(|| {
-        format!("listen is {text:?}, not an address like 127.0.0.1:8080 or [::1]:8080")
-    })
 }

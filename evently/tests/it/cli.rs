@@ -32,7 +32,7 @@ pub(crate) async fn said(command: &mut tokio::process::Command) -> (i32, String,
 
 #[tokio::test]
 async fn help_and_version_are_results() {
-    let commands: [&[&str]; 18] = [
+    let commands: [&[&str]; 21] = [
         &[],
         &["serve"],
         &["log-server"],
@@ -49,6 +49,9 @@ async fn help_and_version_are_results() {
         &["projections", "status"],
         &["projections", "rebuild"],
         &["projections", "retry"],
+        &["feed"],
+        &["feed", "status"],
+        &["feed", "replay"],
         &["config"],
         &["config", "check"],
     ];
@@ -112,6 +115,9 @@ async fn a_setting_comes_from_flag_environment_file_or_default() {
         "database_url postgres://***@db/evently environment",
         "log_url null default",
         "redis_url null default",
+        "kafka_brokers null default",
+        "kafka_partitions 12 default",
+        "kafka_replication null default",
         "shared null default",
         "master_key *** environment",
         "smtp_url null default",
@@ -168,8 +174,10 @@ async fn everything_that_is_wrong_with_settings_is_told() {
         command.env("EVENTLY_MASTER_KEY", "s3cret").env("EVENTLY_SMTP_URL", "http://me:s3cret@m");
         command.env("EVENTLY_MAIL_FROM", "Evently <tickets@example.org>");
         command.env("EVENTLY_RATE_LIMITS", "many").env("EVENTLY_TRUSTED_PROXIES", "everybody");
-        command.env("EVENTLY_CORS_ORIGINS", "*").env("OTEL_TRACES_SAMPLER_ARG", "10%");
+        command.env("EVENTLY_CORS_ORIGINS", "*").env("EVENTLY_KAFKA_BROKERS", "localhost");
+        command.env("EVENTLY_KAFKA_PARTITIONS", "0").env("EVENTLY_KAFKA_REPLICATION", "many");
         command.env("OTEL_EXPORTER_OTLP_ENDPOINT", "http://me:s3cret@collector:4318");
+        command.env("OTEL_TRACES_SAMPLER_ARG", "10%");
         command
     };
     for (args, expected) in [(&["config", "check"][..], 1), (&["serve"][..], 2)] {
@@ -182,6 +190,9 @@ async fn everything_that_is_wrong_with_settings_is_told() {
             "log_url (EVENTLY_LOG_URL): expected an address like esdb://",
             "master_key (EVENTLY_MASTER_KEY)",
             "smtp_url (EVENTLY_SMTP_URL)",
+            "kafka_brokers (EVENTLY_KAFKA_BROKERS): expected brokers like",
+            "kafka_partitions (EVENTLY_KAFKA_PARTITIONS): expected a number from 1",
+            "kafka_replication (EVENTLY_KAFKA_REPLICATION): expected a number from 1",
             "rate_limits (EVENTLY_RATE_LIMITS): expected off, on",
             "trusted_proxies (EVENTLY_TRUSTED_PROXIES): expected addresses",
             "cors_origins (EVENTLY_CORS_ORIGINS): expected origins",

@@ -66,9 +66,11 @@ async fn what_happens_is_counted() {
 #[tokio::test]
 async fn alerts_and_dashboards_speak_of_figures_that_there_are() {
     // Nobody is there, which is a figure too.
-    let server = Server::start_with(&["--redis-url", "redis://127.0.0.1:1"]).await;
+    let nobody = ["--redis-url", "redis://127.0.0.1:1", "--kafka-brokers", "127.0.0.1:1"];
+    let server = Server::start_with(&nobody).await;
     let figures = figures(&server).await + &LogServer::start().await.tells("/metrics").await.1;
     assert!(figures.contains("evently_redis_up 0\n"));
+    assert!(figures.contains("evently_kafka_up 0\n"));
     let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
     let mut named = BTreeSet::new();
     for text in [ALERTS, DASHBOARD] {

@@ -18,6 +18,8 @@ mod demo;
 #[cfg(test)]
 mod deployment;
 #[cfg(test)]
+mod feed;
+#[cfg(test)]
 mod figures;
 #[cfg(test)]
 mod fleet;

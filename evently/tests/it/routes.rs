@@ -142,6 +142,8 @@ const TABLE: &[Row] = &[
     plain("GET /api/v1/admin/projections", Nobody, &[Admin]),
     plain("POST /api/v1/admin/projections/{name}/rebuild", Nobody, &[Admin]),
     plain("POST /api/v1/admin/projections/{name}/retry", Nobody, &[Admin]),
+    plain("GET /api/v1/admin/feed", Nobody, &[Admin]),
+    plain("POST /api/v1/admin/feed/replay", Nobody, &[Admin]),
     plain("GET /internal/audit/records", Services, &[]),
     plain("GET /internal/projections", Services, &[]),
     plain("POST /internal/projections/{name}/rebuild", Services, &[]),

@@ -1,4 +1,4 @@
-//! The projections of a data folder that no server runs on.
+//! The projections and the feed of a data folder that no server runs on.
 
 use std::sync::Arc;
 
@@ -6,6 +6,7 @@ use command_api::{LostEnd, followed_to};
 use indicatif::ProgressBar;
 use infra::clock::SystemClock;
 use infra::data_folder::{DataFolder, Serving};
+use infra::log::Position;
 use projections::Projections;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
@@ -17,7 +18,7 @@ use crate::log::{OpenLog, wake_list};
 use crate::settings::Checked;
 
 /// The folder, kept from servers meanwhile.
-pub(super) struct Folder {
+pub(in crate::cli) struct Folder {
     projections: Projections,
     log: OpenLog,
     database: TaskTracker,
@@ -62,6 +63,14 @@ impl Folder {
 
     pub(super) async fn retry(&self, name: &str) -> Result<Value, Failure> {
         Ok(serde_json::to_value(self.projections.retry(name).await?)?)
+    }
+
+    pub(super) async fn feed_status(&self) -> Result<Value, Failure> {
+        Ok(serde_json::to_value(self.projections.feed_status().await?)?)
+    }
+
+    pub(super) async fn replay_feed(&self, from: Position) -> Result<Value, Failure> {
+        Ok(serde_json::to_value(self.projections.replay_feed(from).await?)?)
     }
 
     pub(super) async fn close(self) {

@@ -10,6 +10,7 @@ use clap::builder::PossibleValuesParser;
 use clap::{Args, Subcommand};
 use indicatif::ProgressBar;
 use infra::data_folder::DataFolder;
+use infra::log::Position;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
@@ -73,7 +74,7 @@ fn views() -> PossibleValuesParser {
 }
 
 /// Who does it.
-enum Doer {
+pub(super) enum Doer {
     Server(Server),
     Folder(Box<Folder>),
 }
@@ -114,6 +115,21 @@ impl Doer {
         }
     }
 
+    /// The feed, as `GET /api/v1/admin/feed` shows it.
+    pub(super) async fn feed_status(&self) -> Result<Value, Failure> {
+        match self {
+            Self::Server(server) => server.feed_status().await,
+            Self::Folder(folder) => folder.feed_status().await,
+        }
+    }
+
+    pub(super) async fn replay_feed(&self, from: Position) -> Result<Value, Failure> {
+        match self {
+            Self::Server(server) => server.replay_feed(from).await,
+            Self::Folder(folder) => folder.replay_feed(from).await,
+        }
+    }
+
     async fn close(self) {
         if let Self::Folder(folder) = self {
             folder.close().await;
@@ -123,6 +139,14 @@ impl Doer {
 
 /// Carries out a command.
 pub(super) fn run(command: &ProjectionsCommand, settings: &Checked) -> Result<(), Failure> {
+    with_doer(settings, async |doer, stop| carry_out(command, doer, stop).await)
+}
+
+/// Prints what comes of asking whoever there is to ask.
+pub(super) fn with_doer(
+    settings: &Checked,
+    ask: impl AsyncFnOnce(&Doer, &CancellationToken) -> Result<String, Failure>,
+) -> Result<(), Failure> {
     let runtime = tokio::runtime::Runtime::new()?;
     let outcome = runtime.block_on(async {
         let stop = CancellationToken::new();
@@ -131,8 +155,8 @@ pub(super) fn run(command: &ProjectionsCommand, settings: &Checked) -> Result<()
             let doer = Doer::find(settings).await?;
             let outcome = match &doer {
                 // What it has to bring to an end is the server's.
-                Doer::Server(_) => stop.run_until_cancelled(carry_out(command, &doer, &stop)).await,
-                Doer::Folder(_) => Some(carry_out(command, &doer, &stop).await),
+                Doer::Server(_) => stop.run_until_cancelled(ask(&doer, &stop)).await,
+                Doer::Folder(_) => Some(ask(&doer, &stop).await),
             };
             let outcome = outcome
                 .unwrap_or_else(|| Err("interrupted; what the server has begun goes on".into()));

@@ -1,4 +1,4 @@
-//! The projections of a server that runs, asked over HTTP.
+//! The projections and the feed of a server that runs, asked over HTTP.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -9,8 +9,9 @@ use indicatif::ProgressBar;
 use infra::auth::{Keys, Role};
 use infra::clock::{Clock, SystemClock};
 use infra::ids;
+use infra::log::Position;
 use reqwest::Method;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::cli::Failure;
 use crate::reach;
@@ -27,7 +28,7 @@ const BLIND_LOOKS: u32 = 50;
 const TOKEN_TTL: Duration = Duration::from_secs(86_400);
 
 /// A running server, and a token for it.
-pub(super) struct Server {
+pub(in crate::cli) struct Server {
     http: reqwest::Client,
     url: String,
     token: String,
@@ -61,19 +62,19 @@ impl Server {
         let operator = UserId::from_u128(ids::time_ordered(SystemClock.now()));
         Ok(Self {
             http: reqwest::Client::new(),
-            url: format!("{}/api/v1/admin/projections", reach::url(address)),
+            url: format!("{}/api/v1/admin", reach::url(address)),
             token: keys.issue(operator, &[Role::Admin], TOKEN_TTL)?,
         })
     }
 
     pub(super) async fn status(&self) -> Result<Vec<Value>, Failure> {
-        let mut answer = self.ask(Method::GET, "").await?;
+        let mut answer = self.ask(Method::GET, "/projections", None).await?;
         Ok(answer["items"].as_array_mut().map(std::mem::take).unwrap_or_default())
     }
 
     pub(super) async fn rebuild(&self, name: &str, bar: &ProgressBar) -> Result<(), Failure> {
         let before = self.find(name).await?["last_rebuild"].clone();
-        let began = self.ask(Method::POST, &format!("/{name}/rebuild")).await?;
+        let began = self.ask(Method::POST, &format!("/projections/{name}/rebuild"), None).await?;
         bar.set_length(began["target"].as_u64().unwrap_or(0));
         let mut blind_looks = 0;
         while blind_looks < BLIND_LOOKS {
@@ -98,7 +99,15 @@ impl Server {
     }
 
     pub(super) async fn retry(&self, name: &str) -> Result<Value, Failure> {
-        Ok(self.ask(Method::POST, &format!("/{name}/retry")).await?)
+        Ok(self.ask(Method::POST, &format!("/projections/{name}/retry"), None).await?)
+    }
+
+    pub(super) async fn feed_status(&self) -> Result<Value, Failure> {
+        Ok(self.ask(Method::GET, "/feed", None).await?)
+    }
+
+    pub(super) async fn replay_feed(&self, from: Position) -> Result<Value, Failure> {
+        Ok(self.ask(Method::POST, "/feed/replay", Some(json!({"from": from}))).await?)
     }
 
     async fn find(&self, name: &str) -> Result<Value, Failure> {
@@ -111,10 +120,19 @@ impl Server {
         Err(ServerError::Unknown { name: name.to_owned(), known }.into())
     }
 
-    async fn ask(&self, method: Method, path: &str) -> Result<Value, ServerError> {
+    async fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Value>,
+    ) -> Result<Value, ServerError> {
         let unreachable = |source| ServerError::Unreachable { url: self.url.clone(), source };
         let request = self.http.request(method, format!("{}{path}", self.url));
         let request = request.bearer_auth(&self.token).timeout(ANSWER_TIMEOUT);
+        let request = match &body {
+            Some(body) => request.json(body),
+            None => request,
+        };
         let response = request.send().await.map_err(unreachable)?;
         let (status, answer) = (response.status(), response.bytes().await.map_err(unreachable)?);
         let answer: Value = serde_json::from_slice(&answer).unwrap_or_default();
