@@ -17,7 +17,9 @@ Examples:
   cargo run --release -p bench -- --only hot --only spread --runs 3
       some measures only
   cargo run --release -p bench -- --data /mnt/ssd/bench --out ssd.json
-      data on another disk, figures to another file";
+      data on another disk, figures to another file
+  .ci/with-services cargo run --release -p bench -- --only feed
+      the feed, into a Kafka that is started for it";
 
 /// Folder of this crate, where results and data go unless told otherwise.
 const HERE: &str = env!("CARGO_MANIFEST_DIR");
@@ -57,13 +59,21 @@ pub struct Args {
     /// Folder of PostgreSQL's programs [default: the newest in /usr/lib/postgresql]
     #[arg(long, value_name = "DIR")]
     pub postgres_bin: Option<PathBuf>,
+    /// Kafka to measure the feed with; without one it is not measured unless --only asks for it
+    #[arg(long, value_name = "HOST:PORT", env = "EVENTLY_TEST_KAFKA")]
+    pub kafka: Option<String>,
 }
 
 impl Args {
     /// What is measured, in order.
     pub fn measures(&self) -> Vec<Measure> {
         let all = <Measure as clap::ValueEnum>::value_variants().iter().copied();
-        all.filter(|measure| self.only.is_empty() || self.only.contains(measure)).collect()
+        let by_default = |measure| measure != Measure::Feed || self.kafka.is_some();
+        let is_asked_for = |measure: &Measure| match self.only.as_slice() {
+            [] => by_default(*measure),
+            only => only.contains(measure),
+        };
+        all.filter(is_asked_for).collect()
     }
 
     /// Where the figures go. Figures that are rough or incomplete never replace whole ones.
@@ -95,6 +105,19 @@ mod tests {
     #[test]
     fn the_command_line_is_sound() {
         Args::command().debug_assert();
+    }
+
+    #[test]
+    fn the_feed_is_measured_where_there_is_a_kafka() {
+        let measures = |line: &[&str]| {
+            let mut args = Args::parse_from([&["bench"], line].concat());
+            // Whatever runs the test has one of its own.
+            args.kafka = args.kafka.filter(|_| line.contains(&"--kafka"));
+            args.measures()
+        };
+        assert!(!measures(&[]).contains(&Measure::Feed));
+        assert!(measures(&["--kafka", "localhost:9092"]).contains(&Measure::Feed));
+        assert_eq!(measures(&["--only", "feed"]), [Measure::Feed]);
     }
 
     #[test]

@@ -72,7 +72,8 @@ pub fn run(args: &Args) -> Result<ExitCode, BenchError> {
         return Err(BenchError::NoDisk(machine.filesystem));
     }
     let clock = Arc::new(SystemClock);
-    let bench = Bench::new(&args.data, args.settings(), args.postgres_bin.clone(), clock)?;
+    let (postgres, kafka) = (args.postgres_bin.clone(), args.kafka.clone());
+    let bench = Bench::new(&args.data, args.settings(), postgres, kafka, clock)?;
     let rows = measured(args, &bench);
     let whole = rows.iter().all(|row| row.missing.is_none());
     let report = Report { machine, settings: args.settings(), rows };

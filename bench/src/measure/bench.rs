@@ -36,6 +36,8 @@ pub struct Bench {
     pub(super) settings: Settings,
     /// Binaries of PostgreSQL, if not where Debian puts them.
     pub(super) postgres_bin: Option<PathBuf>,
+    /// Whom facts are fed to, if there is a Kafka.
+    pub(super) kafka: Option<String>,
     /// Bearer tokens of the people who buy.
     pub(super) tokens: Vec<String>,
     /// Bearer token of who sets events up.
@@ -71,6 +73,7 @@ impl Bench {
         data: &Path,
         settings: Settings,
         postgres_bin: Option<PathBuf>,
+        kafka: Option<String>,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, SetUpError> {
         let data = tempfile::tempdir_in(data)?;
@@ -86,6 +89,7 @@ impl Bench {
             data,
             settings,
             postgres_bin,
+            kafka,
             tokens,
             organizer,
             sale,

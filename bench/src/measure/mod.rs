@@ -1,6 +1,7 @@
 //! The measures: what each runs and compares. docs/BENCH.md explains them.
 
 mod bench;
+mod feed;
 mod inventory;
 mod logs;
 mod round;
@@ -75,6 +76,15 @@ pub enum MeasureError {
     /// The database inside the process.
     #[error("the embedded database does not start")]
     Embedded(#[from] evently::embedded_postgres::EmbeddedPostgresError),
+    /// The brokers' address.
+    #[error("Kafka cannot be addressed")]
+    Kafka(#[from] infra::kafka::OpenError),
+    /// There is nobody to feed.
+    #[error("no Kafka to feed: name one with --kafka")]
+    NoKafka,
+    /// The database failed.
+    #[error("the database failed")]
+    Database(#[from] sqlx::Error),
     /// Those who watch the view panicked, or the product never caught up.
     #[error("{0}")]
     Stuck(&'static str),
@@ -99,6 +109,8 @@ pub enum Measure {
     RebuildEmbedded,
     /// from an acknowledged write to its sight in a view, at 2,000 writes/s
     Visible,
+    /// a log of 1,000,000 facts fed to Kafka; needs --kafka
+    Feed,
     /// from the start on an inventory of 1,000,000 facts to its first booking
     Load,
     /// bytes of an inventory of 1,000,000 facts, for each booking
@@ -136,6 +148,7 @@ impl Measure {
                 ("rebuild-embedded", "the same, embedded database", "facts/s", AtLeast(25_000.0))
             }
             Self::Visible => ("visible", "p99 until a write is seen, 2,000/s", "ms", AtMost(100.0)),
+            Self::Feed => ("feed", "public facts fed to Kafka", "facts/s", AtLeast(30_000.0)),
             Self::Load => ("load", "start with 1,000,000 facts and sell", "s", AtMost(2.0)),
             Self::Memory => ("memory", "inventory, for each booking", "bytes", AtMost(300.0)),
             Self::HotAllRoles => {
@@ -171,6 +184,7 @@ impl Measure {
             Self::Rebuild => round.rebuild(),
             Self::RebuildEmbedded => round.rebuild_embedded(),
             Self::Visible => round.visible(),
+            Self::Feed => round.feed(),
             Self::Load => round.restart(),
             Self::Memory => Ok(inventory::memory(round.bench.sale())),
             Self::HotAllRoles => Ok(compared(&round.hot_with_views()?, &*round.echo()?)),

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use infra::clock::{Clock, SystemClock};
 use serde_json::{Value, json};
 
-use super::{Bench, MeasureError, inventory, logs, views};
+use super::{Bench, MeasureError, feed, inventory, logs, views};
 use crate::baseline::http;
 use crate::baseline::row_locks::{self, Form};
 use crate::desk::{Desk, ForSale, publish};
@@ -151,6 +151,15 @@ impl<'a> Round<'a> {
     pub(super) fn rebuild_embedded(&self) -> Result<Sample, MeasureError> {
         let (log, views) = (self.bench.many_events()?, self.bench.folder()?);
         self.bench.runtime.block_on(views::rebuild_embedded(log, views.path()))
+    }
+
+    /// A log of many events fed to Kafka.
+    pub(super) fn feed(&self) -> Result<Sample, MeasureError> {
+        let brokers = self.bench.kafka.as_deref().ok_or(MeasureError::NoKafka)?;
+        let folder = self.bench.many_events()?;
+        let postgres = self.postgres()?;
+        let pool = infra::postgres::connect(&postgres.url(), POOL)?;
+        self.bench.runtime.block_on(feed::feed(folder, pool, brokers))
     }
 
     /// The product started on a large inventory.
