@@ -160,9 +160,10 @@ impl App {
         let opened = OpenLog::open(settings, folder)?;
         let log = opened.shared();
         let keys = Arc::new(Keys::load_or_create(settings.shared(), clock.clone())?);
-        let limits = settings.rates.map(|rates| RateLimits::new(rates, clock.clone()));
-        let mut router = Router::new().merge(document::router(&keys));
         let (tasks, tasks_stop) = (TaskTracker::new(), CancellationToken::new());
+        let redis = redis(role, settings)?;
+        let limits = limits(settings, redis.as_ref(), &clock, (&tasks, &tasks_stop));
+        let mut router = Router::new().merge(document::router(&keys));
         let store = identity::store(settings, folder)?;
         let auth = Auth::new(&keys, clock.clone());
         // Who is let in no more is known before anybody asks, if the store is there.
@@ -177,7 +178,6 @@ impl App {
             false => None,
         };
         let mut figures = metrics::Sources::new(role);
-        let redis = redis(role, settings)?;
         figures.redis.clone_from(&redis);
         if let Some(commands) = &commands {
             figures.commands = Some(commands.state());
@@ -241,9 +241,9 @@ impl App {
     }
 }
 
-/// What is shared for speed, where anything is.
+/// Where processes share what they can do without: those to which people come.
 fn redis(role: Role, settings: &Checked) -> Result<Option<SharedCache>, AddressError> {
-    let url = settings.redis_url.as_ref().filter(|_| role.has(Role::QueryApi));
+    let url = settings.redis_url.as_ref().filter(|_| role != Role::Projector);
     url.map(|url| SharedCache::open(url.reveal())).transpose()
 }
 
@@ -252,6 +252,21 @@ fn feed(role: Role, settings: &Checked) -> Result<Option<Feed>, kafka::OpenError
     let kafka = settings.kafka.as_ref().filter(|_| role.has(Role::Projector));
     let open = |(brokers, topics): &(String, _)| Kafka::open(brokers, *topics);
     Ok(kafka.map(open).transpose()?.map(Feed::new))
+}
+
+/// What holds people to the rates, if they are held to any: in this process, or in all that share a
+/// Redis.
+fn limits(
+    settings: &Checked,
+    redis: Option<&SharedCache>,
+    clock: &Arc<dyn Clock>,
+    (tasks, stop): (&TaskTracker, &CancellationToken),
+) -> Option<RateLimits> {
+    let (rates, clock) = (settings.rates?, clock.clone());
+    let Some(redis) = redis else { return Some(RateLimits::new(rates, clock)) };
+    let limits = RateLimits::shared(rates, clock, redis.clone());
+    tasks.spawn(limits.clone().keep_in_step(stop.clone()));
+    Some(limits)
 }
 
 async fn start_commands(

@@ -138,7 +138,7 @@ impl Health {
 
     async fn redis(&self) -> Option<Dependency> {
         let state = state(self.redis.as_ref()?.is_up().await);
-        let purpose = "a cache that processes share";
+        let purpose = "a cache and counts of requests that processes share";
         Some(Dependency { name: "redis", state, needed: false, purpose, reason: None })
     }
 

@@ -1,4 +1,4 @@
-//! What processes share for speed alone: values that end by themselves, in Redis.
+//! What processes share if they can: values that end by themselves, and counts of requests, in Redis.
 //!
 //! Nothing depends on it. A Redis that is away, slow, or has forgotten everything is as one that has
 //! nothing: nobody waits longer for it than a tenth of a second, and after a failure nobody asks it for a
@@ -97,6 +97,22 @@ impl SharedCache {
         let ttl_ms = u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX).max(1);
         set.arg(format!("{PREFIX}{key}")).arg(value).arg("PX").arg(ttl_ms);
         self.ask::<()>(set).await;
+    }
+
+    /// What a script answers to keys and arguments, if that can be had.
+    pub(crate) async fn run<T: FromRedisValue>(
+        &self,
+        script: &str,
+        keys: &[String],
+        arguments: &[String],
+    ) -> Option<T> {
+        let mut eval = cmd("EVAL");
+        eval.arg(script).arg(keys.len());
+        for key in keys {
+            eval.arg(format!("{PREFIX}{key}"));
+        }
+        eval.arg(arguments);
+        self.ask(eval).await
     }
 
     /// Whether it answers, within a second.

@@ -57,7 +57,8 @@ pub struct Settings {
         hide_short_help = true
     )]
     pub log_url: Option<Secret>,
-    /// Redis (redis://...) for a cache that processes share; each has its own without
+    /// Redis (redis://...) for a cache and counts of requests that processes share; each has its own
+    /// without
     #[arg(
         long,
         global = true,

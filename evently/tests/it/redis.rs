@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::server::Server;
 use crate::serving::{get, until};
-use crate::shop::{Shop, answer};
+use crate::shop::{Shop, answer, user};
 
 /// The organizer gives the event another name; where in the log that is.
 async fn rename(shop: &Shop<'_>, name: &str) -> String {
@@ -89,6 +89,42 @@ async fn what_is_shown_is_the_same_whatever_becomes_of_redis() {
     assert_eq!(redis.tell(&["DBSIZE"]), "0");
     shows(&server, &shop, "It is back").await;
     until("it is in Redis again", async || redis.tell(&["DBSIZE"]) != "0").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_has_used_up_a_budget_is_refused_by_the_next_node_until_redis_is_gone() {
+    let Some(mut redis) = Redis::start() else { return };
+    // Ten come back in a second.
+    let args = ["--redis-url", &redis.url(), "--rate-limits", "general=600"];
+    let (one, other) = (Server::start_with(&args).await, Server::start_with(&args).await);
+    for node in [&one, &other] {
+        redis_is(node, "up").await;
+    }
+    // Each signs for itself, and both mean the same person.
+    let ask = async |server: &Server, number| {
+        let token = server.token(user(number), &[]);
+        let ask = Client::new().get(server.url("/api/v1/users/me/bookings")).bearer_auth(token);
+        ask.send().await.unwrap().status().as_u16()
+    };
+    until("the first has nothing left", async || ask(&one, 7).await == 429).await;
+    let mut granted = 0;
+    until("the other knows", async || {
+        let refused = ask(&other, 7).await == 429;
+        granted += u32::from(!refused);
+        refused
+    })
+    .await;
+    assert!(granted < 300, "{granted}");
+    assert_eq!(ask(&other, 8).await, 200);
+
+    redis.kill();
+    for node in [&one, &other] {
+        redis_is(node, "down").await;
+    }
+    // Each for itself.
+    assert_eq!(ask(&one, 9).await, 200);
+    until("the first has nothing left", async || ask(&one, 9).await == 429).await;
+    assert_eq!(ask(&other, 9).await, 200);
 }
 
 /// Changes what is kept in Redis: what it is called, and up to where it claims to be true.

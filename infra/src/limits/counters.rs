@@ -24,6 +24,9 @@ const MINUTE: u64 = 60_000 * TICKS_PER_MS;
 /// divided.
 pub(super) const MOST_PER_MINUTE: u32 = 60_000;
 
+/// What so many processes granted at once is paid off by who got it; what more did is forgiven.
+const MOST_PROCESSES: u64 = 8;
+
 /// What became of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Asked {
@@ -48,6 +51,8 @@ pub(super) struct Counters {
     per_minute: u32,
     /// What a request costs, in ticks.
     cost: u64,
+    /// The most that can be owed, in ticks. More is owed only to a clock that stepped back.
+    longest: u64,
 }
 
 impl Counters {
@@ -55,7 +60,52 @@ impl Counters {
         let rows = (0..ROWS).map(|_| [const { AtomicU64::new(0) }; PLACES]).collect();
         let per_minute = per_minute.clamp(1, MOST_PER_MINUTE);
         let cost = MINUTE / u64::from(per_minute);
-        Self { rows, hasher: RandomState::new(), per_minute, cost }
+        let longest = cost * u64::from(per_minute);
+        Self { rows, hasher: RandomState::new(), per_minute, cost, longest }
+    }
+
+    /// The same, of askers who ask other processes too, which may grant as much as this one before
+    /// they know of each other.
+    pub(super) fn shared(per_minute: u32) -> Self {
+        let alone = Self::new(per_minute);
+        Self { longest: alone.longest * MOST_PROCESSES, ..alone }
+    }
+
+    /// What a request costs, in ticks.
+    pub(super) const fn cost(&self) -> u64 {
+        self.cost
+    }
+
+    /// The most that can be owed, in ticks.
+    pub(super) const fn longest(&self) -> u64 {
+        self.longest
+    }
+
+    /// From `now` on the asker owes at least so many ticks.
+    pub(super) fn raise(&self, asker: impl Hash, owed: u64, now: Time) {
+        let (row, tag, now) = self.place(asker, now);
+        let owed = owed.min(self.longest);
+        loop {
+            let (place, found) = find(row, tag, now);
+            let before = (found & TIME_MASK).saturating_sub(now);
+            let is_owed = found >> TIME_BITS == tag && before <= self.longest;
+            if owed == 0 || is_owed && before >= owed {
+                return;
+            }
+            let new = tag << TIME_BITS | (now + owed) & TIME_MASK;
+            let place = &row[place];
+            if place.compare_exchange(found, new, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+                return;
+            }
+        }
+    }
+
+    /// Where an asker is looked for, by which tag, and the time in ticks.
+    fn place(&self, asker: impl Hash, now: Time) -> (&[AtomicU64; PLACES], u64, u64) {
+        let hash = self.hasher.hash_one(asker);
+        let now = u64::try_from(now.as_ms()).unwrap_or(0).wrapping_mul(TICKS_PER_MS) & TIME_MASK;
+        // Never 0, which is a place that was never used.
+        (&self.rows[(hash as usize) % ROWS], (hash >> TIME_BITS) | 1, now)
     }
 
     pub(super) const fn per_minute(&self) -> u32 {
@@ -64,17 +114,13 @@ impl Counters {
 
     /// Counts a request at `now`, unless it is too much.
     pub(super) fn ask(&self, asker: impl Hash, now: Time) -> Asked {
-        let hash = self.hasher.hash_one(asker);
-        let now = u64::try_from(now.as_ms()).unwrap_or(0).wrapping_mul(TICKS_PER_MS) & TIME_MASK;
-        let row = &self.rows[(hash as usize) % ROWS];
-        // Never 0, which is a place that was never used.
-        let tag = (hash >> TIME_BITS) | 1;
+        let (row, tag, now) = self.place(asker, now);
         loop {
             let (place, found) = find(row, tag, now);
             let most = self.cost * u64::from(self.per_minute);
             let before = (found & TIME_MASK).saturating_sub(now);
-            // More than there can be is owed only to a clock that stepped back: it is forgiven.
-            let is_owed = found >> TIME_BITS == tag && before <= most;
+            // More than there can be is forgiven.
+            let is_owed = found >> TIME_BITS == tag && before <= self.longest;
             let owed = self.cost + if is_owed { before } else { 0 };
             let paid_at = now + owed;
             if owed > most {
@@ -141,6 +187,26 @@ mod tests {
         counters.ask("ada", at(3_600_000));
         assert_eq!(counters.ask("ada", at(3_599_000)), Asked::Granted { left: 7, reset_s: 13 });
         assert_eq!(counters.ask("ada", at(0)), Asked::Granted { left: 9, reset_s: 6 });
+    }
+
+    #[test]
+    fn what_others_granted_has_to_be_paid_off_here_too() {
+        let counters = Counters::shared(10);
+        assert_eq!(counters.ask("ada", at(0)), Asked::Granted { left: 9, reset_s: 6 });
+        // Four of ten requests by all processes.
+        counters.raise("ada", 4 * counters.cost(), at(0));
+        assert_eq!(counters.ask("ada", at(0)), Asked::Granted { left: 5, reset_s: 30 });
+        // It is less than what is known here.
+        counters.raise("ada", 4 * counters.cost(), at(0));
+        assert_eq!(counters.ask("ada", at(0)), Asked::Granted { left: 4, reset_s: 36 });
+        // Three processes granted ten each before they knew of each other.
+        counters.raise("ada", 30 * counters.cost(), at(0));
+        assert_eq!(counters.ask("ada", at(0)), Asked::Refused { retry_after_s: 126 });
+        assert_eq!(counters.ask("ada", at(126_000)), Asked::Granted { left: 0, reset_s: 60 });
+        counters.raise("eve", 1_000 * counters.cost(), at(0));
+        assert_eq!(counters.ask("eve", at(0)), Asked::Refused { retry_after_s: 8 * 60 + 6 - 60 });
+        counters.raise("bob", 0, at(0));
+        assert_eq!(counters.ask("bob", at(0)), Asked::Granted { left: 9, reset_s: 6 });
     }
 
     #[test]

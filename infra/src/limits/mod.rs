@@ -3,19 +3,24 @@
 mod budget;
 mod client;
 mod counters;
+mod shared;
 
+use std::fmt;
 use std::sync::Arc;
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use domain::{ServiceKeyId, UserId};
+use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::http::Problem;
 use crate::http::context::set_left;
+use crate::redis::SharedCache;
 
 pub use budget::{Budget, Rates, RatesError};
 pub use client::{Peer, ProxyError, TrustedProxies};
 use counters::{Asked, Counters};
+use shared::Granted;
 
 /// Where an answer says what may be asked for (draft-ietf-httpapi-ratelimit-headers).
 pub(crate) const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
@@ -31,9 +36,31 @@ pub(crate) enum Asker {
     Service(ServiceKeyId),
     /// Somebody at an address.
     At(u128),
+    /// Whoever tries an account, by a hash of its name.
+    Account(u128),
 }
 
-/// Counts what is asked, in this process. Cloning shares the counters.
+impl Asker {
+    fn account(name: &str) -> Self {
+        let mut bits = [0; 16];
+        blake3::Hasher::new().update(name.as_bytes()).finalize_xof().fill(&mut bits);
+        Self::Account(u128::from_be_bytes(bits))
+    }
+}
+
+/// For Redis.
+impl fmt::Display for Asker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Person(user) => write!(f, "person {:x}", user.as_u128()),
+            Self::Service(key) => write!(f, "service {:x}", key.as_u128()),
+            Self::At(address) => write!(f, "address {address:x}"),
+            Self::Account(hash) => write!(f, "account {hash:x}"),
+        }
+    }
+}
+
+/// Counts what is asked, in this process, or in several together. Cloning shares the counters.
 #[derive(Clone)]
 pub struct RateLimits(Arc<Limits>);
 
@@ -44,20 +71,28 @@ struct Limits {
     authentication: Limit,
     /// Of email addresses that are written to or logged in with, whoever asks.
     accounts: Limit,
+    /// Through what it is shared with other processes, if it is.
+    redis: Option<SharedCache>,
 }
 
 struct Limit {
     counters: Counters,
+    /// Of what others have to be told, if there are any.
+    granted: Option<Granted>,
     name: &'static str,
     policy: HeaderValue,
 }
 
 impl Limit {
-    fn new(name: &'static str, per_minute: u32) -> Self {
+    fn new(name: &'static str, per_minute: u32, is_shared: bool) -> Self {
         let policy = format!("\"{name}\";q={per_minute};w=60");
         // A name and numbers always are a header's value.
         let policy = HeaderValue::try_from(policy).unwrap_or(HeaderValue::from_static(""));
-        Self { counters: Counters::new(per_minute), name, policy }
+        let counters = match is_shared {
+            true => Counters::shared(per_minute),
+            false => Counters::new(per_minute),
+        };
+        Self { counters, granted: is_shared.then(Granted::new), name, policy }
     }
 }
 
@@ -88,14 +123,45 @@ impl Left {
 impl RateLimits {
     /// Counters that hold everybody to `rates`.
     pub fn new(rates: Rates, clock: Arc<dyn Clock>) -> Self {
+        Self::with(rates, clock, None)
+    }
+
+    /// Counters that hold everybody to `rates` in all processes that use this Redis together, as long
+    /// as they are [kept in step](Self::keep_in_step).
+    pub fn shared(rates: Rates, clock: Arc<dyn Clock>, redis: SharedCache) -> Self {
+        Self::with(rates, clock, Some(redis))
+    }
+
+    fn with(rates: Rates, clock: Arc<dyn Clock>, redis: Option<SharedCache>) -> Self {
         let Rates { general, booking, authentication, .. } = rates;
+        let limit = |name, per_minute| Limit::new(name, per_minute, redis.is_some());
         Self(Arc::new(Limits {
             clock,
-            general: Limit::new("general", general),
-            booking: Limit::new("booking", booking),
-            authentication: Limit::new("authentication", authentication),
-            accounts: Limit::new("authentication", authentication),
+            general: limit("general", general),
+            booking: limit("booking", booking),
+            authentication: limit("authentication", authentication),
+            accounts: limit("authentication", authentication),
+            redis,
         }))
+    }
+
+    /// Exchanges with other processes what was granted, a few times a second, until `stop`.
+    pub async fn keep_in_step(self, stop: CancellationToken) {
+        while stop.run_until_cancelled(tokio::time::sleep(shared::EVERY)).await.is_some() {
+            self.exchange().await;
+        }
+    }
+
+    /// Does so once.
+    pub async fn exchange(&self) {
+        let limits = &*self.0;
+        let Some(redis) = &limits.redis else { return };
+        for limit in [&limits.general, &limits.booking, &limits.authentication, &limits.accounts] {
+            if let Some(granted) = &limit.granted {
+                let now = || limits.clock.now();
+                granted.exchange(limit.name, &limit.counters, redis, now).await;
+            }
+        }
     }
 
     /// Counts a request, and has its answer say what is left.
@@ -117,14 +183,19 @@ impl RateLimits {
     /// # Errors
     /// 429 if there were too many.
     pub fn ask_account(&self, email: &str) -> Result<(), Problem> {
-        self.count(&self.0.accounts, email)
+        self.count(&self.0.accounts, Asker::account(email))
     }
 
-    fn count(&self, limit: &Limit, asker: impl std::hash::Hash) -> Result<(), Problem> {
+    fn count(&self, limit: &Limit, asker: Asker) -> Result<(), Problem> {
         let asked = limit.counters.ask(asker, self.0.clock.now());
         set_left(Left::of(limit, asked));
         match asked {
-            Asked::Granted { .. } => Ok(()),
+            Asked::Granted { .. } => {
+                if let Some(granted) = &limit.granted {
+                    granted.note(asker);
+                }
+                Ok(())
+            }
             Asked::Refused { retry_after_s } => {
                 let most = limit.counters.per_minute();
                 let detail = format!(
