@@ -22,6 +22,16 @@ impl<C> Job<C> {
     }
 }
 
+/// The append to `stream` of what follows from these, if one of their traces is kept.
+pub(super) fn append<'a, C: 'a>(
+    stream: &str,
+    commands: impl Iterator<Item = &'a Job<C>>,
+    records: usize,
+) -> Span {
+    let aggregate = stream.split('-').next().unwrap_or_default();
+    trace::append(commands.map(|job| job.origin.trace), aggregate, records)
+}
+
 /// Says in a command's span what came of it. A refusal is no error.
 pub(super) fn tell<D: Decider>(span: &Span, outcome: &Outcome<D>) {
     if span.is_disabled() {

@@ -6,13 +6,14 @@ use std::sync::Arc;
 use domain::{StoredFact, Time};
 use infra::clock::Clock;
 use infra::log::{AppendError, Appended, Expected, Log, NewRecord, Position, Record};
-use infra::trace::{self, Answered};
-use tracing::{Instrument, Span};
+use infra::trace::Answered;
+use tracing::Instrument;
 use uuid::Uuid;
 
 use super::decider::{Decider, Done, Failure, Job, Outcome};
 use super::draft::{Draft, Found, Pending};
 use super::records::is_of;
+use super::traced;
 
 /// How many records are read at a time when a state is loaded.
 const PAGE: usize = 10_000;
@@ -55,6 +56,7 @@ impl<D: Decider> Unit<D> {
     pub(crate) fn new(log: Arc<dyn Log>, clock: Arc<dyn Clock>, stream: String) -> Self {
         let (records, position, at) = (0, Position::default(), Time::default());
         let (state, may_be_behind, is_unreadable) = (None, false, false);
+        let last_read = None;
         Self {
             log,
             clock,
@@ -64,7 +66,7 @@ impl<D: Decider> Unit<D> {
             records,
             position,
             at,
-            last_read: None,
+            last_read,
             is_unreadable,
         }
     }
@@ -150,7 +152,7 @@ impl<D: Decider> Unit<D> {
                 continue;
             }
             let commands = jobs.iter().take(draft.outcomes.len());
-            let span = self.append_span(commands, draft.records.len());
+            let span = traced::append(&self.stream, commands, draft.records.len());
             let appended = self.append(draft.records, now).instrument(span.clone()).await;
             span.answered(told(&appended), appended.is_err());
             match appended {
@@ -173,19 +175,6 @@ impl<D: Decider> Unit<D> {
             None => self.give_up(jobs),
         };
         (outcomes, false)
-    }
-
-    /// The append of what follows from these, if one of their traces is kept.
-    fn append_span<'a>(
-        &self,
-        commands: impl Iterator<Item = &'a Job<D::Command>>,
-        records: usize,
-    ) -> Span
-    where
-        D::Command: 'a,
-    {
-        let aggregate = self.stream.split('-').next().unwrap_or_default();
-        trace::append(commands.map(|job| job.origin.trace), aggregate, records)
     }
 
     /// Appends the records of a draft, and says where each went. If that fails, or may have, the
