@@ -34,6 +34,11 @@ impl Fleet {
             println!("left out: PostgreSQL is not installed");
             return None;
         };
+        Some(Self::start_on(postgres, nodes, more).await)
+    }
+
+    /// The same, in a database of this server.
+    pub(crate) async fn start_on(postgres: &testing::Server, nodes: usize, more: &[&str]) -> Self {
         let database = postgres.empty_database().await;
         let (shared, log) = (tempfile::tempdir().unwrap(), LogServer::start().await);
         let folder = shared.path().to_owned();
@@ -45,7 +50,7 @@ impl Fleet {
             projectors.push(part("projector").await);
         }
         let queries = part("query-api").await;
-        Some(Self { shared, log, commands, queries, projectors, database })
+        Self { shared, log, commands, queries, projectors, database }
     }
 
     pub(crate) fn shared(&self) -> &Path {

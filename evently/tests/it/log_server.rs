@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader};
@@ -57,6 +58,12 @@ impl LogServer {
     pub(crate) async fn tells(&self, path: &str) -> (u16, String) {
         let answer = reqwest::get(format!("{}{path}", self.figures)).await.unwrap();
         (answer.status().as_u16(), answer.text().await.unwrap())
+    }
+
+    /// Sends it a signal.
+    pub(crate) fn signal(&self, signal: Signal) {
+        let pid = self.process.id().and_then(|pid| i32::try_from(pid).ok());
+        kill_process(pid.and_then(Pid::from_raw).expect("it runs"), signal).unwrap();
     }
 
     /// `kill -9`

@@ -2,6 +2,8 @@
 
 // The attribute tells the linter that this is test code.
 #[cfg(test)]
+mod absences;
+#[cfg(test)]
 mod accounts;
 #[cfg(test)]
 mod audit;

@@ -110,10 +110,21 @@ impl Story {
         open.map(|(booking, hold)| (booking.clone(), hold.user.clone())).collect()
     }
 
+    /// Whether no hold is alive but those of this event, and no payment open.
+    pub(crate) fn is_at_rest_but(&self, event: &str) -> bool {
+        let of_others = |books: &&String| !books.contains(event);
+        let others = self.books.iter().filter(|(name, _)| of_others(name)).map(|(_, books)| books);
+        let mut open = others.flat_map(Books::holds).filter(|(_, hold)| hold.ended_at.is_none());
+        open.next().is_none() && self.has_no_open_payment()
+    }
+
     /// Whether no hold is alive and no payment open.
     pub(crate) fn is_at_rest(&self) -> bool {
-        self.open().is_empty()
-            && self.money().all(|(_, money)| !matches!(money, Money::Asked | Money::Owed(_)))
+        self.open().is_empty() && self.has_no_open_payment()
+    }
+
+    fn has_no_open_payment(&self) -> bool {
+        self.money().all(|(_, money)| !matches!(money, Money::Asked | Money::Owed(_)))
     }
 
     /// Nobody waits for what is free (WL-2).

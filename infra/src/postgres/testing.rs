@@ -12,22 +12,42 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool};
 use tokio::sync::OnceCell;
 
 use super::{connect, migrate};
 
-/// Runs the server until its own standard input ends, which it does when the test binary is gone.
-/// A folder of one's own keeps a socket's path short enough.
+/// Runs the server until its own standard input ends, which it does when the test binary is gone, and
+/// does to it what it is told there. A folder of one's own keeps a socket's path short enough.
 const KEEPER: &str = r#"
-"$0/initdb" -D "$1/data" -U postgres -A trust -E UTF8 --locale=C --no-sync >/dev/null || exit 1
-"$0/postgres" -D "$1/data" -k "$1" -c listen_addresses= -c max_connections=200 \
-    -c fsync=off -c full_page_writes=off -c shared_buffers=64MB >"$1/log" 2>&1 &
-server=$!
-cat >/dev/null
-kill -QUIT $server
+programs=$0 folder=$1
+"$programs/initdb" -D "$folder/data" -U postgres -A trust -E UTF8 --locale=C --no-sync >/dev/null \
+    || exit 1
+start() {
+    "$programs/postgres" -D "$folder/data" -k "$folder" -c listen_addresses= \
+        -c max_connections=200 -c fsync=off -c full_page_writes=off -c shared_buffers=64MB \
+        >>"$folder/log" 2>&1 &
+    server=$!
+}
+all() {
+    children=$(grep -ls "^PPid:[[:space:]]*$server\$" /proc/[0-9]*/status | cut -d/ -f3)
+    echo $server $children
+}
+start
+while read -r order; do
+    case $order in
+        # The first makes no more of the others.
+        freeze) kill -STOP $server; kill -STOP $(all) ;;
+        thaw) kill -CONT $(all) ;;
+        kill) kill -KILL $(all); wait $server ;;
+        restart) start ;;
+    esac
+done
+kill -CONT $(all) 2>/dev/null
+kill -QUIT $server 2>/dev/null
 wait $server
-rm -rf "$1"
+rm -rf "$folder"
 "#;
 const START_TIMEOUT: Duration = Duration::from_secs(60);
 /// Set where PostgreSQL has to be installed: nothing may be left out there.
@@ -40,7 +60,7 @@ pub struct Server {
     databases: AtomicU32,
     template: OnceCell<()>,
     // Held open: its end is what stops the server.
-    _keeper: ChildStdin,
+    keeper: Mutex<ChildStdin>,
 }
 
 /// The server of this test binary; `None` when PostgreSQL is not installed on this machine, which
@@ -60,6 +80,15 @@ pub fn server() -> Option<&'static Server> {
         }
     };
     SERVER.get_or_init(start).as_ref()
+}
+
+/// A server for one test alone, which it may freeze and kill; `None` as [`server`].
+///
+/// # Panics
+/// As [`server`].
+pub fn own_server() -> Option<Server> {
+    server()?;
+    programs().map(|programs| Server::start(&programs).expect("PostgreSQL starts"))
 }
 
 /// Not by a printing macro: what those write in a test that passes is not shown.
@@ -112,7 +141,32 @@ impl Server {
         let mut keeper = command.process_group(0).stdin(Stdio::piped()).spawn()?;
         let stdin = keeper.stdin.take().ok_or_else(|| io::Error::other("no standard input"))?;
         let template = OnceCell::new();
-        Ok(Self { folder, databases: AtomicU32::new(0), template, _keeper: stdin })
+        let keeper = Mutex::new(stdin);
+        Ok(Self { folder, databases: AtomicU32::new(0), template, keeper })
+    }
+
+    /// It stands still: whoever asks waits.
+    pub fn freeze(&self) {
+        self.order("freeze");
+    }
+
+    /// It goes on.
+    pub fn thaw(&self) {
+        self.order("thaw");
+    }
+
+    /// All of it is gone, in the middle of whatever it did.
+    pub fn kill(&self) {
+        self.order("kill");
+    }
+
+    /// It starts again on what it had, after [`Self::kill`].
+    pub fn restart(&self) {
+        self.order("restart");
+    }
+
+    fn order(&self, order: &str) {
+        writeln!(self.keeper.lock(), "{order}").expect("its keeper listens");
     }
 
     /// The folder with everything that the server keeps.
