@@ -9,9 +9,8 @@ use command_api::{CommandApi, CommandSettings, Parts, StartError as CommandsErro
 use domain::inventory::Patience;
 use infra::auth::{Admission, Auth, Guarded, KeyError, Keys};
 use infra::clock::{Clock, SystemClock};
-use infra::data_folder::DataFolder;
+use infra::data_folder::{DataFolder, DataFolderError, KeysKnown};
 use infra::http::{Edge, ServiceLimits};
-use infra::identity::IdentityStore;
 use infra::kafka::{self, Kafka};
 use infra::limits::{RateLimits, Rates};
 use infra::log::Log;
@@ -25,6 +24,7 @@ use tokio_util::task::TaskTracker;
 use crate::document;
 use crate::health::{self, Health};
 use crate::identity::{self, Identity, IdentityError};
+use crate::keys::{self, KnownError};
 use crate::log::{OpenError, OpenLog, wake_list};
 use crate::metrics;
 use crate::open_files;
@@ -52,6 +52,12 @@ pub enum StartError {
     /// There is no key to check tokens with.
     #[error(transparent)]
     Keys(#[from] KeyError),
+    /// Nor is it known whether there has to be one.
+    #[error(transparent)]
+    Known(#[from] KnownError),
+    /// The data folder cannot be written.
+    #[error(transparent)]
+    Folder(#[from] DataFolderError),
     /// There are no accounts.
     #[error(transparent)]
     Identity(#[from] IdentityError),
@@ -159,12 +165,14 @@ impl App {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let opened = OpenLog::open(settings, folder)?;
         let log = opened.shared();
-        let keys = Arc::new(Keys::load_or_create(settings.shared(), clock.clone())?);
+        let known = keys::known(settings, folder, &opened).await?;
+        let keys = Arc::new(keys::signing(settings, known, clock.clone())?);
+        folder.note_keys(KeysKnown { signing: true, ..known })?;
         let (tasks, tasks_stop) = (TaskTracker::new(), CancellationToken::new());
         let redis = redis(role, settings)?;
         let limits = limits(settings, redis.as_ref(), &clock, (&tasks, &tasks_stop));
         let mut router = Router::new().merge(document::router(&keys));
-        let store = identity::store(settings, folder)?;
+        let store = identity::store(settings, folder, known)?;
         let auth = Auth::new(&keys, clock.clone());
         // Who is let in no more is known before anybody asks, if the store is there.
         let _tried_again_in_a_moment = auth.look_at(&*store).await;
@@ -173,7 +181,12 @@ impl App {
         let commands = match role.has(Role::CommandApi) {
             true => {
                 let limits = limits.clone();
-                Some(start_commands(settings, folder, store, &log, &keys, limits, &clock).await?)
+                let accounts = Identity::open(settings, folder, store, known, &clock).await?;
+                folder.note_keys(KeysKnown { persons: accounts.is_proven, ..known })?;
+                Some(
+                    start_commands(settings, folder, &log, (&keys, accounts), limits, &clock)
+                        .await?,
+                )
             }
             false => None,
         };
@@ -272,13 +285,11 @@ fn limits(
 async fn start_commands(
     settings: &Checked,
     folder: &DataFolder,
-    store: Arc<dyn IdentityStore>,
     log: &Arc<dyn Log>,
-    keys: &Arc<Keys>,
+    (keys, identity): (&Arc<Keys>, Identity),
     limits: Option<RateLimits>,
     clock: &Arc<dyn Clock>,
 ) -> Result<CommandApi, StartError> {
-    let identity = Identity::open(settings, folder, store, clock)?;
     let ledger = DataFolder::mock_payments(settings.shared());
     let provider = MockProvider::open(&ledger, clock.clone(), MOCK_ANSWER_TIMEOUT)?;
     let patience = settings.rates.map(|Rates { holds, lapsed, .. }| Patience { holds, lapsed });

@@ -1,12 +1,14 @@
 //! What accounts need beside the log: where keys of persons lie, who hashes, who writes mails.
 
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use infra::clock::Clock;
-use infra::data_folder::DataFolder;
+use infra::data_folder::{DataFolder, KeysKnown};
 use infra::identity::{
-    IdentityStore, MasterError, MasterKeys, PostgresIdentity, SqliteIdentity, StoreError, Vault,
-    VaultError,
+    IdentityStore, KeyId, MasterError, MasterKeys, PostgresIdentity, SqliteIdentity, StoreError,
+    Vault, VaultError,
 };
 use infra::mail::{self, FolderMailer, Mailer, SmtpMailer, Swept};
 use infra::passwords::{Cost, PasswordError, Passwords};
@@ -17,6 +19,9 @@ use crate::settings::Checked;
 /// Connections to the database server: log-ins are few beside what is read.
 const CONNECTIONS: u32 = 8;
 
+/// How long a database may take to say which keys are in it before the start goes on without.
+const ANSWER: Duration = Duration::from_secs(3);
+
 /// Why there are no accounts.
 #[derive(Debug, thiserror::Error)]
 pub enum IdentityError {
@@ -26,9 +31,23 @@ pub enum IdentityError {
     /// The file with keys and sessions.
     #[error("the keys of persons cannot be opened")]
     Store(#[from] StoreError),
-    /// The store is another one.
+    /// There was one.
+    #[error(
+        "{}, with the keys of persons, is missing, though people have accounts here: restore it from a \
+         backup, or name the database that has them with DATABASE_URL; without them nothing personal can \
+         be read again",
+        .0.display()
+    )]
+    Lost(PathBuf),
+    /// It is another one, or empty.
     #[error(transparent)]
-    Vault(#[from] VaultError),
+    Vault(VaultError),
+    /// The master key is not theirs.
+    #[error(
+        "the master key does not fit the keys of persons: restore keys/master.key from a backup, or set \
+         EVENTLY_MASTER_KEY to the key that wrapped them; with another one nothing personal can be read"
+    )]
+    WrongMaster,
     /// The address of the database is none.
     #[error("DATABASE_URL cannot be used")]
     Database(#[from] postgres::AddressError),
@@ -43,16 +62,20 @@ pub enum IdentityError {
 /// What accounts need beside the log.
 pub(crate) struct Identity {
     pub(crate) vault: Arc<Vault>,
+    /// Whether the store was there and the master key fits it.
+    pub(crate) is_proven: bool,
     pub(crate) passwords: Arc<Passwords>,
     pub(crate) mailer: Arc<dyn Mailer>,
 }
 
 impl Identity {
-    /// Opens all of it around the store.
-    pub(crate) fn open(
+    /// Opens all of it around the store, made if no keys of persons are known of. A database that is
+    /// away is no error: it is connected to when needed, and proven then.
+    pub(crate) async fn open(
         settings: &Checked,
         folder: &DataFolder,
         store: Arc<dyn IdentityStore>,
+        known: KeysKnown,
         clock: &Arc<dyn Clock>,
     ) -> Result<Self, IdentityError> {
         let mails = DataFolder::mail(settings.shared());
@@ -63,9 +86,37 @@ impl Identity {
         // Mails from before there was a mail server, or a folder that is shared.
         let earlier = vec![mails, DataFolder::mail(folder.path())];
         let mailer = Arc::new(Swept::new(mailer, earlier));
-        let vault = vault(settings, store, masters(settings)?);
+        let (vault, is_proven) = prove(settings, store, known).await?;
         let passwords = Passwords::start(Cost::OWASP)?;
-        Ok(Self { vault: Arc::new(vault), passwords: Arc::new(passwords), mailer })
+        Ok(Self { vault: Arc::new(vault), is_proven, passwords: Arc::new(passwords), mailer })
+    }
+}
+
+/// The keys of the installation, and whether it was seen that they belong together.
+async fn prove(
+    settings: &Checked,
+    store: Arc<dyn IdentityStore>,
+    known: KeysKnown,
+) -> Result<(Vault, bool), IdentityError> {
+    let index = tokio::time::timeout(ANSWER, store.key(KeyId::Index)).await;
+    let is_used = known.persons || matches!(index, Ok(Ok(Some(_))));
+    let vault = vault(settings, store, masters(settings, is_used)?);
+    match index {
+        Ok(Err(error)) if settings.database_url.is_none() => return Err(error.into()),
+        Err(_) | Ok(Err(_)) => {
+            tracing::warn!(
+                "the database does not answer: whether the master key fits the keys of persons in it \
+                 is seen when they are needed"
+            );
+            return Ok((vault, false));
+        }
+        Ok(Ok(_)) => {}
+    }
+    let settled = if is_used { vault.settle_used().await } else { vault.settle().await };
+    match settled {
+        Ok(()) => Ok((vault, true)),
+        Err(VaultError::Unreadable) => Err(IdentityError::WrongMaster),
+        Err(error) => Err(IdentityError::Vault(error)),
     }
 }
 
@@ -78,18 +129,23 @@ pub(crate) fn vault(
     Vault::new(store, masters).bound_to(settings.shared())
 }
 
-/// Where keys and sessions are kept. A database that is away is no error: it is connected to when
-/// needed.
+/// Where keys and sessions are kept; made if no keys of persons are known of. A database that is away is
+/// no error: it is connected to when needed.
 pub(crate) fn store(
     settings: &Checked,
     folder: &DataFolder,
+    known: KeysKnown,
 ) -> Result<Arc<dyn IdentityStore>, IdentityError> {
+    let file = folder.identity();
+    if known.persons && settings.database_url.is_none() && !file.exists() {
+        return Err(IdentityError::Lost(file));
+    }
     Ok(match &settings.database_url {
         Some(url) => {
             let pool = postgres::connect(url.reveal(), CONNECTIONS)?;
             Arc::new(PostgresIdentity::new(pool))
         }
-        None => Arc::new(SqliteIdentity::open(&folder.identity())?),
+        None => Arc::new(SqliteIdentity::open(&file)?),
     })
 }
 
@@ -97,16 +153,19 @@ pub(crate) fn store(
 pub(crate) async fn own_store(
     settings: &Checked,
     folder: &DataFolder,
+    known: KeysKnown,
 ) -> Result<Arc<dyn IdentityStore>, IdentityError> {
-    let store = store(settings, folder)?;
-    vault(settings, store.clone(), masters(settings)?).settle().await?;
+    let store = store(settings, folder, known)?;
+    // If it does not answer now, whoever asks it for something is told so.
+    let _proven = prove(settings, store.clone(), known).await?;
     Ok(store)
 }
 
-/// What wraps them.
-fn masters(settings: &Checked) -> Result<MasterKeys, IdentityError> {
+/// What wraps them; made if they wrap nothing yet.
+fn masters(settings: &Checked, is_used: bool) -> Result<MasterKeys, IdentityError> {
     Ok(match &settings.master_key {
         Some(keys) => MasterKeys::parse(keys.reveal())?,
+        None if is_used => MasterKeys::load(settings.shared())?,
         None => MasterKeys::load_or_create(settings.shared())?,
     })
 }

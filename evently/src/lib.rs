@@ -12,6 +12,7 @@ pub mod document;
 pub mod embedded_postgres;
 mod health;
 pub mod identity;
+mod keys;
 mod log;
 mod log_server;
 mod metrics;

@@ -3,6 +3,7 @@
 mod keys;
 mod log;
 
+use std::borrow::Cow;
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::net::SocketAddr;
@@ -12,7 +13,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-pub use keys::KeysHeld;
+pub use keys::{KeysHeld, KeysKnown};
 pub use log::LogError;
 
 /// Names the folder as ours, for people too.
@@ -116,11 +117,20 @@ impl std::fmt::Display for Running {
 
 #[derive(Serialize, Deserialize)]
 struct Marker {
-    what: String,
+    what: Cow<'static, str>,
     format: u32,
     /// Identity of the log, once there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     log: Option<Uuid>,
+    /// Which keys there are, once there are any.
+    #[serde(default)]
+    keys: KeysKnown,
+}
+
+impl Marker {
+    const fn new() -> Self {
+        Self { what: Cow::Borrowed(WHAT), format: FORMAT, log: None, keys: KeysKnown::NONE }
+    }
 }
 
 impl DataFolder {
@@ -132,7 +142,7 @@ impl DataFolder {
         let folder = Self { path: path.as_ref().to_owned() };
         make_private(&folder.path).map_err(|e| folder.unreachable(e))?;
         if folder.marker()?.is_none() {
-            folder.mark(None)?;
+            folder.mark(&Marker::new())?;
         }
         Ok(folder)
     }
@@ -307,12 +317,11 @@ impl DataFolder {
         Ok(true)
     }
 
-    fn mark(&self, log: Option<Uuid>) -> Result<(), DataFolderError> {
-        let marker = Marker { what: WHAT.to_owned(), format: FORMAT, log };
+    fn mark(&self, marker: &Marker) -> Result<(), DataFolderError> {
         let unfinished = self.path.join(unfinished());
         let write = || {
             let mut file = File::create(&unfinished)?;
-            serde_json::to_writer(&mut file, &marker)?;
+            serde_json::to_writer(&mut file, marker)?;
             file.sync_all()?;
             fs::rename(&unfinished, self.path.join(MARKER))?;
             File::open(&self.path)?.sync_all()

@@ -16,14 +16,19 @@ pub(crate) fn read_or_create<E: From<io::Error>>(
     path: &Path,
     make: impl FnOnce() -> Result<String, E>,
 ) -> Result<String, E> {
-    let text = match fs::read_to_string(path) {
+    Ok(match read(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             create(path, &make()?)?;
             // Another process may have been first: its secret is the one that counts.
-            fs::read_to_string(path)?
+            read(path)?
         }
         read => read?,
-    };
+    })
+}
+
+/// What is in the file at `path`.
+pub(crate) fn read(path: &Path) -> io::Result<String> {
+    let text = fs::read_to_string(path)?;
     keep_private(path)?;
     Ok(text)
 }

@@ -85,7 +85,7 @@ async fn rotate_master(folder: &DataFolder, settings: &Checked) -> Result<u64, F
         return Err(Failure::Wrong(vec![NOWHERE.to_owned()]));
     }
     if let Some(keys) = &settings.master_key {
-        let store = identity::store(settings, folder)?;
+        let store = identity::store(settings, folder, folder.keys_known()?)?;
         let vault = identity::vault(settings, store, MasterKeys::parse(keys.reveal())?);
         prove_complete(&vault, settings).await?;
         return Ok(vault.rewrap().await?);
@@ -96,7 +96,8 @@ async fn rotate_master(folder: &DataFolder, settings: &Checked) -> Result<u64, F
     // A server would go on wrapping with the key it knows, and so would a command.
     let _serving = folder.serve()?;
     let _alone = folder.keys_alone()?;
-    let (shared, store) = (settings.shared(), identity::store(settings, folder)?);
+    let (shared, store) =
+        (settings.shared(), identity::store(settings, folder, folder.keys_known()?)?);
     let vault = identity::vault(settings, store.clone(), MasterKeys::load_or_create(shared)?);
     prove_complete(&vault, settings).await?;
     let vault = identity::vault(settings, store, MasterKeys::renew(shared)?);

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use command_api::{Accounts, AccountsParts};
-use infra::auth::Keys;
 use infra::clock::{Clock, SystemClock};
 use infra::data_folder::DataFolder;
 use tokio_util::task::TaskTracker;
 
 use super::Failure;
 use crate::identity::{self, Identity};
+use crate::keys;
 use crate::log::OpenLog;
 use crate::settings::Checked;
 
@@ -27,10 +27,11 @@ pub(super) fn with<T>(
     runtime.block_on(async {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let log = OpenLog::open(settings, &folder)?;
-        let keys = Arc::new(Keys::load_or_create(settings.shared(), clock.clone())?);
-        let store = identity::store(settings, &folder)?;
-        let Identity { vault, passwords, mailer } =
-            Identity::open(settings, &folder, store, &clock)?;
+        let known = keys::known(settings, &folder, &log).await?;
+        let keys = Arc::new(keys::signing(settings, known, clock.clone())?);
+        let store = identity::store(settings, &folder, known)?;
+        let Identity { vault, passwords, mailer, .. } =
+            Identity::open(settings, &folder, store, known, &clock).await?;
         let mails = TaskTracker::new();
         let parts = AccountsParts { log: log.shared(), clock, keys, vault, passwords, mailer };
         let outcome = work(&Accounts::new(parts, Duration::ZERO, mails.clone())).await;

@@ -59,7 +59,7 @@ pub(super) fn run(command: &ServiceCommand, settings: &Checked) -> Result<(), Fa
     let _keys = folder.keys_in_use()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let store = identity::own_store(settings, &folder).await?;
+        let store = identity::own_store(settings, &folder, folder.keys_known()?).await?;
         match command {
             ServiceCommand::Create { name, scopes } => create(&*store, name, scopes).await,
             ServiceCommand::List => list(&*store).await,

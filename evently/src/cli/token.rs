@@ -1,17 +1,16 @@
 //! `evently token`
 
 use std::io::{self, Write};
-use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
 use domain::UserId;
-use infra::auth::{Keys, Role};
+use infra::auth::Role;
 use infra::clock::{Clock, SystemClock};
-use infra::data_folder::DataFolder;
 use infra::ids;
 
 use super::Failure;
+use crate::keys;
 use crate::settings::Checked;
 
 const EXAMPLES: &str = "\
@@ -38,10 +37,7 @@ pub(super) struct TokenArgs {
 
 /// Prints a token of the installation whose data folder it is, and nothing else.
 pub(super) fn run(args: &TokenArgs, settings: &Checked) -> Result<(), Failure> {
-    if settings.shared.is_none() {
-        DataFolder::open_existing(&settings.data)?;
-    }
-    let keys = Keys::load_or_create(settings.shared(), Arc::new(SystemClock))?;
+    let keys = keys::of_commands(settings)?;
     let user = args.user.unwrap_or_else(|| {
         let user = UserId::from_u128(ids::time_ordered(SystemClock.now()));
         // The token is what matters.

@@ -47,7 +47,7 @@ pub(crate) enum DemoError {
     #[error(transparent)]
     Folder(#[from] infra::data_folder::DataFolderError),
     #[error("no tokens could be made for the buyers")]
-    Keys(#[from] infra::auth::KeyError),
+    Keys(#[from] crate::keys::CommandError),
     #[error("no tokens could be made for the buyers")]
     Token(#[from] IssueError),
     #[error(

@@ -5,7 +5,6 @@ use std::path::Path;
 use std::sync::Arc;
 
 use infra::auth::Keys;
-use infra::clock::SystemClock;
 use infra::data_folder::{DataFolder, DataFolderError, Serving};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -14,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::DemoError;
 use crate::app::App;
+use crate::keys;
 use crate::reach;
 use crate::settings::Checked;
 
@@ -50,7 +50,7 @@ impl Target {
     }
 
     fn running(url: String, settings: &Checked) -> Result<Self, DemoError> {
-        let keys = Arc::new(Keys::load_or_create(settings.shared(), Arc::new(SystemClock))?);
+        let keys = Arc::new(keys::of_commands(settings)?);
         Ok(Self { url, settings: settings.clone(), keys, own: None })
     }
 
@@ -73,7 +73,7 @@ impl Target {
         lock.at(address)?;
         let stop = CancellationToken::new();
         let serving = tokio::spawn(infra::http::serve(listener, app.edge(), stop.clone()));
-        let keys = Arc::new(Keys::load_or_create(settings.shared(), Arc::new(SystemClock))?);
+        let keys = Arc::new(keys::of_commands(&settings)?);
         let own = OwnServer { app, stop, serving, lock, folder: temporary };
         Ok(Self { url: reach::url(address), settings, keys, own: Some(own) })
     }

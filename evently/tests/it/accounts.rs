@@ -43,12 +43,14 @@ async fn code(server: &Server) -> String {
     mails().unwrap().split("Code: ").nth(1).unwrap().trim().to_owned()
 }
 
-fn files(folder: &Path) -> Vec<std::path::PathBuf> {
+/// All files in a folder, sorted.
+pub(crate) fn files(folder: &Path) -> Vec<std::path::PathBuf> {
     let mut all = vec![];
     for entry in fs::read_dir(folder).into_iter().flatten() {
         let path = entry.unwrap().path();
         if path.is_dir() { all.extend(files(&path)) } else { all.push(path) }
     }
+    all.sort();
     all
 }
 

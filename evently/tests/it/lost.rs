@@ -232,3 +232,92 @@ async fn only_the_owner_may_read_the_databases() {
     }
     assert_eq!(seen, 6, "two databases, each with what SQLite puts beside it");
 }
+
+/// No server starts, and nothing is made in place of what is lost.
+async fn assert_keys_refused(data: &Path, says: &str) {
+    let keys = data.join("keys");
+    let before = crate::accounts::files(&keys);
+    for command in [&["serve"][..], &["admin", "create", "--email", "eve@example.org"]] {
+        let (status, out, err) = run_on(data, command).await;
+        assert_eq!((status, out.as_str()), (1, ""), "{command:?}: {err}");
+        assert!(err.contains(says) && err.contains("from a backup"), "{command:?}: {err}");
+    }
+    assert_eq!(crate::accounts::files(&keys), before, "something was made");
+}
+
+#[tokio::test]
+async fn keys_that_are_gone_are_not_made_anew() {
+    let mut server = Server::start().await;
+    let data = server.data();
+    let create = ["admin", "create", "--email", "ada@example.org"];
+    assert_eq!(run_on(&data, &create).await.0, 0);
+    server.stop().await;
+    let (keys, aside) = (data.join("keys"), data.join("aside"));
+    let marker = fs::read_to_string(data.join("evently.json")).unwrap();
+    let mut before_it_was_noted: Value = serde_json::from_str(&marker).unwrap();
+    before_it_was_noted.as_object_mut().unwrap().remove("keys").unwrap();
+    for marker in [marker, before_it_was_noted.to_string()] {
+        fs::write(data.join("evently.json"), &marker).unwrap();
+        fs::rename(&keys, &aside).unwrap();
+        assert_keys_refused(&data, "keys is missing, which had the keys").await;
+        fs::rename(&aside, &keys).unwrap();
+        for (name, says) in [
+            ("signing.pem", "signing.pem is missing"),
+            ("master.key", "master.key is missing"),
+            ("identity.sqlite", "identity.sqlite, with the keys of persons, is missing"),
+        ] {
+            fs::rename(keys.join(name), &aside).unwrap();
+            assert_keys_refused(&data, says).await;
+            fs::rename(&aside, keys.join(name)).unwrap();
+        }
+        // Nor is a store taken that has nobody's keys, if it was forgotten which one it was.
+        let (store, name) = (keys.join("identity.sqlite"), keys.join("identity.store"));
+        let (whole, noted) = (fs::read(&store).unwrap(), fs::read(&name).unwrap());
+        fs::remove_file(&name).unwrap();
+        fs::write(&store, "").unwrap();
+        let (status, _, err) = run_on(&data, &["serve"]).await;
+        assert!(status == 1 && err.contains("is not the one that holds the keys"), "{err}");
+        fs::write(&store, whole).unwrap();
+        fs::write(&name, noted).unwrap();
+    }
+    server.restart().await;
+    assert_eq!(run_on(&data, &create).await.0, 0);
+    let (_, token, _) = run_on(&data, &["token"]).await;
+    fs::remove_file(keys.join("signing.pem")).unwrap();
+    let (status, _, err) = run_on(&data, &["token"]).await;
+    assert!(status == 1 && err.contains("signing.pem is missing"), "{token}{err}");
+    assert_eq!(run_on(&data, &["keys", "rotate-signing"]).await.0, 0);
+    assert_eq!(run_on(&data, &["token"]).await.0, 0);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_master_key_that_does_not_fit_is_found_at_the_start() {
+    let mut server = Server::start().await;
+    let data = server.data();
+    server.stop().await;
+    let path = data.join("keys").join("master.key");
+    let right = fs::read(&path).unwrap();
+    let wrong = format!("{}=\n", "A".repeat(43));
+    fs::write(&path, &wrong).unwrap();
+    assert_keys_refused(&data, "the master key does not fit the keys of persons").await;
+    fs::write(&path, right).unwrap();
+    server.restart().await;
+    server.stop().await;
+    let Some(postgres) = infra::postgres::testing::server() else { return };
+    let url = postgres.empty_database().await;
+    let mut server = Server::start_with(&["--database-url", &url]).await;
+    server.stop().await;
+    let elsewhere = tempfile::tempdir().unwrap();
+    let data = elsewhere.path().join("data");
+    for (args, says) in [
+        (&["--master-key", wrong.trim()][..], "the master key does not fit"),
+        // What is in the database was wrapped with a key that is not here.
+        (&[], "master.key is missing"),
+    ] {
+        let serve = [&["serve", "--database-url", &url], args].concat();
+        let (status, _, err) = run_on(&data, &serve).await;
+        assert!(status == 1 && err.contains(says), "{err}");
+    }
+    assert!(!data.join("keys").join("master.key").exists());
+}

@@ -51,10 +51,18 @@ pub enum KeyError {
         #[source]
         source: io::Error,
     },
+    /// There was one.
+    #[error(
+        "the signing key {} is missing, though tokens were signed with one: restore it from a backup, or \
+         make a new one with evently keys rotate-signing, which makes all tokens issued so far invalid",
+        .0.display()
+    )]
+    Lost(PathBuf),
     /// The file is there but is no key.
     #[error(
         "{} does not hold Ed25519 private keys (PKCS #8, PEM): restore it from a backup, or delete it \
-         to get a new key, which makes all tokens issued so far invalid",
+         and make a new one with evently keys rotate-signing, which makes all tokens issued so far \
+         invalid",
         path.display()
     )]
     Damaged {
@@ -135,10 +143,31 @@ impl Keys {
     /// # Errors
     /// See [`KeyError`].
     pub fn load_or_create(data: &Path, clock: Arc<dyn Clock>) -> Result<Self, KeyError> {
+        Self::from_file(data, clock, read_or_create)
+    }
+
+    /// The same of keys that have to be there.
+    ///
+    /// # Errors
+    /// [`KeyError::Lost`] if they are not; see [`KeyError`].
+    pub fn load(data: &Path, clock: Arc<dyn Clock>) -> Result<Self, KeyError> {
+        Self::from_file(data, clock, |path| {
+            private_file::read(path).map_err(|error| match error.kind() {
+                io::ErrorKind::NotFound => KeyError::Lost(path.to_owned()),
+                _ => KeyError::unmade(error.into(), path),
+            })
+        })
+    }
+
+    fn from_file(
+        data: &Path,
+        clock: Arc<dyn Clock>,
+        read: impl FnOnce(&Path) -> Result<String, KeyError>,
+    ) -> Result<Self, KeyError> {
         let path = file(data);
         // Before it is read: whoever replaces it meanwhile is seen with the next look.
         let before = Stamp::of(&path);
-        let ring = parse(&read_or_create(&path)?, &path)?;
+        let ring = parse(&read(&path)?, &path)?;
         let taken = before.or_else(|| Stamp::of(&path));
         let seen = Seen { taken, reported: None, look_again_at_ms: i64::MIN };
         Ok(Self(Arc::new(Inner {
@@ -370,6 +399,24 @@ mod tests {
             assert!(error.contains("signing.pem") && error.contains("restore it"), "{error}");
             assert_eq!(fs::read(&path).unwrap(), damaged);
         }
+    }
+
+    #[test]
+    fn one_that_is_gone_is_not_made_anew_but_when_that_is_asked_for() {
+        let data = tempfile::tempdir().unwrap();
+        let path = data.path().join("keys").join("signing.pem");
+        let known = || Keys::load(data.path(), Arc::new(SystemClock));
+        let first = load(data.path()).unwrap();
+        assert_eq!(known().unwrap().jwks(), first.jwks());
+        fs::remove_file(&path).unwrap();
+        let lost = known().unwrap_err().to_string();
+        assert!(
+            lost.contains("signing.pem is missing") && lost.contains("rotate-signing"),
+            "{lost}"
+        );
+        assert!(!path.exists());
+        Keys::rotate(data.path(), true).unwrap();
+        assert_eq!(known().unwrap().jwks().keys.len(), 1);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The log of a data folder: once there is one, no other takes its place.
 
-use super::{DataFolder, DataFolderError};
+use super::{DataFolder, DataFolderError, Marker};
 use crate::log::embedded::{EmbeddedLog, EmbeddedOptions, OpenError};
 
 /// The folder's log cannot be opened.
@@ -20,13 +20,14 @@ impl DataFolder {
     /// # Errors
     /// It is gone, or not a log that this program can write.
     pub fn open_log(&self, options: EmbeddedOptions) -> Result<EmbeddedLog, LogError> {
-        if let Some(identity) = self.existing_marker()?.log {
+        let marker = self.existing_marker()?;
+        if let Some(identity) = marker.log {
             return Ok(EmbeddedLog::open_known(self.log(), identity, options)?);
         }
         // A folder from before identities were noted; a new one; or one whose server crashed
         // between the next two lines, which sold nothing yet.
         let log = EmbeddedLog::open(self.log(), options)?;
-        self.mark(Some(log.identity()))?;
+        self.mark(&Marker { log: Some(log.identity()), ..marker })?;
         Ok(log)
     }
 

@@ -32,8 +32,8 @@ pub enum MasterError {
     },
     /// There was one, and nothing was said to give it up.
     #[error(
-        "the master key {} is missing, though this folder had one: restore it from a backup, for \
-         without it nothing personal can be read again",
+        "the master key {} is missing, though keys of persons were wrapped with one: restore it from a \
+         backup, or set EVENTLY_MASTER_KEY to it, for without it nothing personal can be read again",
         .0.display()
     )]
     Lost(PathBuf),
@@ -85,8 +85,8 @@ impl MasterKeys {
     /// See [`MasterError`].
     pub fn load_or_create(data: &Path) -> Result<Self, MasterError> {
         let path = file(data);
-        if Binding::in_folder(data).is_there() && !path.exists() {
-            return Err(MasterError::Lost(path));
+        if Binding::in_folder(data).is_there() {
+            return Self::load(data);
         }
         let made = private_file::read_or_create(&path, || Ok::<_, FileError>(new_text()?));
         let text = match made {
@@ -98,6 +98,22 @@ impl MasterKeys {
             Err(FileError::Randomness(error)) => return Err(error.into()),
         };
         Self::parse(&text)
+    }
+
+    /// The same of keys that have to be there.
+    ///
+    /// # Errors
+    /// [`MasterError::Lost`] if they are not; see [`MasterError`].
+    pub fn load(data: &Path) -> Result<Self, MasterError> {
+        let path = file(data);
+        match private_file::read(&path) {
+            Ok(text) => Self::parse(&Zeroizing::new(text)),
+            Err(error) => Err(match error.kind() {
+                io::ErrorKind::NotFound => MasterError::Lost(path),
+                io::ErrorKind::InvalidData => MasterError::Damaged,
+                _ => MasterError::File { path, source: error },
+            }),
+        }
     }
 
     /// Puts a new key before those in `data/keys/master.key`.
@@ -219,9 +235,9 @@ mod tests {
         Binding::in_folder(data.path()).write("a store").unwrap();
         MasterKeys::load_or_create(data.path()).unwrap();
         std::fs::remove_file(file(data.path())).unwrap();
-        let made = MasterKeys::load_or_create(data.path());
-        let lost = made.err().map(|error| error.to_string()).unwrap_or_default();
-        assert!(lost.contains("restore it from a backup"), "{lost}");
+        for made in [MasterKeys::load_or_create(data.path()), MasterKeys::load(data.path())] {
+            assert!(matches!(made, Err(MasterError::Lost(_))), "{made:?}");
+        }
         assert!(!file(data.path()).exists());
     }
 

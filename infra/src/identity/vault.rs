@@ -84,6 +84,15 @@ impl Vault {
         Ok(())
     }
 
+    /// The same of a store that has to be in use already.
+    ///
+    /// # Errors
+    /// [`VaultError::Foreign`] if it is empty; see [`Self::settle`].
+    pub async fn settle_used(&self) -> Result<(), VaultError> {
+        self.known_index().await?.ok_or(VaultError::Foreign)?;
+        self.settle().await
+    }
+
     async fn settle_once(&self) -> Result<(), VaultError> {
         let index = match self.known_index().await? {
             Some(index) => index,

@@ -1,12 +1,11 @@
 //! The projections and the feed of a server that runs, asked over HTTP.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use domain::UserId;
 use indicatif::ProgressBar;
-use infra::auth::{Keys, Role};
+use infra::auth::Role;
 use infra::clock::{Clock, SystemClock};
 use infra::ids;
 use infra::log::Position;
@@ -14,6 +13,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::cli::Failure;
+use crate::keys;
 use crate::reach;
 use crate::settings::Checked;
 
@@ -58,7 +58,7 @@ enum ServerError {
 
 impl Server {
     pub(super) fn new(address: SocketAddr, settings: &Checked) -> Result<Self, Failure> {
-        let keys = Keys::load_or_create(settings.shared(), Arc::new(SystemClock))?;
+        let keys = keys::of_commands(settings)?;
         let operator = UserId::from_u128(ids::time_ordered(SystemClock.now()));
         Ok(Self {
             http: reqwest::Client::new(),

@@ -155,6 +155,15 @@ impl EmbeddedLog {
         self.identity
     }
 
+    /// Whether there is a stream whose name begins with `beginning`.
+    ///
+    /// # Errors
+    /// The log cannot be read.
+    pub async fn has_stream(&self, beginning: &str) -> Result<bool, ReadError> {
+        let beginning = beginning.to_owned();
+        Ok(self.readers.run(move |reader| reader.has_stream(&beginning)).await?)
+    }
+
     /// Up to `limit` records of `stream` from revision `from` towards the beginning.
     ///
     /// # Errors

@@ -127,6 +127,13 @@ impl Reader<'_> {
         head(self.connection)
     }
 
+    /// Whether any stream's name begins so.
+    pub(super) fn has_stream(&self, beginning: &str) -> Result<bool, StorageError> {
+        let sql = "SELECT EXISTS (SELECT 1 FROM streams \
+             WHERE name >= ?1 AND name < ?1 || char(0x10FFFF))";
+        Ok(self.connection.prepare_cached(sql)?.query_row([beginning], |row| row.get(0))?)
+    }
+
     /// Reads the pages of some records after `after`; the position of the last one, if there is one.
     pub(super) fn touch(&self, after: Position) -> Result<Option<Position>, StorageError> {
         let sql = "SELECT max(position), total(length(metadata) + length(data)) FROM \
