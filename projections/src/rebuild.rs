@@ -12,7 +12,7 @@ use std::sync::Arc;
 use domain::Time;
 use infra::clock::Clock;
 use infra::log::{Log, Position, ReadError};
-use infra::postgres::begin;
+use infra::postgres::{begin, commit};
 use sqlx::{PgConnection, PgPool};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -98,7 +98,7 @@ impl Rebuild {
             Vec::new()
         };
         checkpoint::create(&mut transaction, &next.name, view.version(), now).await?;
-        transaction.commit().await?;
+        commit(transaction).await?;
         Ok(Self { next, log: Arc::clone(log), owner, target, indexes })
     }
 
@@ -160,7 +160,7 @@ impl Rebuild {
             if mine.execute(&mut *transaction).await?.rows_affected() == 1 {
                 copy::remove(&mut transaction, name).await?;
             }
-            transaction.commit().await
+            commit(transaction).await
         };
         if let Err(error) = abandoned.await {
             let error = chain(&error);
@@ -194,7 +194,7 @@ impl Rebuild {
         self.sign_of_life(&mut transaction, at, target).await?;
         copy::create_indexes(&mut transaction, &self.indexes).await?;
         self.sign_of_life(&mut transaction, at, target).await?;
-        transaction.commit().await?;
+        commit(transaction).await?;
         Ok(())
     }
 
@@ -247,7 +247,7 @@ impl Rebuild {
             return Err(RebuildError::Superseded);
         }
         copy::rename(&mut transaction, live).await?;
-        transaction.commit().await?;
+        commit(transaction).await?;
         Ok(true)
     }
 }
@@ -304,7 +304,7 @@ pub(crate) async fn clean_up(pool: &PgPool) -> Result<(), sqlx::Error> {
     for name in &dead {
         copy::remove(&mut transaction, name).await?;
     }
-    transaction.commit().await?;
+    commit(transaction).await?;
     for name in dead {
         tracing::info!(projection = name, "removed what was left of a rebuild that did not end");
     }
@@ -322,7 +322,7 @@ pub(crate) async fn drop_everything(
     }
     copy::drop_schemas(&mut transaction, "projection").await?;
     copy::drop_schemas(&mut transaction, "migrations").await?;
-    transaction.commit().await
+    commit(transaction).await
 }
 
 /// An empty copy of a view's tables with a checkpoint of its own, for cases that fill one
@@ -336,5 +336,5 @@ pub(crate) async fn make_copy(
     copy::create(&mut transaction, view.name()).await?;
     let name = format!("{}_next", view.name());
     checkpoint::create(&mut transaction, &name, view.version(), Time::default()).await?;
-    transaction.commit().await
+    commit(transaction).await
 }

@@ -1,6 +1,7 @@
 //! Applies parked records in order again, after what was wrong with them was mended (OP-1).
 
 use infra::log::{Log, Position, ReadError};
+use infra::postgres::commit;
 use serde::Serialize;
 
 use crate::parked::Parked;
@@ -103,6 +104,6 @@ async fn try_first(
         Err(Failure::Poison(error)) => return Ok(Tried::Poisoned(first, error)),
     }
     parked::release(&mut transaction, name, &first).await?;
-    transaction.commit().await?;
+    commit(transaction).await?;
     Ok(Tried::Applied(first.len() as u64))
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use domain::{FactError, Time};
 use infra::clock::Clock;
 use infra::log::{Position, Record};
+use infra::postgres::commit;
 use sqlx::{AssertSqlSafe, PgConnection, PgPool, PgTransaction};
 use uuid::Uuid;
 
@@ -155,7 +156,7 @@ impl Tables {
         let parked = self.advance(&mut transaction, at, batch.to, now).await?;
         let Some(parked) = parked else { return Ok(false) };
         self.write(&mut transaction, parked, batch, now).await?;
-        transaction.commit().await?;
+        commit(transaction).await?;
         Ok(true)
     }
 
@@ -207,7 +208,7 @@ impl Tables {
         }
         let records: Vec<&Record> = batch.records.iter().collect();
         parked::park(&mut transaction, name, &records, error, 1, now).await?;
-        transaction.commit().await?;
+        commit(transaction).await?;
         for record in records {
             tracing::error!(
                 projection = %name,

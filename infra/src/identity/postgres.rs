@@ -257,7 +257,7 @@ impl IdentityStore for PostgresIdentity {
             sqlx::query!("DELETE FROM identity.session WHERE id = $1", session.id)
                 .execute(&mut *transaction)
                 .await?;
-            transaction.commit().await?;
+            postgres::commit(transaction).await?;
             return Ok(Rotation::Reused(user(session.person)));
         }
         sqlx::query!(
@@ -272,7 +272,7 @@ impl IdentityStore for PostgresIdentity {
         )
         .execute(&mut *transaction)
         .await?;
-        transaction.commit().await?;
+        postgres::commit(transaction).await?;
         Ok(Rotation::Rotated(user(session.person)))
     }
 
@@ -334,7 +334,7 @@ impl IdentityStore for PostgresIdentity {
         )
         .execute(&mut *transaction)
         .await?;
-        Ok(transaction.commit().await?)
+        Ok(postgres::commit(transaction).await?)
     }
 
     async fn code(

@@ -6,7 +6,7 @@
 pub mod testing;
 mod transaction;
 
-pub use transaction::begin;
+pub use transaction::{begin, commit};
 
 use std::str::FromStr;
 use std::time::Duration;

@@ -20,6 +20,8 @@ mod log_server;
 #[cfg(test)]
 mod payment;
 #[cfg(test)]
+mod postgres;
+#[cfg(test)]
 mod rates;
 #[cfg(test)]
 mod redis;

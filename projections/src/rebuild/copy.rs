@@ -2,7 +2,7 @@
 //!
 //! Names come from the views and from the catalog of the database, never from outside.
 
-use infra::postgres::begin;
+use infra::postgres::{begin, commit};
 use sqlx::{AssertSqlSafe, PgConnection, PgPool};
 
 /// Makes `NAME_next` with the tables that `NAME` should have, empty. Not a copy of those it has: a
@@ -96,7 +96,7 @@ pub(super) async fn drop_old(pool: &PgPool, name: &str) -> Result<(), sqlx::Erro
         ),
     )
     .await?;
-    transaction.commit().await
+    commit(transaction).await
 }
 
 /// Drops a view's tables and all copies of them.
