@@ -12,7 +12,7 @@ use domain::inventory::Command;
 use domain::{Aggregate, EventId, Time};
 use futures::StreamExt;
 use infra::clock::Clock;
-use infra::log::{Log, ReadError, Record};
+use infra::log::{Log, Outage, ReadError, Record};
 use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
 
@@ -47,6 +47,7 @@ struct Deadline {
 impl FollowUp {
     /// Reads the log from where the wake list ends, for ever.
     pub(crate) async fn follow_log(self: Arc<Self>) {
+        let mut outage = Outage::new("deadlines that others wrote are not seen");
         loop {
             let mut records = self.log.subscribe_all(self.wake.followed());
             loop {
@@ -55,10 +56,12 @@ impl FollowUp {
                     batch = records.next() => batch,
                 };
                 match batch {
-                    Some(Ok(batch)) => self.note_all(&batch),
+                    Some(Ok(batch)) => {
+                        outage.works();
+                        self.note_all(&batch);
+                    }
                     Some(Err(error)) => {
-                        let error: &dyn std::error::Error = &error;
-                        tracing::warn!(error, "the log cannot be followed; trying again");
+                        outage.failed(&error);
                         break;
                     }
                     None => break,

@@ -10,6 +10,7 @@ pub mod embedded;
 mod envelope;
 pub mod eventstore;
 pub mod measured;
+mod outage;
 mod protocol;
 pub mod server;
 
@@ -23,6 +24,8 @@ use domain::{Time, UserId};
 use futures::stream::BoxStream;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
+
+pub use outage::Outage;
 
 /// A place in the whole log. Only ever grows; not a count. Zero is before the first record.
 #[derive(

@@ -6,7 +6,7 @@ use std::time::Duration;
 use domain::EventId;
 use domain::inventory::CATEGORY;
 use futures::StreamExt;
-use infra::log::{Position, Record};
+use infra::log::{Outage, Position, Record};
 
 use super::event::Taken;
 use super::{Live, LiveEvent};
@@ -21,12 +21,13 @@ const PULSE: Duration = Duration::from_millis(100);
 pub(super) async fn follow(live: Live) {
     let stop = live.stop().clone();
     stop.run_until_cancelled(async {
-        let (mut after, first) = ends(&live).await;
+        let mut outage = Outage::new("live availability is out of date");
+        let (mut after, first) = ends(&live, &mut outage).await;
         live.0.changes.begin(after, first.as_ref());
         // From here on streams may be read: what the subscription does not bring is in them.
         live.0.position.send_replace(Some(after));
         loop {
-            after = subscribed(&live, after).await;
+            after = subscribed(&live, after, &mut outage).await;
             tokio::time::sleep(PAUSE).await;
         }
     })
@@ -34,33 +35,29 @@ pub(super) async fn follow(live: Live) {
 }
 
 /// The position of the log's last record, and its first.
-async fn ends(live: &Live) -> (Position, Option<Record>) {
+async fn ends(live: &Live, outage: &mut Outage) -> (Position, Option<Record>) {
     loop {
         let first = live.0.log.read_all(Position(0), 1).await;
         match (live.0.log.head().await, first) {
             (Ok(head), Ok(mut first)) => return (head, first.pop()),
-            (Err(error), _) | (_, Err(error)) => warn(&error),
-        }
+            (Err(error), _) | (_, Err(error)) => outage.failed(&error),
+        };
         tokio::time::sleep(PAUSE).await;
     }
 }
 
-fn warn(error: &infra::log::ReadError) {
-    let cause = &error.0;
-    tracing::warn!(%cause, "live availability is out of date: {error}");
-}
-
 /// Takes in what comes after `after` until the subscription breaks off; the last position taken in.
-async fn subscribed(live: &Live, mut after: Position) -> Position {
+async fn subscribed(live: &Live, mut after: Position, outage: &mut Outage) -> Position {
     let mut batches = live.0.log.subscribe_all(after);
     while let Some(batch) = batches.next().await {
         match batch {
             Ok(records) => {
+                outage.works();
                 live.take(&records);
                 after = records.last().map_or(after, |record| record.position);
             }
             Err(error) => {
-                warn(&error);
+                outage.failed(&error);
                 break;
             }
         }

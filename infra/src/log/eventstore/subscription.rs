@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use eventstore::{RecordedEvent, SubscribeToAllOptions, SubscriptionEvent};
 use futures::stream::{self, BoxStream, StreamExt};
+use parking_lot::Mutex;
 use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -11,7 +12,7 @@ use super::Shared;
 use super::connection::{Connection, Pauses};
 use super::error::EventStoreError;
 use super::read::{Decoder, place, without_system_records};
-use crate::log::{Position, ReadError, Record};
+use crate::log::{Outage, Position, ReadError, Record};
 
 /// Records in one batch at most, and as many again wait for the reader.
 const BATCH: usize = 2_048;
@@ -30,6 +31,7 @@ struct Subscription {
     listening: Option<Listening>,
     after: Position,
     pauses: Pauses,
+    outage: Arc<Mutex<Outage>>,
     decoder: Decoder,
 }
 
@@ -45,8 +47,16 @@ pub(super) fn subscribe(
     after: Position,
 ) -> BoxStream<'static, Result<Vec<Record>, ReadError>> {
     let connection = Arc::new(Connection::new(shared.settings.clone()));
-    let (pauses, decoder) = (Pauses::new(), Decoder::default());
-    let subscription = Subscription { shared, connection, listening: None, after, pauses, decoder };
+    let outage = Arc::new(Mutex::new(Outage::new("what follows it falls behind")));
+    let subscription = Subscription {
+        shared,
+        connection,
+        listening: None,
+        after,
+        pauses: Pauses::new(),
+        outage,
+        decoder: Decoder::default(),
+    };
     stream::unfold(Some(subscription), |subscription| async {
         let mut subscription = subscription?;
         match subscription.next().await {
@@ -69,7 +79,8 @@ impl Subscription {
         let mut news = Vec::new();
         loop {
             let after = self.after;
-            let listening = self.listening.get_or_insert_with(|| listen(&self.connection, after));
+            let (connection, outage) = (&self.connection, &self.outage);
+            let listening = self.listening.get_or_insert_with(|| listen(connection, outage, after));
             if listening.news.recv_many(&mut news, BATCH).await == 0 {
                 self.listening = None;
                 self.pauses.pause().await;
@@ -99,24 +110,36 @@ impl Subscription {
 
 /// Listens until the connection fails. On a task of its own: the client loses its place when it is
 /// interrupted.
-fn listen(connection: &Arc<Connection>, after: Position) -> Listening {
+fn listen(connection: &Arc<Connection>, outage: &Arc<Mutex<Outage>>, after: Position) -> Listening {
     let (sender, news) = mpsc::channel(BATCH);
-    let task = tokio::spawn(pump(Arc::clone(connection), after, sender));
+    let (connection, outage) = (Arc::clone(connection), Arc::clone(outage));
+    let task = tokio::spawn(async move {
+        if let Err(error) = pump(&connection, &outage, after, sender).await {
+            outage.lock().failed(&error);
+        }
+    });
     Listening { news, _task: AbortOnDropHandle::new(task) }
 }
 
-async fn pump(connection: Arc<Connection>, after: Position, sender: mpsc::Sender<News>) {
-    let client = match connection.client().await {
-        Ok(client) => client,
-        Err(error) => return warn(&error),
-    };
+/// Passes on what comes until the connection fails, or nobody listens any more.
+async fn pump(
+    connection: &Connection,
+    outage: &Mutex<Outage>,
+    after: Position,
+    sender: mpsc::Sender<News>,
+) -> Result<(), EventStoreError> {
+    let client = connection.client().await?;
     // It would try again by itself, but with the client that may be dead.
     let options = SubscribeToAllOptions::default()
         .position(place(after))
         .filter(without_system_records().max(BATCH as u32));
     let mut subscription = client.subscribe_to_all(&options).await;
     loop {
-        let news = match subscription.next_subscription_event().await {
+        let next = subscription.next_subscription_event().await;
+        if next.is_ok() {
+            outage.lock().works();
+        }
+        let news = match next {
             Ok(SubscriptionEvent::EventAppeared(resolved)) => {
                 let Some(event) = resolved.link.or(resolved.event) else { continue };
                 News::Event(Box::new(event))
@@ -126,17 +149,12 @@ async fn pump(connection: Arc<Connection>, after: Position, sender: mpsc::Sender
             Err(error) => {
                 let error = EventStoreError::from(error);
                 connection.judge(&client, &error).await;
-                return warn(&error);
+                return Err(error);
             }
         };
         connection.works();
         if sender.send(news).await.is_err() {
-            return;
+            return Ok(());
         }
     }
-}
-
-fn warn(error: &EventStoreError) {
-    let error: &dyn std::error::Error = error;
-    tracing::warn!(error, "the log cannot be followed; it is tried again");
 }
