@@ -219,7 +219,8 @@ impl App {
             }
         }
         let pool = views.as_ref().map(Views::pool);
-        let health = Health::new(role, log, pool, redis, feed);
+        let kept = views.as_ref().filter(|_| projects).map(Views::projections);
+        let health = Health::new(role, log, pool, redis, feed).keeping(kept);
         let router = router.merge(metrics::router(figures)).merge(health::router(health));
         let admission = Admission { auth, limits, proxies: settings.trusted_proxies.clone() };
         let router = Guarded::new(router, admission);

@@ -9,6 +9,7 @@ use axum::routing::get;
 use axum::{Json, Router};
 use infra::log::Log;
 use infra::redis::SharedCache;
+use projections::Projections;
 use projections::feed::Feed;
 use serde::Serialize;
 use sqlx::PgPool;
@@ -34,6 +35,8 @@ pub(crate) struct Health {
     redis: Option<SharedCache>,
     /// If there is a Kafka, where the views are kept.
     feed: Option<Feed>,
+    /// If they are kept here.
+    views: Option<Projections>,
 }
 
 /// How the process is.
@@ -101,13 +104,19 @@ impl Health {
             pool,
             redis,
             feed,
+            views: None,
         }
+    }
+
+    /// The same where these views are kept up to date, or may be.
+    pub(crate) fn keeping(self, views: Option<Projections>) -> Self {
+        Self { views, ..self }
     }
 
     /// Of a log server, which has its log and nothing else.
     pub(crate) fn of_log_server(log: Arc<dyn Log>) -> Self {
-        let (role, pool, redis, feed) = (crate::log_server::ROLE, None, None, None);
-        Self { role, needs_log: true, needs_database: false, log, pool, redis, feed }
+        let (role, pool, redis, feed, views) = (crate::log_server::ROLE, None, None, None, None);
+        Self { role, needs_log: true, needs_database: false, log, pool, redis, feed, views }
     }
 
     async fn report(&self) -> HealthReport {
@@ -131,9 +140,11 @@ impl Health {
     async fn database(&self) -> Option<Dependency> {
         let pool = self.pool.as_ref()?;
         let answer = timeout(PATIENCE, sqlx::query("SELECT 1").execute(pool)).await;
-        let (state, purpose) = (state(matches!(answer, Ok(Ok(_)))), "all other reads");
-        let needed = self.needs_database;
-        Some(Dependency { name: "database", state, needed, purpose, reason: None })
+        let answers = matches!(answer, Ok(Ok(_)));
+        // That it answers does not show that anything can be written.
+        let reason = self.views.as_ref().filter(|_| answers).and_then(Projections::trouble);
+        let (state, needed) = (state(answers && reason.is_none()), self.needs_database);
+        Some(Dependency { name: "database", state, needed, purpose: "all other reads", reason })
     }
 
     async fn redis(&self) -> Option<Dependency> {

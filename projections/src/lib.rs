@@ -17,6 +17,7 @@ mod retry;
 mod runner;
 mod status;
 mod tables;
+mod trouble;
 pub mod views;
 
 pub use admin::{AdminState, CODES, api, router};

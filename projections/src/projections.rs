@@ -21,6 +21,7 @@ use crate::retry::{Retried, RetryError};
 use crate::runner::Runner;
 use crate::status::{LastRebuild, Status, StatusError};
 use crate::tables::Tables;
+use crate::trouble::Trouble;
 use crate::{Projection, checkpoint, identity, rebuild, retry, status, views};
 
 /// How often it is looked whether a view has to be built again.
@@ -39,6 +40,7 @@ pub struct Projections {
     feed: Option<Feed>,
     /// By name.
     last_rebuilds: Arc<Mutex<HashMap<&'static str, LastRebuild>>>,
+    pub(crate) trouble: Trouble,
 }
 
 /// Why the database cannot be used.
@@ -82,8 +84,8 @@ impl From<CheckError> for PrepareError {
 impl Projections {
     /// All views of the product, in the database of `pool`, from `log`.
     pub fn new(log: Arc<dyn Log>, pool: PgPool, clock: Arc<dyn Clock>) -> Self {
-        let (lease, feed, last_rebuilds) = (None, None, Arc::default());
-        Self { log, pool, clock, views: &views::ALL, lease, feed, last_rebuilds }
+        let (lease, feed, last_rebuilds, trouble) = Default::default();
+        Self { log, pool, clock, views: &views::ALL, lease, feed, last_rebuilds, trouble }
     }
 
     /// In a database that other processes use too: of all that were started, one at a time keeps the
@@ -174,6 +176,7 @@ impl Projections {
             term.cancel();
             runners.close();
             runners.wait().await;
+            self.trouble.is_over();
             if is_over {
                 break;
             }
@@ -183,7 +186,8 @@ impl Projections {
 
     fn run_views(&self, tasks: &TaskTracker, stop: &CancellationToken) {
         for view in self.views {
-            let runner = Runner { tables: self.tables(*view), log: Arc::clone(&self.log) };
+            let (tables, log) = (self.tables(*view), Arc::clone(&self.log));
+            let runner = Runner { tables, log, trouble: self.trouble.clone() };
             tasks.spawn(runner.run(stop.clone()));
         }
         if let Some(feed) = self.feed.clone() {

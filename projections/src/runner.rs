@@ -13,6 +13,7 @@ use crate::checkpoint::{self, Checkpoint};
 use crate::error::chain;
 use crate::identity::{self, OtherLog};
 use crate::tables::{Batch, Tables};
+use crate::trouble::Trouble;
 
 /// Records in one transaction at most.
 const BATCH: usize = 5_000;
@@ -30,6 +31,7 @@ const LAST_BACKOFF: Duration = Duration::from_secs(5);
 pub(crate) struct Runner {
     pub(crate) tables: Tables,
     pub(crate) log: Arc<dyn Log>,
+    pub(crate) trouble: Trouble,
 }
 
 /// Why following came to an end.
@@ -96,6 +98,7 @@ impl Runner {
 
     async fn try_follow(&self, health: &mut Health) -> Result<std::convert::Infallible, End> {
         let mut at = self.checkpoint().await?;
+        self.trouble.is_at(&self.tables.name, at.position);
         let mut subscription = self.log.subscribe_all(at.position);
         let mut waiting = Waiting { records: Vec::new(), seen: at.position };
         let mut last = Instant::now() - IDLE_PACE;
@@ -113,7 +116,7 @@ impl Runner {
                     let records = std::mem::take(&mut waiting.records);
                     let spans = trace::applied(self.tables.view.name(), &records);
                     let batch = Batch::new(self.tables.view, records, waiting.seen).await;
-                    let applied = self.tables.apply(at, batch).await;
+                    let applied = self.apply(at, batch).await;
                     spans.end(!matches!(applied, Ok(Some(_))));
                     at = applied?.ok_or(End::Moved)?;
                     health.well(&self.tables.name);
@@ -121,6 +124,17 @@ impl Runner {
                 }
             }
         }
+    }
+
+    async fn apply(&self, at: Checkpoint, batch: Batch) -> Result<Option<Checkpoint>, sqlx::Error> {
+        let (name, to) = (&self.tables.name, batch.to);
+        let applied = self.tables.apply(at, batch).await;
+        match &applied {
+            Ok(Some(at)) => self.trouble.is_at(name, at.position),
+            Ok(None) => {}
+            Err(error) => self.trouble.unwritten(name, to, error),
+        }
+        applied
     }
 
     async fn checkpoint(&self) -> Result<Checkpoint, End> {

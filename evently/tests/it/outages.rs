@@ -127,6 +127,34 @@ async fn a_database_that_is_not_there_is_no_fault_of_each_request() {
     }
 }
 
+/// A database that answers questions and takes nothing in.
+#[tokio::test]
+async fn a_database_whose_disk_is_full_is_down_until_it_takes_what_is_new() {
+    let Some(postgres) = infra::postgres::testing::server() else { return };
+    let url = postgres.empty_database().await;
+    let mut server = Server::start_with(&["--database-url", &url]).await;
+    let database = async || get(&server, "/health/ready").await["dependencies"][1].clone();
+    assert_eq!(database().await["state"], "up");
+    let pool = infra::postgres::connect(&url, 1).unwrap();
+    let run = async |sql: &'static str| sqlx::raw_sql(sql).execute(&pool).await.unwrap();
+    run("CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS
+         $$ BEGIN RAISE EXCEPTION 'no space left' USING ERRCODE = '53100'; END $$;
+         CREATE TRIGGER full_disk BEFORE INSERT ON catalog.venue
+         FOR EACH ROW EXECUTE FUNCTION full_disk()")
+    .await;
+    let shop = Shop::open(&server, 10).await;
+    until("it is seen", async || database().await["state"] == "down").await;
+    let reason = database().await["reason"].as_str().unwrap().to_owned();
+    assert_eq!(reason, "its disk is full: what is new is not in catalog yet");
+    assert_eq!(get(&server, "/health/ready").await["status"], "degraded");
+    shop.reserve(1, 1).await;
+    run("DROP TRIGGER full_disk ON catalog.venue").await;
+    until("it is up again", async || database().await["state"] == "up").await;
+    assert_eq!(database().await["reason"], Value::Null);
+    drop(shop);
+    assert!(server.stop().await.success());
+}
+
 #[tokio::test]
 async fn a_stop_does_not_wait_for_a_database_that_stands_still() {
     let Some(postgres) = infra::postgres::testing::server() else { return };

@@ -14,6 +14,7 @@ use super::stage::{Rows, Running, Stage, soon, until};
 use crate::Projection;
 use crate::runner::Runner;
 use crate::tables::Batch;
+use crate::trouble::Trouble;
 use crate::views::{self, Bookings};
 
 /// The rows of every view.
@@ -120,7 +121,8 @@ pub async fn a_record_is_applied_once_however_often_a_runner_is_killed(pool: PgP
             // From too short to do anything to long enough for all there is, in turns.
             let polls = (lived + place) % 40 + 1;
             let (tables, log) = (stage.tables(view, view.name()), stage.log.clone());
-            let runner = Runner { tables, log }.run(CancellationToken::new());
+            let runner =
+                Runner { tables, log, trouble: Trouble::default() }.run(CancellationToken::new());
             let head = stage.log.head().await.expect("the log can be read");
             tokio::select! {
                 () = live_for(polls, runner) => {}
