@@ -3,9 +3,15 @@
 use std::future::Future;
 use std::io;
 use std::pin::pin;
+use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+
+/// How long a signal may be an echo of the first: a terminal sends one to every process of a group, and
+/// whoever is told by it may pass it on.
+const ECHO: Duration = Duration::from_millis(500);
 
 /// SIGTERM and SIGINT, from the moment this is made.
 pub(crate) struct Signals {
@@ -30,8 +36,8 @@ impl Signals {
         }
     }
 
-    /// Lets `work` come to its end. The first signal tells it so by `stop`; with a second one it is
-    /// given up: `None`.
+    /// Lets `work` come to its end. The first signal tells it so by `stop`; with a second one, that is
+    /// no echo of the first, it is given up: `None`.
     pub(crate) async fn guard<T>(
         &mut self,
         stop: &CancellationToken,
@@ -42,9 +48,20 @@ impl Signals {
             done = &mut work => return Some(done),
             () = self.next() => stop.cancel(),
         }
+        let first = Instant::now();
         tokio::select! {
             done = &mut work => Some(done),
-            () = self.next() => None,
+            () = self.another(first) => None,
+        }
+    }
+
+    /// Waits for one that comes later than an echo.
+    async fn another(&mut self, first: Instant) {
+        loop {
+            self.next().await;
+            if first.elapsed() >= ECHO {
+                return;
+            }
         }
     }
 }

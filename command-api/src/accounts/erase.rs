@@ -1,7 +1,7 @@
 //! Forgetting a person (AC-3). Every step can be done again, and is after a crash.
 
 use domain::UserId;
-use domain::account::{Account, Command};
+use domain::account::{Account, Command, Email};
 use domain::email_claim::{self, EmailClaim};
 use infra::auth::ACCESS_TTL;
 use infra::identity::{PersonKey, VaultError};
@@ -15,6 +15,15 @@ use crate::runtime::Failure;
 const LATE_S: u64 = 60;
 
 impl Accounts {
+    /// Whose an address is.
+    ///
+    /// # Errors
+    /// Nobody's, or something is away.
+    pub async fn holder(&self, email: &Email) -> Result<UserId, AccountError> {
+        let opened = self.by_email(email).await?;
+        opened.map(|opened| opened.user()).ok_or(AccountError::NotFound)
+    }
+
     /// Forgets a person for ever; where in the log it says so.
     ///
     /// # Errors

@@ -36,7 +36,7 @@ pub(super) enum AdminCommand {
     },
 }
 
-fn email(text: &str) -> Result<Email, String> {
+pub(super) fn email(text: &str) -> Result<Email, String> {
     text.parse()
         .map_err(|invalid: domain::seating::Invalid| format!("expected {}", invalid.problem))
 }

@@ -16,12 +16,15 @@ Examples:
   evently config check --config /etc/evently.toml
   EVENTLY_LISTEN=0.0.0.0:80 evently config check --json";
 
+/// A comment, so that what is printed is a settings file still.
+const SOUND: &str = "# Nothing is wrong with these settings, and the data folder can be used.";
+
 #[derive(Debug, Subcommand)]
 pub(super) enum ConfigCommand {
     /// Print every setting with where it comes from, and what is wrong; 1 if anything is
     ///
     /// Prints a settings file in which each line says where its value comes from: flag, environment,
-    /// file or default. Passwords are masked. Whether the data folder can be made and written is tried
+    /// file or default, and the last one that all is well, if it is. Passwords are masked. Whether the data folder can be made and written is tried
     /// out, and nothing left there. Nothing is started or connected to.
     #[command(after_help = EXAMPLES)]
     Check {
@@ -37,17 +40,21 @@ pub(super) fn run(command: &ConfigCommand, asked: &Invocation) -> Result<(), Fai
     let shown = asked.cli.settings.shown(&asked.matches, &asked.file);
     let mut wrong = asked.settings().err().unwrap_or_default();
     wrong.extend(unusable(&asked.cli.settings.data));
+    let is_sound = wrong.is_empty();
     let mut out = io::stdout().lock();
     if *json {
         let settings = shown.iter().map(|setting| {
             json!({"key": setting.key, "value": setting.value, "origin": setting.origin.to_string()})
         });
         let settings: Vec<_> = settings.collect();
-        writeln!(out, "{:#}", json!({"settings": settings, "wrong": wrong}))?;
+        writeln!(out, "{:#}", json!({"settings": settings, "sound": is_sound, "wrong": wrong}))?;
     } else {
         shown.iter().try_for_each(|setting| writeln!(out, "{}", line(setting)))?;
+        if is_sound {
+            writeln!(out, "{SOUND}")?;
+        }
     }
-    if wrong.is_empty() { Ok(()) } else { Err(Failure::Wrong(wrong)) }
+    if is_sound { Ok(()) } else { Err(Failure::Wrong(wrong)) }
 }
 
 /// As it could stand in a settings file.

@@ -6,6 +6,7 @@ mod audit;
 mod config;
 mod demo;
 mod feed;
+mod help;
 mod keys;
 mod log_server;
 mod people;
@@ -53,7 +54,7 @@ Examples:
 
 /// Sells tickets to events that sell out in minutes.
 #[derive(Debug, Parser)]
-#[command(name = "evently", version, about, after_help = EXAMPLES, after_long_help = EXAMPLES)]
+#[command(name = "evently", bin_name = "evently", version, about, after_help = EXAMPLES, after_long_help = EXAMPLES)]
 #[command(disable_help_subcommand = true, propagate_version = true)]
 struct Cli {
     #[command(subcommand)]
@@ -127,6 +128,8 @@ enum Command {
     /// Look at the settings
     #[command(subcommand, after_help = config::EXAMPLES)]
     Config(config::ConfigCommand),
+    /// Say more of a command, or of the settings
+    Help(help::HelpArgs),
 }
 
 /// Why a command did not do what it was asked.
@@ -168,10 +171,11 @@ struct Invocation {
 
 /// The file is named by the arguments, and then stands below them.
 fn parse(args: &[OsString]) -> Result<Invocation, clap::Error> {
-    let matches = Cli::command().try_get_matches_from(args)?;
+    let matches = help::with_short_helps(Cli::command()).try_get_matches_from(args)?;
     let file = matches.get_one::<PathBuf>("config").map(|path| File::read(path));
     let file = file.unwrap_or_default();
-    let matches = file.as_defaults(Cli::command()).try_get_matches_from(args)?;
+    let command = help::with_short_helps(file.as_defaults(Cli::command()));
+    let matches = command.try_get_matches_from(args)?;
     Ok(Invocation { cli: Cli::from_arg_matches(&matches)?, matches, file })
 }
 
@@ -181,6 +185,9 @@ fn run(asked: &Invocation) -> Result<(), Failure> {
     }
     if let Some(Command::LogServer(args)) = &asked.cli.command {
         return log_server::run(args, asked);
+    }
+    if let Some(Command::Help(args)) = &asked.cli.command {
+        return help::run(args, Cli::command());
     }
     let settings = asked.settings().map_err(Failure::Usage)?;
     let serve = |role| serve(role, asked, &settings);
@@ -197,7 +204,7 @@ fn run(asked: &Invocation) -> Result<(), Failure> {
         Some(Command::Feed(command)) => feed::run(command, &settings),
         Some(Command::Demo(args)) => demo::run(args, &settings),
         Some(Command::Audit(command)) => audit::run(command, &settings),
-        Some(Command::Config(_) | Command::LogServer(_)) => Ok(()),
+        Some(Command::Config(_) | Command::LogServer(_) | Command::Help(_)) => Ok(()),
     }
 }
 

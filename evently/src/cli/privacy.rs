@@ -4,13 +4,15 @@ use std::io::{self, Write};
 
 use clap::Subcommand;
 use domain::UserId;
+use domain::account::Email;
 
 use super::{Failure, people};
 use crate::settings::Checked;
 
 const EXAMPLES: &str = "\
 Examples:
-  evently privacy erase usr_01jd2yc5f9e7kbg4v1rm0n8wq3";
+  evently privacy erase usr_01jd2yc5f9e7kbg4v1rm0n8wq3
+  evently privacy erase ada@example.org";
 
 #[derive(Debug, Subcommand)]
 pub(super) enum PrivacyCommand {
@@ -20,17 +22,36 @@ pub(super) enum PrivacyCommand {
     /// verifies. Prints where in the log it says so. Can be asked again.
     #[command(after_help = EXAMPLES)]
     Erase {
-        /// Who
-        #[arg(value_name = "USER")]
-        user: UserId,
+        /// Who: their id or their address
+        #[arg(value_name = "USER", value_parser = person)]
+        user: Person,
     },
+}
+
+/// Somebody, as they are named to the command.
+#[derive(Debug, Clone)]
+pub(super) enum Person {
+    Id(UserId),
+    Address(Email),
+}
+
+fn person(text: &str) -> Result<Person, String> {
+    if text.contains('@') {
+        return super::admin::email(text).map(Person::Address);
+    }
+    text.parse().map(Person::Id).map_err(|wrong: domain::IdError| format!("{wrong}, or an address"))
 }
 
 /// Forgets somebody.
 pub(super) fn run(command: &PrivacyCommand, settings: &Checked) -> Result<(), Failure> {
     let PrivacyCommand::Erase { user } = command;
-    let position =
-        people::with(settings, async |accounts| Ok(accounts.erase(*user, None).await?))?;
+    let (user, position) = people::with(settings, async |accounts| {
+        let user = match user {
+            Person::Id(user) => *user,
+            Person::Address(email) => accounts.holder(email).await?,
+        };
+        Ok((user, accounts.erase(user, None).await?))
+    })?;
     writeln!(io::stdout(), "{user} is erased, as position {position} of the log says")?;
     Ok(())
 }

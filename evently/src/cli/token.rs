@@ -32,6 +32,8 @@ pub(super) struct TokenArgs {
     roles: Vec<Role>,
     /// How long it is valid: a number with s, m, h or d
     #[arg(long, value_name = "TIME", default_value = "1h", value_parser = ttl)]
+    // A mistake to be told, as any other.
+    #[arg(allow_hyphen_values = true)]
     ttl: Duration,
 }
 

@@ -111,8 +111,11 @@ async fn is_forgotten_by_command(server: &Server, user: &str, token: &str) {
     let (status, again, _) = run_on(&server.data(), &["privacy", "erase", user]).await;
     assert_eq!((status, again), (0, out));
     let nobody = domain::UserId::from_u128(7).to_string();
-    let (status, _, err) = run_on(&server.data(), &["privacy", "erase", &nobody]).await;
-    assert_eq!((status, err.as_str()), (1, "evently: there is no such account\n"));
+    // Nor does their address lead to them any more.
+    for nobody in [nobody.as_str(), "ada@example.org"] {
+        let (status, _, err) = run_on(&server.data(), &["privacy", "erase", nobody]).await;
+        assert_eq!((status, err.as_str()), (1, "evently: there is no such account\n"));
+    }
 
     let (status, proof, err) = run_on(&server.data(), &["audit", "verify"]).await;
     assert_eq!(status, 0, "{proof}{err}");
@@ -143,6 +146,17 @@ async fn somebody_who_is_erased_is_nowhere_in_the_data_folder() {
     server.restart().await;
     let bookings = as_owner(&server, Method::GET, "/users/me/bookings", &token).await;
     assert_eq!(bookings.status(), 401);
+}
+
+#[tokio::test]
+async fn who_has_an_address_is_erased_by_it() {
+    let server = Server::start().await;
+    let (user, token) = ada(&server).await;
+    let (status, out, err) = run_on(&server.data(), &["privacy", "erase", "ADA@example.org"]).await;
+    assert_eq!((status, err.as_str()), (0, ""));
+    assert!(out.starts_with(&user), "{out}");
+    assert_eq!(as_owner(&server, Method::GET, "/users/me", &token).await.status(), 404);
+    assert_eq!(grep(&server.data()), [""; 0]);
 }
 
 #[tokio::test]

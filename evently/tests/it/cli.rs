@@ -32,8 +32,9 @@ pub(crate) async fn said(command: &mut tokio::process::Command) -> (i32, String,
 
 #[tokio::test]
 async fn help_and_version_are_results() {
-    let commands: [&[&str]; 21] = [
+    let commands: [&[&str]; 22] = [
         &[],
+        &["help"],
         &["serve"],
         &["log-server"],
         &["token"],
@@ -61,7 +62,19 @@ async fn help_and_version_are_results() {
             assert_eq!((status, err.as_str()), (0, ""), "{command:?}");
             assert!(out.contains("Usage: evently"), "{command:?}: {out}");
             assert!(out.contains("Examples:\n  evently"), "{command:?}: {out}");
+            // The settings are told once, and are no less there.
+            assert_eq!(out.contains("--data <DIR>"), command.is_empty(), "{command:?}: {out}");
+            assert_eq!(out.contains("evently help settings"), !command.is_empty(), "{command:?}");
         }
+        let (status, told, err) = run(&[&["help"], command].concat()).await;
+        assert_eq!((status, err.as_str()), (0, ""), "help {command:?}");
+        assert_eq!(told, run(&[command, &["--help"]].concat()).await.1);
+    }
+    let (status, settings, err) = run(&["help", "settings"]).await;
+    assert_eq!((status, err.as_str()), (0, ""));
+    for setting in ["--data <DIR>", "EVENTLY_DATA", "--database-url <URL>", "--log-format", "TOML"]
+    {
+        assert!(settings.contains(setting), "{setting}: {settings}");
     }
     let (status, out, _) = run(&["--version"]).await;
     assert_eq!((status, out), (0, format!("evently {}\n", env!("CARGO_PKG_VERSION"))));
@@ -69,12 +82,16 @@ async fn help_and_version_are_results() {
 
 #[tokio::test]
 async fn who_asks_wrongly_is_told_with_status_2() {
-    let wrong: [(&[&str], &str); 12] = [
+    let wrong: [(&[&str], &str); 16] = [
         (&["sell"], "unrecognized subcommand"),
         (&["--port", "80"], "unexpected argument"),
         (&["token", "--user", "bob"], "expected an id like usr_"),
         (&["token", "--role", "king"], "expected attendee"),
         (&["token", "--ttl", "forever"], "expected a number"),
+        (&["token", "--ttl", "-5m"], "expected a number with s, m, h or d, from 1s to 365d"),
+        (&["token", "--role"], "evently token"),
+        (&["help", "dreams"], "there is no command dreams"),
+        (&["privacy", "erase", "ada@"], "expected an address like ada@example.org"),
         (&["audit"], "Usage"),
         (&["admin", "create", "--email", "ada"], "expected an address like ada@example.org"),
         (&["privacy", "erase", "ada"], "expected an id like usr_"),
@@ -87,6 +104,17 @@ async fn who_asks_wrongly_is_told_with_status_2() {
         let (status, out, err) = run(args).await;
         assert_eq!((status, out.as_str()), (2, ""), "{args:?}: {err}");
         assert!(err.contains(says), "{args:?}: {err}");
+    }
+}
+
+#[tokio::test]
+async fn it_is_called_evently_whatever_its_file_is_called() {
+    let folder = tempfile::tempdir().unwrap();
+    let other = folder.path().join("evently-1.2.3");
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_evently"), &other).unwrap();
+    for args in [&["--help"][..], &["token", "--help"], &["token", "--ttl", "x"]] {
+        let (_, out, err) = said(tokio::process::Command::new(&other).args(args)).await;
+        assert!(!format!("{out}{err}").contains("1.2.3"), "{out}{err}");
     }
 }
 
@@ -132,6 +160,7 @@ async fn a_setting_comes_from_flag_environment_file_or_default() {
         "otel_traces_sampler_arg 0.01 default",
     ];
     assert_eq!(found, expected);
+    assert_eq!((&out["sound"], &out["wrong"]), (&true.into(), &serde_json::json!([])));
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "the check left something");
 }
 
@@ -155,8 +184,10 @@ async fn a_check_names_a_folder_that_cannot_be_made_and_an_address_that_is_none(
     assert_eq!(status, 1);
     assert!(err.contains("listen is \"\", not an address"), "{err}");
     std::fs::create_dir(&data).unwrap();
-    let (status, _, err) = run(&check).await;
+    let (status, out, err) = run(&check).await;
     assert_eq!((status, err.as_str()), (0, ""));
+    assert!(out.lines().last().unwrap().starts_with("# Nothing is wrong"), "{out}");
+    out.parse::<toml::Table>().unwrap();
     assert_eq!(std::fs::read_dir(&data).unwrap().count(), 0);
 }
 

@@ -131,10 +131,26 @@ async fn a_second_order_to_stop_is_followed_at_once() {
     let unfinished = unfinished_request(&server).await;
     server.signal(Signal::TERM);
     until("nobody is let in any more", async || TcpStream::connect(address).await.is_err()).await;
-    server.signal(Signal::TERM);
+    until("a later order is followed", async || {
+        server.signal(Signal::TERM);
+        server.log().contains("second signal")
+    })
+    .await;
     assert_eq!(server.ended().await.code(), Some(1));
-    assert!(server.log().contains("second signal"), "{}", server.log());
     drop(unfinished);
+}
+
+/// As when a terminal tells the program and the script that started it, which passes it on.
+#[tokio::test]
+async fn an_order_that_comes_twice_at_once_is_one_order() {
+    let mut server = Server::start().await;
+    let shop = Shop::open(&server, 10).await;
+    let payment = slow_payment(&shop, &server).await;
+    drop(shop);
+    server.signal(Signal::INT);
+    server.signal(Signal::TERM);
+    assert!(server.ended().await.success(), "{}", server.log());
+    assert_eq!(payment.await.unwrap().0, 503);
 }
 
 #[tokio::test]
