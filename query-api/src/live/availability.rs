@@ -160,6 +160,13 @@ impl Availability {
         whole
     }
 
+    /// About how many bytes it takes, with its answer.
+    pub(super) fn bytes(&self) -> usize {
+        const BASE: usize = 1 << 10;
+        const TIER: usize = 1 << 10;
+        BASE + self.counts.len() * TIER
+    }
+
     /// Where in the log the event's stock changed last.
     pub(crate) fn position(&self) -> Position {
         self.position

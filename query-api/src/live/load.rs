@@ -15,11 +15,14 @@ use super::{Live, LiveError, LiveEvent};
 /// Records read at a time.
 const PAGE: usize = 1_000;
 
+/// How many bytes the moments in the past may take that are kept.
+const PAST_BYTES: u64 = 16 << 20;
+
 /// How long a first reader waits for the subscription to begin.
 const BEGIN: Duration = Duration::from_secs(2);
 
 /// A moment in the past of an event.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum AsOf {
     /// When the log had got to this position.
     Position(Position),
@@ -34,6 +37,14 @@ impl AsOf {
             Self::Time(time) => record.at > time,
         }
     }
+}
+
+/// What was left at moments in the past. Those that nobody asks for go when there is no room.
+pub(super) type Past = moka::sync::Cache<(EventId, AsOf), Arc<Availability>>;
+
+pub(super) fn past() -> Past {
+    let weigh = |_: &_, then: &Arc<Availability>| u32::try_from(then.bytes()).unwrap_or(u32::MAX);
+    moka::sync::Cache::builder().max_capacity(PAST_BYTES).weigher(weigh).build()
 }
 
 impl Live {
@@ -57,23 +68,31 @@ impl Live {
         Ok(live)
     }
 
-    /// What was left of an event at an earlier moment.
+    /// What was left of an event at an earlier moment. Kept for whoever asks for the same one.
     pub(crate) async fn as_of(
         &self,
         event: EventId,
         moment: AsOf,
-    ) -> Result<Availability, LiveError> {
-        let mut stock = Stock::new(event);
+    ) -> Result<Arc<Availability>, LiveError> {
+        if let Some(past) = self.0.past.get(&(event, moment)) {
+            return Ok(past);
+        }
+        let (mut stock, mut is_over) = (Stock::new(event), false);
         let counted = self.look_back(event, |record| {
-            let counts = !moment.is_before(record);
-            if counts {
+            is_over = moment.is_before(record);
+            if !is_over {
                 // Reported where the event is kept up to date, and by the audit.
                 let _ = stock.apply(record);
             }
-            counts
+            !is_over
         });
         counted.await.map_err(|error| unavailable(event, &error))?;
-        stock.availability().ok_or(LiveError::Unknown)
+        let then = Arc::new(stock.availability().ok_or(LiveError::Unknown)?);
+        // What comes after the moment was seen: nothing can come before it any more.
+        if is_over {
+            self.0.past.insert((event, moment), then.clone());
+        }
+        Ok(then)
     }
 
     /// Hands every record of an event's inventory to `count`, from the first, as long as it wants

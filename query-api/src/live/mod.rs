@@ -105,6 +105,7 @@ struct Inner {
     loads: AtomicU64,
     folds: Semaphore,
     looks_back: Semaphore,
+    past: load::Past,
     /// Everything up to here has been taken in; `None` until the subscription has begun.
     position: watch::Sender<Option<Position>>,
     /// What of the catalog was changed.
@@ -136,6 +137,7 @@ impl Live {
             loads: AtomicU64::new(0),
             folds: Semaphore::new(limits.folds.max(1)),
             looks_back: Semaphore::new(limits.folds.max(1)),
+            past: load::past(),
             position: watch::Sender::new(None),
             changes: Arc::default(),
             news: Mutex::default(),

@@ -159,6 +159,28 @@ async fn it_tells_what_was_left_at_an_earlier_position_or_time() {
     assert_eq!(world.get(&path).await.problem(), (404, "EVENT_NOT_FOUND".into()));
 }
 
+/// The log is not read again for what cannot become another.
+#[tokio::test]
+async fn a_moment_in_the_past_is_kept_when_it_is_over() {
+    let world = World::without_database().await;
+    let story = Story::of(1);
+    world.append(&story.stream(), &[story.opened(vec![standing(5)])]).await;
+    let past = world.clock.now();
+    world.clock.advance_ms(1_000);
+    world.append(&story.stream(), &[story.reserved(1, places(1))]).await;
+    let last = world.clock.now();
+    world.clock.advance_ms(1_000);
+    let at =
+        async |time: Time| world.get(&format!("{}?as_of={time}", story.path("availability"))).await;
+    let (then, now) = (at(past).await.ok(), at(last).await.ok());
+    assert_eq!((&then["held"], &now["held"]), (&0.into(), &1.into()));
+    world.log.close().await;
+    assert_eq!(at(past).await.ok(), then);
+    // More may come at the last moment still.
+    assert_eq!(at(last).await.problem(), (503, "LOG_UNAVAILABLE".into()));
+    assert_eq!(at(past.plus_ms(1)).await.problem(), (503, "LOG_UNAVAILABLE".into()));
+}
+
 #[tokio::test]
 async fn a_position_that_is_not_reached_is_unavailable_for_now() {
     let world = World::without_database().await;
