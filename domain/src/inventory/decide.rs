@@ -221,22 +221,28 @@ impl Inventory {
 
     /// Waiting makes sense: some tier on sale could serve it one day, none can now (WL-1).
     fn check_wait(&self, tiers: &[u16], requested: u32, now: Time) -> Result<(), Refusal> {
-        let mut refused = Refusal::NeverEnough { requested, capacity: 0 };
-        let mut useful = false;
+        let (mut refused, mut most, mut useful) = (None, None, false);
         for index in tiers {
             let tier = &self.stock.tiers[usize::from(*index)];
             let (capacity, available) = (tier.capacity, tier.available());
             if let Err(refusal) = self.check_tier(*index, requested, now) {
-                refused = refusal;
+                refused = Some(refusal);
             } else if requested > capacity {
-                refused = Refusal::NeverEnough { requested, capacity };
+                most = most.max(Some(capacity));
             } else if requested <= available {
                 return Err(Refusal::TicketsAvailable { requested, available });
             } else {
                 useful = true;
             }
         }
-        if useful { Ok(()) } else { Err(refused) }
+        if useful {
+            return Ok(());
+        }
+        // Of what is on sale, the tier that comes nearest says why.
+        Err(match (most, refused) {
+            (None, Some(refused)) => refused,
+            (most, _) => Refusal::NeverEnough { requested, capacity: most.unwrap_or(0) },
+        })
     }
 
     fn leave(&self, user: UserId, request: Option<&Request>) -> Decided {

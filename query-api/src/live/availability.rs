@@ -117,6 +117,25 @@ pub(super) struct Terms {
     pub(super) currency: Currency,
     /// Tickets one booking can have, unless its tier says fewer.
     pub(super) max_per_booking: u32,
+    /// Tickets one person can have.
+    pub(super) max_per_user: Option<u32>,
+    pub(super) starts_at: Time,
+    pub(super) ends_at: Time,
+}
+
+impl Terms {
+    /// Before the inventory was opened.
+    pub(super) fn unknown() -> Self {
+        let never = Time::default();
+        Self {
+            tiers: vec![],
+            currency: Currency::EUR,
+            max_per_booking: 0,
+            max_per_user: None,
+            starts_at: never,
+            ends_at: never,
+        }
+    }
 }
 
 /// A tier's places.
@@ -187,7 +206,7 @@ impl Availability {
     }
 
     /// Places of a tier that can be bought.
-    fn left(&self, tier: usize) -> u32 {
+    pub(super) fn left(&self, tier: usize) -> u32 {
         if self.closed { 0 } else { self.counts[tier].0.available() }
     }
 

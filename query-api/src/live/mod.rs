@@ -6,6 +6,7 @@
 //! are dropped when there are too many. An event that does not exist leaves nothing behind.
 
 pub(crate) mod availability;
+mod buyable;
 mod event;
 mod feed;
 pub(crate) mod frames;

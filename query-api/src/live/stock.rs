@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use domain::inventory::{Fact, Ledger, Line, Violation};
-use domain::{Currency, EventId, FactError, StoredFact};
+use domain::{EventId, FactError, StoredFact};
 use infra::log::{Position, Record};
 
 use super::availability::{Availability, Count, Terms};
@@ -40,13 +40,12 @@ pub(crate) struct Stock {
 
 impl Stock {
     pub(crate) fn new(event: EventId) -> Self {
-        let currency = Currency::EUR;
         Self {
             event,
             ledger: Ledger::default(),
             next: 0,
             position: Position(0),
-            terms: Arc::new(Terms { tiers: vec![], currency, max_per_booking: 0 }),
+            terms: Arc::new(Terms::unknown()),
             counts: vec![],
             seats: Seats::default(),
             queue: Queue::default(),
@@ -105,8 +104,14 @@ impl Stock {
     fn plan(&mut self, plan: &domain::inventory::Plan) {
         self.seats.plan(&plan.tiers, self.position);
         let tiers = self.ledger.tiers().iter().map(|tier| tier.terms.clone()).collect();
-        let (currency, max_per_booking) = (plan.currency, plan.max_per_booking);
-        self.terms = Arc::new(Terms { tiers, currency, max_per_booking });
+        self.terms = Arc::new(Terms {
+            tiers,
+            currency: plan.currency,
+            max_per_booking: plan.max_per_booking,
+            max_per_user: plan.max_per_user,
+            starts_at: plan.starts_at,
+            ends_at: plan.ends_at,
+        });
         self.counts = vec![(Count::default(), self.position); self.ledger.tiers().len()];
     }
 

@@ -57,7 +57,7 @@ pub(crate) fn seats(names: &[&str]) -> Vec<Line> {
     names.iter().map(line).collect()
 }
 
-fn plan(tiers: Vec<Tier>) -> Plan {
+pub(crate) fn plan(tiers: Vec<Tier>) -> Plan {
     Plan {
         starts_at: "2027-06-01T19:30:00Z".parse().unwrap(),
         ends_at: "2027-06-01T23:00:00Z".parse().unwrap(),
@@ -89,7 +89,11 @@ impl Story {
     }
 
     pub(crate) fn opened(self, tiers: Vec<Tier>) -> Fact {
-        InventoryOpened { event: self.0, plan: plan(tiers), event_version: 2 }.into()
+        self.opened_on(plan(tiers))
+    }
+
+    pub(crate) fn opened_on(self, plan: Plan) -> Fact {
+        InventoryOpened { event: self.0, plan, event_version: 2 }.into()
     }
 
     pub(crate) fn revised(self, tiers: Vec<Tier>) -> Fact {

@@ -50,8 +50,13 @@ fn for_any_tier_one_waits_if_none_has_enough() {
     given(&two).when(1, join(7, ANN, None, 3)).refused(open);
     given(&two).when(1, join(7, ANN, None, 4)).then(&[joined(1, 7, ANN, None, 4)]);
     given(&two).when(1, join(7, ANN, Some(FLOOR), 1)).then(&[joined(1, 7, ANN, Some(FLOOR), 1)]);
+    // Of the largest that is on sale, wherever it stands.
+    let never = Refusal::NeverEnough { requested: 5, capacity: 4 };
+    given(&two).when(1, join(7, ANN, None, 5)).refused(never);
     let closed = Tier { sale_starts_at: Some(at(100)), ..floor(4) };
     let refusal = Refusal::SaleNotOpen { opens_at: at(100) };
+    let never = Refusal::NeverEnough { requested: 4, capacity: 3 };
+    given(&[opened(&[lawn(3), closed.clone()])]).when(1, join(7, ANN, None, 4)).refused(never);
     given(&[opened(&[closed])]).when(1, join(7, ANN, None, 1)).refused(refusal);
 }
 
