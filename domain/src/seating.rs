@@ -3,6 +3,8 @@
 //! A seat's name is `section-row-seat`, e.g. `A-12-7`; no label contains a dash.
 
 use std::collections::HashSet;
+use std::fmt;
+use std::ops::RangeInclusive;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -12,6 +14,7 @@ pub const MAX_SEATS: u32 = 500_000;
 /// The most people a section without seats can hold.
 pub const MAX_CAPACITY: u32 = 10_000_000;
 const MAX_SECTIONS: usize = 1_000;
+const MAX_ROW: u32 = 10_000;
 const MAX_LABEL: usize = 40;
 
 /// A part of a venue that is sold as one.
@@ -139,24 +142,57 @@ impl Invalid {
     pub fn unless(sound: bool, field: impl FnOnce() -> String, problem: &str) -> Result<(), Self> {
         if sound { Ok(()) } else { Err(Self::new(field(), problem)) }
     }
+
+    /// Refuses a number out of `bounds`; `what` says what numbers are meant: "a whole number".
+    pub(crate) fn unless_within<T: PartialOrd + fmt::Display>(
+        bounds: RangeInclusive<T>,
+        number: &T,
+        field: impl FnOnce() -> String,
+        what: &str,
+    ) -> Result<(), Self> {
+        if bounds.contains(number) {
+            return Ok(());
+        }
+        Err(Self::new(field(), format!("{what} from {} to {}", bounds.start(), bounds.end())))
+    }
+
+    /// Refuses more than `most` of `what`.
+    pub(crate) fn unless_few(
+        most: usize,
+        count: usize,
+        field: impl FnOnce() -> String,
+        what: &str,
+    ) -> Result<(), Self> {
+        if count <= most {
+            Ok(())
+        } else {
+            Err(Self::new(field(), format!("at most {most} {what}")))
+        }
+    }
 }
+
+/// Of which numbers there are bounds.
+pub(crate) const NUMBER: &str = "a whole number";
 
 fn check_label(label: &str, field: impl FnOnce() -> String) -> Result<(), Invalid> {
     let printable = !label.is_empty()
         && label.len() <= MAX_LABEL
         && !label.chars().any(|c| c == '-' || c.is_control() || c.is_whitespace() && c != ' ')
         && label.trim() == label;
-    Invalid::unless(
-        printable,
-        field,
-        "a label of 1 to 40 bytes without a dash, e.g. \"A\" or \"12\"",
-    )
+    if printable {
+        return Ok(());
+    }
+    let problem = format!(
+        "a label of 1 to {MAX_LABEL} bytes without a dash or line break, e.g. \"A\" or \"12\""
+    );
+    Err(Invalid::new(field(), problem))
 }
 
 fn check_row(row: &Row, at: &str) -> Result<(), Invalid> {
     check_label(&row.label, || format!("{at}.label"))?;
-    let some = (1..=10_000).contains(&row.seats.len());
-    Invalid::unless(some, || format!("{at}.seats"), "1 to 10000 seats")?;
+    if !(1..=MAX_ROW).contains(&row.seats.len()) {
+        return Err(Invalid::new(format!("{at}.seats"), format!("1 to {MAX_ROW} seats")));
+    }
     if let Seats::Labels(labels) = &row.seats {
         let mut seen = HashSet::new();
         for (index, label) in labels.iter().enumerate() {
@@ -185,8 +221,7 @@ fn check_row(row: &Row, at: &str) -> Result<(), Invalid> {
 /// # Errors
 /// The first thing that is wrong.
 pub fn check_sections(sections: &[Section]) -> Result<(), Invalid> {
-    let few = sections.len() <= MAX_SECTIONS;
-    Invalid::unless(few, || "sections".into(), "at most 1000 sections")?;
+    Invalid::unless_few(MAX_SECTIONS, sections.len(), || "sections".into(), "sections")?;
     let mut names = HashSet::new();
     let mut seats: u32 = 0;
     for (index, section) in sections.iter().enumerate() {
@@ -210,13 +245,13 @@ pub fn check_sections(sections: &[Section]) -> Result<(), Invalid> {
                     Invalid::unless(new, || format!("{at}.label"), problem)?;
                 }
                 seats = seats.saturating_add(count_seats(rows));
-                let problem = "at most 500000 seats together with the sections before";
-                Invalid::unless(seats <= MAX_SEATS, || format!("{at}.rows"), problem)?;
+                let what = "seats together with the sections before";
+                let (most, count) = (MAX_SEATS as usize, seats as usize);
+                Invalid::unless_few(most, count, || format!("{at}.rows"), what)?;
             }
             SectionKind::Standing { capacity } | SectionKind::Box { capacity } => {
-                let sane = (1..=MAX_CAPACITY).contains(capacity);
-                let problem = "a number from 1 to 10000000";
-                Invalid::unless(sane, || format!("{at}.capacity"), problem)?;
+                let field = || format!("{at}.capacity");
+                Invalid::unless_within(1..=MAX_CAPACITY, capacity, field, NUMBER)?;
             }
         }
     }

@@ -220,22 +220,30 @@ fn check(profile: &Profile) -> Result<(), Invalid> {
     check_sections(&profile.sections)
 }
 
-/// Refuses an empty text, one of more than `most` bytes, and control characters.
+/// Refuses an empty text, one of more than `most` bytes, and one of several lines or with other
+/// control characters.
 pub(crate) fn check_text(field: &str, text: &str, most: usize) -> Result<(), Invalid> {
-    let sound = !text.trim().is_empty() && text.len() <= most && is_printable(text);
-    let problem = format!("a text of 1 to {most} bytes without control characters");
-    Invalid::unless(sound, || field.to_owned(), &problem)
+    let breaks = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
+    if !text.trim().is_empty() && text.len() <= most && !text.contains(breaks) {
+        return Ok(());
+    }
+    let problem = format!(
+        "a text of 1 to {most} bytes on one line, without line breaks and control characters"
+    );
+    Err(Invalid::new(field, problem))
 }
 
-/// As [`check_text`], but it may be empty.
+/// As [`check_text`], but it may be empty, and have lines and tabs.
 pub(crate) fn check_long_text(field: &str, text: &str, most: usize) -> Result<(), Invalid> {
-    let problem = format!("a text of at most {most} bytes without control characters");
-    Invalid::unless(text.len() <= most && is_printable(text), || field.to_owned(), &problem)
-}
-
-/// Nothing that a database or a terminal stumbles over, but for line breaks and tabs.
-fn is_printable(text: &str) -> bool {
-    !text.contains(|c: char| c.is_control() && !matches!(c, '\n' | '\r' | '\t'))
+    // What a database or a terminal stumbles over.
+    let trips = |c: char| c.is_control() && !matches!(c, '\n' | '\r' | '\t');
+    if text.len() <= most && !text.contains(trips) {
+        return Ok(());
+    }
+    let problem = format!(
+        "a text of at most {most} bytes without control characters but line breaks and tabs"
+    );
+    Err(Invalid::new(field, problem))
 }
 
 #[cfg(test)]
@@ -302,11 +310,15 @@ mod tests {
     fn every_field_is_checked() {
         type Wrong = fn(&mut Profile);
         let long = |length| "x".repeat(length);
-        let wrong: [(&str, Wrong); 13] = [
+        let wrong: [(&str, Wrong); 17] = [
             ("name", |it| it.name = " ".into()),
             ("name", |it| it.name = "x".repeat(201)),
             ("address", |it| it.address = String::new()),
             ("city", |it| it.city = "a\u{0}".into()),
+            ("name", |it| it.name = "Hall\nof Fame".into()),
+            ("address", |it| it.address = "1 Main St\tBerlin".into()),
+            ("city", |it| it.city = "Ber\rlin".into()),
+            ("country", |it| it.country = "D\u{2028}E".into()),
             ("country", |it| it.country = "x".repeat(101)),
             ("state", |it| it.state = Some(String::new())),
             ("postal_code", |it| it.postal_code = Some("x".repeat(21))),

@@ -12,6 +12,7 @@ use infra::log::Position;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::in_bounds;
 use crate::runtime::Failure;
 use crate::state::{Asked, CommandState, Shared};
 use crate::{followup, refusal};
@@ -104,16 +105,6 @@ pub(crate) struct EventAnswer {
     position: u64,
 }
 
-/// A number from 0 up that fits 32 bits.
-fn number(value: i64, field: &str) -> Result<u32, Problem> {
-    u32::try_from(value)
-        .map_err(|_| Problem::invalid(field, "must be a whole number from 0 to 4294967295"))
-}
-
-fn number_or(value: Option<i64>, default: u32, field: &str) -> Result<u32, Problem> {
-    value.map_or(Ok(default), |value| number(value, field))
-}
-
 impl EventBody {
     pub(super) fn venue_id(&self) -> VenueId {
         self.venue_id
@@ -136,9 +127,11 @@ impl EventBody {
         }
         let refund_policy = match &self.refund_policy {
             None => default_refund_policy(),
-            Some(rules) => rules.iter().map(RefundRuleBody::read).collect::<Result<_, _>>()?,
+            Some(rules) => {
+                let rules = rules.iter().enumerate().map(|(index, rule)| rule.read(index));
+                rules.collect::<Result<_, _>>()?
+            }
         };
-        let max_per_user = self.max_tickets_per_user;
         Ok(Terms {
             name: self.name.clone(),
             description: self.description.clone(),
@@ -153,20 +146,12 @@ impl EventBody {
             ends_at: self.ends_at,
             currency,
             tiers,
-            hold_ttl_s: number_or(self.hold_ttl_seconds, DEFAULT_HOLD_TTL_S, "hold_ttl_seconds")?,
-            offer_ttl_s: number_or(
-                self.waitlist_offer_seconds,
-                DEFAULT_OFFER_TTL_S,
-                "waitlist_offer_seconds",
-            )?,
-            max_per_booking: number_or(
-                self.max_tickets_per_booking,
-                DEFAULT_MAX_PER_BOOKING,
-                "max_tickets_per_booking",
-            )?,
-            max_per_user: max_per_user
-                .map(|max| number(max, "max_tickets_per_user"))
-                .transpose()?,
+            hold_ttl_s: self.hold_ttl_seconds.map_or(DEFAULT_HOLD_TTL_S, in_bounds),
+            offer_ttl_s: self.waitlist_offer_seconds.map_or(DEFAULT_OFFER_TTL_S, in_bounds),
+            max_per_booking: self
+                .max_tickets_per_booking
+                .map_or(DEFAULT_MAX_PER_BOOKING, in_bounds),
+            max_per_user: self.max_tickets_per_user.map(in_bounds),
             refund_policy,
         })
     }
@@ -200,13 +185,13 @@ impl EventBody {
 }
 
 impl RefundRuleBody {
-    fn read(&self) -> Result<RefundRule, Problem> {
-        let wrong = |problem| Problem::invalid("refund_policy", problem);
-        let until_s_before_start = u64::try_from(self.until_seconds_before_start)
-            .map_err(|_| wrong("must count its seconds from 0 up"))?;
-        let percent =
-            u8::try_from(self.percent).map_err(|_| wrong("must have percentages from 0 to 100"))?;
-        Ok(RefundRule { until_s_before_start, percent })
+    fn read(&self, index: usize) -> Result<RefundRule, Problem> {
+        let until_s_before_start = u64::try_from(self.until_seconds_before_start);
+        let until_s_before_start = until_s_before_start.map_err(|_| {
+            let field = format!("refund_policy[{index}].until_seconds_before_start");
+            Problem::invalid(&field, "must be a whole number from 0 up")
+        })?;
+        Ok(RefundRule { until_s_before_start, percent: in_bounds(self.percent) })
     }
 }
 
@@ -221,8 +206,6 @@ impl TierBody {
         let by_name = before.and_then(|before| before.tiers.iter().find(same_name));
         let known = self.tier_id.or(by_name.map(|tier| tier.tier));
         let tier = known.unwrap_or_else(|| TierId::from_u128(infra::ids::random_u128()));
-        let limit = format!("tiers[{index}].max_per_booking");
-        let max_per_booking = self.max_per_booking.map(|max| number(max, &limit)).transpose()?;
         Ok(Tier {
             tier,
             name: self.name.clone(),
@@ -230,13 +213,13 @@ impl TierBody {
             stock: self.stock(index, sections)?,
             sale_starts_at: self.sale_starts_at,
             sale_ends_at: self.sale_ends_at,
-            max_per_booking,
+            max_per_booking: self.max_per_booking.map(in_bounds),
         })
     }
 
     fn stock(&self, index: usize, sections: &[Section]) -> Result<Stock, Problem> {
         let field = |name: &str| format!("tiers[{index}].{name}");
-        let capacity = self.capacity.map(|it| number(it, &field("capacity"))).transpose()?;
+        let capacity = self.capacity.map(in_bounds);
         let Some(name) = &self.section else {
             let missing = || Problem::invalid(&field("capacity"), "must be given, or a section");
             return Ok(Stock::Counted { capacity: capacity.ok_or_else(missing)?, section: None });

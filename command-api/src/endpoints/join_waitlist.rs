@@ -23,7 +23,7 @@ pub(crate) struct JoinBody {
     /// Any tier if absent.
     #[schema(value_type = Option<String>)]
     tier_id: Option<TierId>,
-    /// Tickets, at least 1.
+    /// Tickets, 1 to 1000.
     quantity: i64,
 }
 

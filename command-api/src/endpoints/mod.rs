@@ -28,6 +28,12 @@ pub(crate) mod reset_password;
 mod venue_body;
 pub(crate) mod verify_email;
 
+/// A number as the domain may have it. One that it cannot have becomes one that it refuses: it alone
+/// knows, and says, from where to where numbers go.
+fn in_bounds<T: TryFrom<i64> + From<u8> + std::ops::Not<Output = T>>(number: i64) -> T {
+    T::try_from(number).unwrap_or_else(|_| !T::from(0))
+}
+
 /// The API document's part on commands.
 #[derive(utoipa::OpenApi)]
 #[openapi(paths(

@@ -23,7 +23,7 @@ pub(crate) struct ReserveBody {
     /// With `quantity`; not beside `seats`.
     #[schema(value_type = Option<String>)]
     tier_id: Option<TierId>,
-    /// Tickets, at least 1.
+    /// Tickets, 1 to 1000.
     quantity: Option<i64>,
     /// Names like `A-12-7`, at most 1000.
     seats: Option<Vec<String>>,
@@ -52,8 +52,12 @@ impl ReserveBody {
 
 /// A number of tickets somebody asks for.
 pub(super) fn tickets(quantity: i64) -> Result<u32, Problem> {
-    let sane = u32::try_from(quantity).ok().filter(|quantity| *quantity > 0);
-    sane.ok_or_else(|| Problem::invalid("quantity", "must be a whole number from 1 to 4294967295"))
+    // No event allows more, whatever its own limit is.
+    let sane = u32::try_from(quantity).ok().filter(|quantity| (1..=MAX_LIMIT).contains(quantity));
+    sane.ok_or_else(|| {
+        let problem = format!("must be a whole number from 1 to {MAX_LIMIT}");
+        Problem::invalid("quantity", &problem)
+    })
 }
 
 /// Hold tickets

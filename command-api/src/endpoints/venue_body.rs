@@ -8,6 +8,7 @@ use infra::log::Position;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::in_bounds;
 use crate::state::{Asked, CommandState};
 
 /// What is known of a venue.
@@ -66,7 +67,7 @@ pub(crate) struct RowBody {
 
 /// So many seats named 1, 2, ..., or each by its label.
 #[derive(Debug, Clone, Deserialize, Serialize, ToSchema)]
-#[serde(untagged, expecting = "seats is a number, or a list of labels")]
+#[serde(untagged, expecting = "expected a number, or a list of labels")]
 pub(crate) enum SeatsBody {
     Count(i64),
     Labels(Vec<String>),
@@ -81,11 +82,6 @@ pub(crate) struct VenueAnswer {
     venue: VenueBody,
     /// Where in the log the command is.
     position: u64,
-}
-
-fn whole(number: i64, field: impl FnOnce() -> String) -> Result<u32, Problem> {
-    u32::try_from(number)
-        .map_err(|_| Problem::invalid(&field(), "must be a whole number from 1 up"))
 }
 
 impl VenueBody {
@@ -123,14 +119,12 @@ impl VenueBody {
 impl SectionBody {
     fn read(&self, at: &str) -> Result<Section, Problem> {
         let capacity = || match self.capacity {
-            Some(capacity) => whole(capacity, || format!("{at}.capacity")),
+            Some(capacity) => Ok(in_bounds(capacity)),
             None => Err(Problem::invalid(&format!("{at}.capacity"), "must be given")),
         };
         let kind = match (self.kind, &self.rows) {
             (KindBody::Seated, Some(rows)) => {
-                let each = rows.iter().enumerate();
-                let rows = each.map(|(index, row)| row.read(&format!("{at}.rows[{index}]")));
-                SectionKind::Seated { rows: rows.collect::<Result<_, _>>()? }
+                SectionKind::Seated { rows: rows.iter().map(RowBody::read).collect() }
             }
             (KindBody::Seated, None) => {
                 return Err(Problem::invalid(&format!("{at}.rows"), "must be given for seats"));
@@ -143,7 +137,7 @@ impl SectionBody {
         };
         let section = Section { name: self.name.clone(), kind };
         match self.capacity {
-            Some(said) if i64::from(section.capacity()) != said => {
+            Some(said) if self.rows.is_some() && i64::from(section.capacity()) != said => {
                 let problem = format!("must be absent or {}, as the rows say", section.capacity());
                 Err(Problem::invalid(&format!("{at}.capacity"), &problem))
             }
@@ -165,12 +159,12 @@ impl SectionBody {
 }
 
 impl RowBody {
-    fn read(&self, at: &str) -> Result<Row, Problem> {
+    fn read(&self) -> Row {
         let seats = match &self.seats {
-            SeatsBody::Count(count) => Seats::Count(whole(*count, || format!("{at}.seats"))?),
+            SeatsBody::Count(count) => Seats::Count(in_bounds(*count)),
             SeatsBody::Labels(labels) => Seats::Labels(labels.clone()),
         };
-        Ok(Row { label: self.label.clone(), seats, accessible: self.accessible.clone() })
+        Row { label: self.label.clone(), seats, accessible: self.accessible.clone() }
     }
 
     fn of(row: &Row) -> Self {

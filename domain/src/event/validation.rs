@@ -3,11 +3,13 @@
 use super::{MAX_LIMIT, Stock, Terms, Tier};
 use crate::Time;
 use crate::money::MAX_PRICE_MINOR;
-use crate::seating::{Invalid, MAX_CAPACITY, MAX_SEATS, Section, SectionKind, count_seats};
+use crate::seating::{Invalid, MAX_CAPACITY, MAX_SEATS, NUMBER, Section, SectionKind, count_seats};
 use crate::venue::{check_long_text, check_text};
 
 const MAX_TTL_S: u32 = 7 * 86_400;
 const MAX_TIERS: usize = 200;
+const MAX_TAGS: usize = 50;
+const MAX_REFUND_RULES: usize = 20;
 
 impl Terms {
     /// These terms instead of those that were published `before`: its seats stay what they were,
@@ -93,8 +95,7 @@ impl Terms {
         }
         let web = self.media_url.as_ref().is_none_or(|url| is_web(url));
         Invalid::unless(web, || "media_url".into(), "an http or https URL")?;
-        let few = self.tags.len() <= 50;
-        Invalid::unless(few, || "tags".into(), "at most 50 tags")?;
+        Invalid::unless_few(MAX_TAGS, self.tags.len(), || "tags".into(), "tags")?;
         self.tags.iter().try_for_each(|tag| check_text("tags", tag, 50))?;
         Invalid::unless(self.starts_at > now, || "starts_at".into(), "a time in the future")?;
         let later = self.ends_at > self.starts_at;
@@ -107,32 +108,33 @@ impl Terms {
         for (field, seconds) in
             [("hold_ttl_seconds", self.hold_ttl_s), ("waitlist_offer_seconds", self.offer_ttl_s)]
         {
-            let sane = (1..=MAX_TTL_S).contains(&seconds);
-            Invalid::unless(sane, || field.into(), "a number of seconds from 1 to 604800")?;
+            let what = "a whole number of seconds";
+            Invalid::unless_within(1..=MAX_TTL_S, &seconds, || field.into(), what)?;
         }
         for (field, limit) in [
             ("max_tickets_per_booking", Some(self.max_per_booking)),
             ("max_tickets_per_user", self.max_per_user),
         ] {
-            let sane = limit.is_none_or(|limit| (1..=MAX_LIMIT).contains(&limit));
-            Invalid::unless(sane, || field.into(), "a number from 1 to 1000")?;
+            check_limit(limit, || field.into())?;
         }
-        let few = self.refund_policy.len() <= 20;
-        Invalid::unless(few, || "refund_policy".into(), "at most 20 rules")?;
+        let rules = self.refund_policy.len();
+        Invalid::unless_few(MAX_REFUND_RULES, rules, || "refund_policy".into(), "rules")?;
         let mut before = u64::MAX;
         for (index, rule) in self.refund_policy.iter().enumerate() {
-            let field = || format!("refund_policy[{index}]");
-            Invalid::unless(rule.percent <= 100, field, "a percentage from 0 to 100")?;
-            let problem = "nearer to the start than the rule before";
-            Invalid::unless(rule.until_s_before_start < before, field, problem)?;
+            let at = |field: &str| format!("refund_policy[{index}].{field}");
+            Invalid::unless_within(0..=100, &rule.percent, || at("percent"), NUMBER)?;
+            let problem = "nearer to the start than that of the rule before";
+            let nearer = rule.until_s_before_start < before;
+            Invalid::unless(nearer, || at("until_seconds_before_start"), problem)?;
             before = rule.until_s_before_start;
         }
         Ok(())
     }
 
     fn check_tiers(&self, sections: &[Section]) -> Result<(), Invalid> {
-        let some = (1..=MAX_TIERS).contains(&self.tiers.len());
-        Invalid::unless(some, || "tiers".into(), "1 to 200 tiers")?;
+        if !(1..=MAX_TIERS).contains(&self.tiers.len()) {
+            return Err(Invalid::new("tiers", format!("a list of 1 to {MAX_TIERS} tiers")));
+        }
         let mut seats: u32 = 0;
         for (index, tier) in self.tiers.iter().enumerate() {
             self.check_tier(index, tier)?;
@@ -141,8 +143,9 @@ impl Terms {
                 seats = seats.saturating_add(count_seats(rows));
             }
         }
-        let few = seats <= MAX_SEATS;
-        Invalid::unless(few, || "tiers".into(), "tiers of at most 500000 seats together")?;
+        let what = "seats in all tiers together";
+        let (most, count) = (MAX_SEATS as usize, seats as usize);
+        Invalid::unless_few(most, count, || "tiers".into(), what)?;
         self.check_sections(sections)
     }
 
@@ -154,10 +157,9 @@ impl Terms {
         Invalid::unless(new, || at("name"), "a name that no other tier has")?;
         let new = earlier.iter().all(|other| other.tier != tier.tier);
         Invalid::unless(new, || at("tier_id"), "an id that no other tier has")?;
-        let sane = (0..=MAX_PRICE_MINOR).contains(&tier.price_minor);
-        Invalid::unless(sane, || at("price"), "minor units from 0 to 100000000000")?;
-        let sane = tier.max_per_booking.is_none_or(|limit| (1..=MAX_LIMIT).contains(&limit));
-        Invalid::unless(sane, || at("max_per_booking"), "a number from 1 to 1000")?;
+        let what = "a whole number of minor units";
+        Invalid::unless_within(0..=MAX_PRICE_MINOR, &tier.price_minor, || at("price"), what)?;
+        check_limit(tier.max_per_booking, || at("max_per_booking"))?;
         let opens = tier.sale_starts_at.is_none_or(|opens| opens < self.starts_at);
         Invalid::unless(opens, || at("sale_starts_at"), "a time before the event starts")?;
         let closes = tier.sale_ends_at.is_none_or(|ends| Some(ends) > tier.sale_starts_at);
@@ -187,6 +189,12 @@ impl Terms {
     }
 }
 
+/// A limit of tickets, if there is one.
+fn check_limit(limit: Option<u32>, field: impl FnOnce() -> String) -> Result<(), Invalid> {
+    let Some(limit) = limit else { return Ok(()) };
+    Invalid::unless_within(1..=MAX_LIMIT, &limit, field, NUMBER)
+}
+
 /// Whether browsers fetch it, instead of carrying it out as they do with `javascript:`.
 fn is_web(url: &str) -> bool {
     let Some((scheme, rest)) = url.split_once("://") else { return false };
@@ -212,8 +220,7 @@ fn check_stock(
     });
     match stock {
         Stock::Counted { capacity, .. } => {
-            let sane = *capacity <= MAX_CAPACITY;
-            Invalid::unless(sane, || at("capacity"), "a number from 0 to 10000000")?;
+            Invalid::unless_within(0..=MAX_CAPACITY, capacity, || at("capacity"), NUMBER)?;
             let problem = "the name of a section without seats, or absent";
             Invalid::unless(venue_rows.is_none(), || at("section"), problem)
         }

@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use super::problem::{self, Problem};
-use super::{codes, context};
+use super::{codes, context, words};
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
@@ -75,16 +75,18 @@ fn explain<T: DeserializeOwned>(body: &[u8], error: &serde_json::Error) -> Probl
         Err(error) if error.inner().is_data() => named(error.path()),
         _ => None,
     };
-    let message = problem::shortened(&error.to_string());
-    match field {
-        Some(field) => Problem::malformed(format!("{field}: {message}"))
-            .details(json!({"field": field, "line": line, "column": column})),
-        None => Problem::malformed(message).details(json!({"line": line, "column": column})),
+    let message = error.to_string();
+    if !error.is_data() {
+        let message = problem::shortened(&message);
+        return Problem::malformed(format!("The body is not JSON: {message}."))
+            .details(json!({"line": line, "column": column}));
     }
+    let place = format!(" at line {line} column {column}");
+    words::refuse(field, message.strip_suffix(&place).unwrap_or(&message), Some((line, column)))
 }
 
 fn named(path: &serde_path_to_error::Path) -> Option<String> {
-    (path.iter().len() > 0).then(|| problem::shortened(&path.to_string()))
+    (path.iter().len() > 0).then(|| path.to_string())
 }
 
 impl<T: Serialize> IntoResponse for Json<T> {

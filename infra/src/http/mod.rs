@@ -15,6 +15,7 @@ mod problem;
 mod pulse;
 mod serve;
 mod service;
+mod words;
 
 pub use codes::{Code, GENERIC_CODES};
 pub use context::{RequestId, carried};

@@ -1,9 +1,11 @@
 //! Lists in pages: `?limit=&cursor=` to `{"items": [...], "next_cursor": ...}`.
 
+use std::borrow::Cow;
+
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::problem::Problem;
 
@@ -64,8 +66,7 @@ fn checksum(list: &str, place: &[u8]) -> [u8; CHECKSUM] {
 
 /// How many items a page has at most: the query parameter `limit`, 1 to 100, 20 when absent
 /// (`#[serde(default)]`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, utoipa::ToSchema)]
-#[serde(transparent)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, utoipa::ToSchema)]
 #[schema(value_type = u64, minimum = 1, maximum = 100, default = 20)]
 pub struct Limit(u64);
 
@@ -79,7 +80,18 @@ impl Limit {
     /// 422 when it is not 1 to 100.
     pub fn items(self) -> Result<usize, Problem> {
         let sound = (1..=Self::MAX).contains(&self.0).then(|| usize::try_from(self.0).ok());
-        sound.flatten().ok_or_else(|| Problem::invalid("limit", "must be 1 to 100"))
+        sound.flatten().ok_or_else(|| {
+            let problem = format!("must be a whole number from 1 to {}", Self::MAX);
+            Problem::invalid("limit", &problem)
+        })
+    }
+}
+
+/// What is no number from 0 up is none that there can be: one refusal for all of them.
+impl<'de> Deserialize<'de> for Limit {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Cow::<str>::deserialize(deserializer)?;
+        Ok(Self(text.parse().unwrap_or(0)))
     }
 }
 

@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use super::problem::{Problem, shortened};
+use super::words;
 
 /// The parameters of a path. An id that is not of its form is 400, with a sample of the form.
 #[derive(Debug, Clone, Copy)]
@@ -30,18 +31,20 @@ fn explain_path(rejection: &PathRejection) -> Problem {
     let PathRejection::FailedToDeserializePathParams(failure) = rejection else {
         return Problem::internal(rejection);
     };
-    let wrong = |field: &str, expected: &str| {
-        Problem::malformed(format!("{field} in the path: {}", shortened(expected)))
+    let wrong = |field: &str, problem: &str| {
+        Problem::malformed(format!("{field} in the path {}.", shortened(problem)))
             .details(json!({"field": field}))
     };
-    let number = |kind: &str| format!("expected {kind}");
+    let must_be = |expected: &str| format!("must be {}", words::kind(expected));
     match failure.kind() {
-        ErrorKind::DeserializeError { key, message, .. } => wrong(key, message),
-        ErrorKind::ParseErrorAtKey { key, expected_type, .. } => wrong(key, &number(expected_type)),
-        ErrorKind::InvalidUtf8InPathParam { key } => wrong(key, "expected UTF-8"),
+        ErrorKind::DeserializeError { key, message, .. } => wrong(key, &words::reworded(message)),
+        ErrorKind::ParseErrorAtKey { key, expected_type, .. } => {
+            wrong(key, &must_be(expected_type))
+        }
+        ErrorKind::InvalidUtf8InPathParam { key } => wrong(key, "must be UTF-8"),
         ErrorKind::ParseErrorAtIndex { expected_type, .. }
         | ErrorKind::ParseError { expected_type, .. } => {
-            Problem::malformed(format!("The path: {}.", number(expected_type)))
+            Problem::malformed(format!("What the path names {}.", must_be(expected_type)))
         }
         ErrorKind::Message(message) => {
             Problem::malformed(format!("The path: {}.", shortened(message)))
@@ -62,13 +65,16 @@ impl<T: DeserializeOwned, S: Sync> FromRequestParts<S> for Query<T> {
         // The parser would put replacement characters, and something else be looked for than asked.
         let text = parts.uri.query().unwrap_or_default();
         if percent_decode_str(text).decode_utf8().is_err() {
-            return Err(Problem::malformed("The query: expected UTF-8."));
+            return Err(Problem::malformed("The query must be UTF-8."));
         }
         let query = axum::extract::Query::try_from_uri(&parts.uri);
         query.map(|query| Self(query.0)).map_err(|rejection| {
             // The source names the parameter; the rejection itself only says that it failed.
             let message = rejection.source().map_or_else(String::new, ToString::to_string);
-            Problem::malformed(format!("The query: {}.", shortened(&message)))
+            match message.split_once(": ") {
+                Some((field, message)) => words::refuse(Some(field.to_owned()), message, None),
+                None => words::refuse(None, &message, None),
+            }
         })
     }
 }

@@ -23,7 +23,7 @@ fn accepted(change: impl FnOnce(&mut Terms)) {
 
 #[test]
 fn texts_are_printable_and_not_endless() {
-    for nothing in ["", " ", "\u{0}", "a\u{7}", "\u{9b}1m"] {
+    for nothing in ["", " ", "\u{0}", "a\u{7}", "\u{9b}1m", "a\nb", "a\r", "a\tb", "a\u{2029}b"] {
         refused("name", |terms| terms.name = nothing.into());
         refused("event_type", |terms| terms.event_type = nothing.into());
         refused("genre", |terms| terms.genre = Some(nothing.into()));
@@ -98,6 +98,49 @@ fn limits_are_sane() {
     });
 }
 
+/// What is said of the bounds of a number is what holds.
+#[test]
+fn bounds_are_told_as_they_are() {
+    type Set = fn(&mut Terms, u32);
+    let numbers: [(&str, Set); 8] = [
+        ("hold_ttl_seconds", |terms, it| terms.hold_ttl_s = it),
+        ("waitlist_offer_seconds", |terms, it| terms.offer_ttl_s = it),
+        ("max_tickets_per_booking", |terms, it| terms.max_per_booking = it),
+        ("max_tickets_per_user", |terms, it| terms.max_per_user = Some(it)),
+        ("tiers[0].max_per_booking", |terms, it| terms.tiers[0].max_per_booking = Some(it)),
+        ("tiers[0].capacity", |terms, it| terms.tiers[0].stock = counted(it, None)),
+        ("refund_policy[0].percent", |terms, it| {
+            let percent = u8::try_from(it).unwrap_or(u8::MAX);
+            terms.refund_policy = vec![RefundRule { until_s_before_start: 9, percent }];
+        }),
+        ("tiers[0].price", |terms, it| {
+            // A bound beyond 32 bits: as many times of it.
+            terms.tiers[0].price_minor =
+                if it == u32::MAX { i64::MAX } else { i64::from(it) * (MAX_PRICE_MINOR / 1_000) };
+        }),
+    ];
+    for (field, set) in numbers {
+        let mut terms = terms();
+        set(&mut terms, u32::MAX);
+        let refusal = when(&[], 0, &draft(owner(), terms)).unwrap_err();
+        let Refusal::Invalid(Invalid { field: named, problem }) = refusal else {
+            panic!("{field}")
+        };
+        assert_eq!(named, field);
+        let bounds = problem.rsplit_once(" from ").unwrap().1.split_once(" to ").unwrap();
+        let bound = |text: &str| text.parse::<i64>().unwrap();
+        let (low, high) = (bound(bounds.0), bound(bounds.1));
+        let high = if field.ends_with("price") { high * 1_000 / MAX_PRICE_MINOR } else { high };
+        let (low, high) = (u32::try_from(low).unwrap(), u32::try_from(high).unwrap());
+        accepted(|terms| set(terms, low));
+        accepted(|terms| set(terms, high));
+        refused(field, |terms| set(terms, high + 1));
+        if low > 0 {
+            refused(field, |terms| set(terms, low - 1));
+        }
+    }
+}
+
 #[test]
 fn refund_rules_come_nearer_to_the_start() {
     let rule = |until_s_before_start, percent| RefundRule { until_s_before_start, percent };
@@ -107,9 +150,10 @@ fn refund_rules_come_nearer_to_the_start() {
     };
     accepted(set(&[]));
     accepted(set(&[rule(9, 100), rule(8, 0), rule(0, 50)]));
-    refused("refund_policy[0]", set(&[rule(9, 101)]));
-    refused("refund_policy[1]", set(&[rule(9, 100), rule(9, 50)]));
-    refused("refund_policy[2]", set(&[rule(9, 100), rule(8, 50), rule(10, 50)]));
+    refused("refund_policy[0].percent", set(&[rule(9, 101)]));
+    let until = "refund_policy[1].until_seconds_before_start";
+    refused(until, set(&[rule(9, 100), rule(9, 50)]));
+    refused(until, set(&[rule(9, 50), rule(10, 50), rule(8, 50)]));
     let many = |count: u64| (0..count).rev().map(|at| rule(at, 1)).collect::<Vec<_>>();
     accepted(set(&many(20)));
     refused("refund_policy", set(&many(21)));
