@@ -1,6 +1,7 @@
 //! How every projection is doing (OP-1).
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use domain::Time;
 use infra::clock::Clock;
@@ -115,17 +116,19 @@ pub(crate) async fn status(
         let (name, known_version) = (view.name(), view.version());
         let row = rows.remove(name);
         let position = row.as_ref().map_or(Position(0), |row| row.position);
-        let (counted, lag_seconds) =
-            if position < head { lag(log, position, clock.now()).await? } else { (0, 0.0) };
+        let behind = match position < head {
+            true => lag(log, position, clock.now()).await?,
+            false => Behind::default(),
+        };
         all.push(Status {
             name,
             version: row.as_ref().map_or(known_version, |row| row.version),
             known_version,
             position: position.0,
             head: head.0,
-            lag_records: counted.min(MOST_LAG) as u64,
-            lag_exceeded: counted > MOST_LAG,
-            lag_seconds,
+            lag_records: behind.records,
+            lag_exceeded: behind.is_exceeded,
+            lag_seconds: behind.seconds,
             parked: row.as_ref().map_or(0, |row| row.parked),
             first_parked: parked.remove(name),
             rebuild: row.and_then(|row| row.rebuild),
@@ -135,16 +138,26 @@ pub(crate) async fn status(
     Ok(all)
 }
 
+/// How far behind the log a view is.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Behind {
+    pub(crate) records: u64,
+    /// There are more than are counted.
+    pub(crate) is_exceeded: bool,
+    /// Since the first of them was decided.
+    pub(crate) seconds: f64,
+}
+
 /// Positions are not a count: what is missing is counted, and timed by its first record.
-/// One more than [`MOST_LAG`] stands for more.
-pub(crate) async fn lag(
-    log: &dyn Log,
-    after: Position,
-    now: Time,
-) -> Result<(usize, f64), ReadError> {
+pub(crate) async fn lag(log: &dyn Log, after: Position, now: Time) -> Result<Behind, ReadError> {
+    // One more than is counted stands for more.
     let missing = log.read_all(after, MOST_LAG + 1).await?;
     let since_ms = missing.first().map_or(0, |first| now.ms_since(first.at));
-    Ok((missing.len(), std::time::Duration::from_millis(since_ms).as_secs_f64()))
+    Ok(Behind {
+        records: missing.len().min(MOST_LAG) as u64,
+        is_exceeded: missing.len() > MOST_LAG,
+        seconds: Duration::from_millis(since_ms).as_secs_f64(),
+    })
 }
 
 pub(crate) struct Row {
@@ -198,4 +211,42 @@ pub(crate) async fn first_parked(
         (row.projection, first)
     });
     Ok(rows.collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use infra::log::embedded::{EmbeddedLog, EmbeddedOptions};
+    use infra::log::{Expected, NewRecord};
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn record(number: usize) -> NewRecord {
+        NewRecord {
+            id: Uuid::from_u128(number as u128),
+            kind: "Noted".into(),
+            version: 1,
+            at: Time::from_ms(1_000),
+            metadata: "{}".to_owned(),
+            data: "{}".into(),
+        }
+    }
+
+    #[tokio::test]
+    async fn records_behind_are_counted_up_to_ten_thousand() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log.sqlite");
+        let log = EmbeddedLog::open(path, EmbeddedOptions::default()).unwrap();
+        let now = Time::from_ms(3_500);
+        assert_eq!(lag(&log, Position(0), now).await.unwrap(), Behind::default());
+        let records = (0..MOST_LAG).map(record).collect();
+        log.append("s", Expected::NoStream, records).await.unwrap();
+        let behind = lag(&log, Position(0), now).await.unwrap();
+        assert_eq!(behind, Behind { records: 10_000, is_exceeded: false, seconds: 2.5 });
+        log.append("s", Expected::Any, vec![record(MOST_LAG)]).await.unwrap();
+        let behind = lag(&log, Position(0), now).await.unwrap();
+        assert_eq!(behind, Behind { records: 10_000, is_exceeded: true, seconds: 2.5 });
+        let behind = lag(&log, Position(1), now).await.unwrap();
+        assert_eq!(behind, Behind { records: 10_000, is_exceeded: false, seconds: 2.5 });
+    }
 }

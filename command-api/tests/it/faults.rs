@@ -173,6 +173,22 @@ async fn the_rival_who_is_first_gets_the_last_place() {
     stage.end().await;
 }
 
+/// Somebody who is late every time is told so in the end, and keeps nobody else waiting for ever.
+#[tokio::test]
+async fn whoever_is_late_fifty_times_is_told_to_come_again() {
+    const MOST: usize = 50;
+    let stage = Stage::new(Terms { places: 100, ..Terms::default() }).await;
+    let before = stage.log.appends();
+    stage.log.next(INVENTORY, (0..MOST).map(|_| stage.rival()));
+    stage.buyer.send(&stage.sale.reserve(1).key("late")).await.refused(503, "LOG_UNAVAILABLE");
+    assert_eq!(stage.log.appends() - before, MOST);
+    assert!(stage.log.is_spent());
+    // Nothing was done, and now it is.
+    stage.buyer.send(&stage.sale.reserve(1).key("late")).await.expect(201);
+    assert_eq!(stage.log.appends() - before, MOST + 1);
+    stage.end().await;
+}
+
 #[tokio::test]
 async fn the_same_key_at_two_nodes_is_one_booking() {
     let stage = Stage::new(Terms::default()).await;

@@ -7,7 +7,7 @@ use sqlx::PgPool;
 use utoipa::ToSchema;
 
 use super::{Feed, NAME};
-use crate::status::{FirstParked, MOST_LAG, StatusError, first_parked, lag, rows};
+use crate::status::{Behind, FirstParked, StatusError, first_parked, lag, rows};
 
 /// How the feed is doing.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
@@ -46,8 +46,10 @@ pub(crate) async fn status(
     let first_parked = first_parked(pool).await?.remove(NAME);
     let position = row.as_ref().map_or(Position(0), |row| row.position);
     let head = log.head().await?;
-    let (counted, lag_seconds) =
-        if position < head { lag(log, position, clock.now()).await? } else { (0, 0.0) };
+    let behind = match position < head {
+        true => lag(log, position, clock.now()).await?,
+        false => Behind::default(),
+    };
     let brokers_answer = match feed {
         Some(feed) => Some(feed.kafka().is_up().await),
         None => None,
@@ -55,9 +57,9 @@ pub(crate) async fn status(
     Ok(FeedStatus {
         position: position.0,
         head: head.0,
-        lag_records: counted.min(MOST_LAG) as u64,
-        lag_exceeded: counted > MOST_LAG,
-        lag_seconds,
+        lag_records: behind.records,
+        lag_exceeded: behind.is_exceeded,
+        lag_seconds: behind.seconds,
         parked: row.map_or(0, |row| row.parked),
         first_parked,
         brokers_answer,

@@ -34,6 +34,27 @@ fn more_than_there_is() {
     assert_eq!(broken(&facts), over(2, 0, 1));
 }
 
+/// Whoever reads the report is to find what did it, and not all that came of it.
+#[test]
+fn an_oversell_is_told_of_once_by_the_fact_that_does_it() {
+    let mut ledger = Ledger::default();
+    held().iter().for_each(|(_, fact)| ledger.apply(fact).unwrap());
+    ledger.apply(&reserved(1, 2, BOB, places(FLOOR, 2)).1).unwrap_err();
+    // What becomes of both bookings makes it no worse, until somebody adds to it.
+    for fact in [
+        confirmed(2, 1, ANN, 5, places(FLOOR, 2)),
+        reserved(2, 4, CY, seats(&["A-1-1"])),
+        confirmed(2, 2, BOB, 6, places(FLOOR, 2)),
+    ] {
+        assert_eq!(ledger.apply(&fact.1), Ok(()), "{fact:?}");
+    }
+    let over = Violation::Oversold { tier: FLOOR, sold: 4, held: 1, capacity: 3 };
+    assert_eq!(ledger.apply(&reserved(3, 3, CY, places(FLOOR, 1)).1), Err(over));
+    let gone = given_back(released(4, 1, ANN, places(FLOOR, 2)), 5, 2_000);
+    assert_eq!(ledger.apply(&gone.1), Ok(()));
+    assert_eq!((ledger.tiers()[0].sold, ledger.tiers()[0].held), (2, 1));
+}
+
 #[test]
 fn a_seat_with_two_owners() {
     let seat = |name: &str, booking| Violation::SeatTaken { seat: name.into(), booking };
