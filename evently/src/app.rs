@@ -9,7 +9,7 @@ use command_api::{CommandApi, CommandSettings, Parts, StartError as CommandsErro
 use domain::inventory::Patience;
 use infra::auth::{Admission, Auth, Guarded, KeyError, Keys};
 use infra::clock::{Clock, SystemClock};
-use infra::data_folder::{DataFolder, DataFolderError, KeysKnown};
+use infra::data_folder::{DataFolder, KeysKnown};
 use infra::http::{Edge, ServiceLimits};
 use infra::kafka::{self, Kafka};
 use infra::limits::{RateLimits, Rates};
@@ -55,9 +55,6 @@ pub enum StartError {
     /// Nor is it known whether there has to be one.
     #[error(transparent)]
     Known(#[from] KnownError),
-    /// The data folder cannot be written.
-    #[error(transparent)]
-    Folder(#[from] DataFolderError),
     /// There are no accounts.
     #[error(transparent)]
     Identity(#[from] IdentityError),
@@ -167,7 +164,7 @@ impl App {
         let log = opened.shared();
         let known = keys::known(settings, folder, &opened).await?;
         let keys = Arc::new(keys::signing(settings, known, clock.clone())?);
-        folder.note_keys(KeysKnown { signing: true, ..known })?;
+        keys::note(folder, KeysKnown { signing: true, ..known });
         let (tasks, tasks_stop) = (TaskTracker::new(), CancellationToken::new());
         let redis = redis(role, settings)?;
         let limits = limits(settings, redis.as_ref(), &clock, (&tasks, &tasks_stop));
@@ -182,7 +179,7 @@ impl App {
             true => {
                 let limits = limits.clone();
                 let accounts = Identity::open(settings, folder, store, known, &clock).await?;
-                folder.note_keys(KeysKnown { persons: accounts.is_proven, ..known })?;
+                keys::note(folder, KeysKnown { persons: accounts.is_proven, ..known });
                 Some(
                     start_commands(settings, folder, &log, (&keys, accounts), limits, &clock)
                         .await?,

@@ -35,7 +35,7 @@ pub enum IdentityError {
     #[error(
         "{}, with the keys of persons, is missing, though people have accounts here: restore it from a \
          backup, or name the database that has them with DATABASE_URL; without them nothing personal can \
-         be read again",
+         be read again (see evently keys begin-anew)",
         .0.display()
     )]
     Lost(PathBuf),

@@ -26,7 +26,8 @@ pub enum KnownError {
     /// There were some.
     #[error(
         "the folder {} is missing, which had the keys of this installation: restore it from a backup; \
-         without it nothing personal in the log can be read again, and all tokens are worth nothing",
+         without it nothing personal in the log can be read again, and all tokens are worth nothing (see \
+         evently keys begin-anew)",
         .0.display()
     )]
     Lost(PathBuf),
@@ -49,6 +50,14 @@ pub(crate) async fn known(
     };
     let keys = settings.shared().join("keys");
     if known.persons && !keys.exists() { Err(KnownError::Lost(keys)) } else { Ok(known) }
+}
+
+/// Notes which keys there are. A disk that is full is no reason not to start: the log says as much.
+pub(crate) fn note(folder: &DataFolder, keys: KeysKnown) {
+    if let Err(error) = folder.note_keys(keys) {
+        let error: &dyn std::error::Error = &error;
+        tracing::warn!(error, "it is not noted in the data folder which keys there are");
+    }
 }
 
 /// What signs tokens; made if none is known of.

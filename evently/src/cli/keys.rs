@@ -1,5 +1,7 @@
 //! `evently keys`
 
+mod anew;
+
 use std::collections::HashSet;
 use std::io::{self, Write};
 
@@ -21,7 +23,8 @@ Examples:
   evently keys rotate-signing --forget-old
   evently keys rotate-master
   EVENTLY_MASTER_KEY=NEW,OLD evently keys rotate-master
-  evently keys service create --name archive --scope audit:read";
+  evently keys service create --name archive --scope audit:read
+  evently keys begin-anew";
 
 #[derive(Debug, Subcommand)]
 pub(super) enum KeysCommand {
@@ -47,6 +50,15 @@ pub(super) enum KeysCommand {
     /// Look after the keys of other programs, for the endpoints under /internal
     #[command(subcommand)]
     Service(super::service_keys::ServiceCommand),
+    /// Go on with new keys where the keys of persons are lost for ever
+    ///
+    /// For a data folder whose server does not start because its master key, or the store of what it
+    /// wraps, is lost and no backup has it. Makes new ones, so that tickets can be sold again. Nobody who
+    /// has an account can log in with it any more, and what is personal in the log is noise; they may
+    /// register again. What is left of the old keys is set aside, not deleted. Does nothing if nothing
+    /// is lost.
+    #[command(after_help = EXAMPLES)]
+    BeginAnew,
 }
 
 /// Takes other keys.
@@ -67,6 +79,14 @@ pub(super) fn run(command: &KeysCommand, settings: &Checked) -> Result<(), Failu
             writeln!(io::stdout(), "{count} keys are wrapped anew")?;
         }
         KeysCommand::Service(command) => super::service_keys::run(command, settings)?,
+        KeysCommand::BeginAnew => {
+            let folder = DataFolder::open_existing(&settings.data)?;
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            let old = runtime.block_on(anew::begin(&folder, settings))?;
+            let old =
+                old.map(|old| format!("; what is left of the old ones is in {}", old.display()));
+            writeln!(io::stdout(), "there are new keys{}", old.unwrap_or_default())?;
+        }
     }
     Ok(())
 }
@@ -81,6 +101,10 @@ const NOWHERE: &str = "there are no keys of persons in the data folder: name the
 
 /// Wraps all keys anew; how many there were.
 async fn rotate_master(folder: &DataFolder, settings: &Checked) -> Result<u64, Failure> {
+    let is_shared = settings.shared.is_some() || settings.database_url.is_some();
+    if is_shared && settings.master_key.is_none() {
+        return Err(Failure::Wrong(vec![SHARED.to_owned()]));
+    }
     if settings.database_url.is_none() && !folder.identity().exists() {
         return Err(Failure::Wrong(vec![NOWHERE.to_owned()]));
     }
@@ -89,9 +113,6 @@ async fn rotate_master(folder: &DataFolder, settings: &Checked) -> Result<u64, F
         let vault = identity::vault(settings, store, MasterKeys::parse(keys.reveal())?);
         prove_complete(&vault, settings).await?;
         return Ok(vault.rewrap().await?);
-    }
-    if settings.shared.is_some() || settings.database_url.is_some() {
-        return Err(Failure::Wrong(vec![SHARED.to_owned()]));
     }
     // A server would go on wrapping with the key it knows, and so would a command.
     let _serving = folder.serve()?;

@@ -32,7 +32,7 @@ pub(crate) async fn said(command: &mut tokio::process::Command) -> (i32, String,
 
 #[tokio::test]
 async fn help_and_version_are_results() {
-    let commands: [&[&str]; 22] = [
+    let commands: [&[&str]; 23] = [
         &[],
         &["help"],
         &["serve"],
@@ -43,6 +43,7 @@ async fn help_and_version_are_results() {
         &["admin", "create"],
         &["privacy", "erase"],
         &["keys", "rotate-master"],
+        &["keys", "begin-anew"],
         &["audit", "verify"],
         &["audit", "export"],
         &["audit", "tail"],
@@ -89,7 +90,7 @@ async fn who_asks_wrongly_is_told_with_status_2() {
         (&["token", "--role", "king"], "expected attendee"),
         (&["token", "--ttl", "forever"], "expected a number"),
         (&["token", "--ttl", "-5m"], "expected a number with s, m, h or d, from 1s to 365d"),
-        (&["token", "--role"], "evently token"),
+        (&["token", "--bogus"], "Usage: evently token"),
         (&["help", "dreams"], "there is no command dreams"),
         (&["privacy", "erase", "ada@"], "expected an address like ada@example.org"),
         (&["audit"], "Usage"),

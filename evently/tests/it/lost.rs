@@ -48,6 +48,10 @@ async fn a_log_that_is_gone_is_not_begun_anew() {
     fs::rename(data.join("log.sqlite-wal"), &set_aside).unwrap();
     fs::copy(other.data().join("log.sqlite"), &log).unwrap();
     assert_refused(&data, "is not the one that this data folder had").await;
+    let mut garbled = whole.clone();
+    garbled[..8].copy_from_slice(b"garbage!");
+    fs::write(&log, garbled).unwrap();
+    assert_refused(&data, "log.sqlite is damaged (it is not an SQLite database)").await;
     fs::write(&log, whole).unwrap();
     fs::rename(set_aside, data.join("log.sqlite-wal")).unwrap();
     server.restart().await;
@@ -235,14 +239,19 @@ async fn only_the_owner_may_read_the_databases() {
 
 /// No server starts, and nothing is made in place of what is lost.
 async fn assert_keys_refused(data: &Path, says: &str) {
-    let keys = data.join("keys");
-    let before = crate::accounts::files(&keys);
+    // What SQLite puts beside a database comes and goes.
+    let keys = || {
+        let mut files = crate::accounts::files(&data.join("keys"));
+        files.retain(|file| !file.to_string_lossy().contains("sqlite-"));
+        files
+    };
+    let before = keys();
     for command in [&["serve"][..], &["admin", "create", "--email", "eve@example.org"]] {
         let (status, out, err) = run_on(data, command).await;
         assert_eq!((status, out.as_str()), (1, ""), "{command:?}: {err}");
         assert!(err.contains(says) && err.contains("from a backup"), "{command:?}: {err}");
     }
-    assert_eq!(crate::accounts::files(&keys), before, "something was made");
+    assert_eq!(keys(), before, "something was made");
 }
 
 #[tokio::test]
@@ -273,11 +282,17 @@ async fn keys_that_are_gone_are_not_made_anew() {
         // Nor is a store taken that has nobody's keys, if it was forgotten which one it was.
         let (store, name) = (keys.join("identity.sqlite"), keys.join("identity.store"));
         let (whole, noted) = (fs::read(&store).unwrap(), fs::read(&name).unwrap());
+        let put = |bytes: &[u8]| {
+            for beside in ["identity.sqlite-wal", "identity.sqlite-shm"] {
+                let _ = fs::remove_file(keys.join(beside));
+            }
+            fs::write(&store, bytes).unwrap();
+        };
         fs::remove_file(&name).unwrap();
-        fs::write(&store, "").unwrap();
+        put(b"");
         let (status, _, err) = run_on(&data, &["serve"]).await;
         assert!(status == 1 && err.contains("is not the one that holds the keys"), "{err}");
-        fs::write(&store, whole).unwrap();
+        put(&whole);
         fs::write(&name, noted).unwrap();
     }
     server.restart().await;
@@ -320,4 +335,37 @@ async fn a_master_key_that_does_not_fit_is_found_at_the_start() {
         assert!(status == 1 && err.contains(says), "{err}");
     }
     assert!(!data.join("keys").join("master.key").exists());
+}
+
+#[tokio::test]
+async fn where_keys_are_lost_for_ever_one_begins_anew() {
+    let mut server = Server::start().await;
+    let data = server.data();
+    let create = ["admin", "create", "--email", "ada@example.org"];
+    let (_, first, _) = run_on(&data, &create).await;
+    let anew = async || run_on(&data, &["keys", "begin-anew"]).await;
+    let (status, _, err) = anew().await;
+    assert!(status == 1 && err.contains("already has the data folder"), "{err}");
+    server.stop().await;
+    let (status, _, err) = anew().await;
+    assert!(status == 1 && err.contains("nothing is lost"), "{err}");
+    let keys = data.join("keys");
+    let signing = fs::read(keys.join("signing.pem")).unwrap();
+    fs::remove_file(keys.join("master.key")).unwrap();
+    assert_keys_refused(&data, "master.key is missing").await;
+    let (status, out, err) = anew().await;
+    assert_eq!((status, err.as_str()), (0, ""));
+    let aside = std::path::Path::new(out.trim().split(" is in ").nth(1).unwrap());
+    assert!(aside.join("identity.sqlite").exists() && aside.join("identity.store").exists());
+    // Tokens are as good as before, and people register again.
+    assert_eq!(fs::read(keys.join("signing.pem")).unwrap(), signing);
+    server.restart().await;
+    let (status, second, err) = run_on(&data, &create).await;
+    assert_eq!((status, err.as_str()), (0, ""));
+    assert_ne!(first.lines().next(), second.lines().next());
+    server.stop().await;
+    fs::remove_dir_all(&keys).unwrap();
+    assert_eq!(anew().await, (0, "there are new keys\n".to_owned(), String::new()));
+    server.restart().await;
+    server.stop().await;
 }
