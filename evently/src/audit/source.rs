@@ -28,7 +28,7 @@ pub(crate) enum SourceError {
     Unread {
         after: Position,
         #[source]
-        source: ReadError,
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
     #[error("the export {} cannot be read", path.display())]
     Export {
@@ -76,7 +76,9 @@ impl Batches {
                 Ok(records) => break records,
                 Err(error) if !self.may_be_damaged => return Err(error.into()),
                 Err(_) if self.batch > 1 => self.batch /= 2,
-                Err(source) => return Err(SourceError::Unread { after: self.after, source }),
+                Err(ReadError(source)) => {
+                    return Err(SourceError::Unread { after: self.after, source });
+                }
             }
         };
         records.retain(|record| record.position <= self.upto);

@@ -217,9 +217,10 @@ async fn a_damaged_log_is_refused_with_what_to_do() {
     let (mut torn, mut foreign) = (sound.clone(), sound.clone());
     torn[100..4096].fill(0xff);
     foreign[..16].copy_from_slice(b"not a database!!");
-    for (bytes, says) in
-        [(&torn, "restore log.sqlite from a backup"), (&foreign, "not an Evently log")]
-    {
+    for (bytes, says) in [
+        (&torn, "restore log.sqlite from a backup"),
+        (&foreign, "is damaged (it is not an SQLite database)"),
+    ] {
         std::fs::write(&log, bytes).unwrap();
         for command in [&["serve"][..], &["audit", "verify"]] {
             let (status, out, err) = run_on(&server.data(), command).await;

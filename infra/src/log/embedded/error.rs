@@ -82,6 +82,16 @@ pub enum OpenError {
     },
 }
 
+impl OpenError {
+    /// The same of a file that was a log once: whatever it is now, it was damaged.
+    pub(super) fn of_known(self) -> Self {
+        match self {
+            Self::Foreign { path, what } => Self::Damaged { path, what: what.to_owned() },
+            other => other,
+        }
+    }
+}
+
 /// Why the file under the log could not be read or written.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum StorageError {
@@ -109,10 +119,7 @@ pub enum StorageError {
         what: &'static str,
     },
     /// Something in the file could not be read, and whatever is written goes into the same file.
-    #[error(
-        "the log is damaged: stop the server, leave the file as it is, copy the data folder, and \
-         restore log.sqlite from a backup"
-    )]
+    #[error("the log is damaged and has to be restored from a backup")]
     NotWhole,
     /// It was closed.
     #[error("the log is closed")]

@@ -84,7 +84,8 @@ impl EmbeddedLog {
         identity: Uuid,
         options: EmbeddedOptions,
     ) -> Result<Self, OpenError> {
-        Self::start(&LogFile::open(path.as_ref(), Some(identity))?, &options, true)
+        let start = || Self::start(&LogFile::open(path.as_ref(), Some(identity))?, &options, true);
+        start().map_err(OpenError::of_known)
     }
 
     /// Opens the log in the file at `path` without changing it, whether a server writes it or not.
@@ -103,8 +104,9 @@ impl EmbeddedLog {
     /// # Errors
     /// The log is gone, or the file is not a log that this program can read.
     pub fn open_known_read_only(path: impl AsRef<Path>, identity: Uuid) -> Result<Self, OpenError> {
-        let file = LogFile::open_read_only(path.as_ref(), Some(identity))?;
-        Self::start(&file, &EmbeddedOptions::default(), false)
+        let open = || LogFile::open_read_only(path.as_ref(), Some(identity));
+        let start = || Self::start(&open()?, &EmbeddedOptions::default(), false);
+        start().map_err(OpenError::of_known)
     }
 
     fn start(file: &LogFile, options: &EmbeddedOptions, writes: bool) -> Result<Self, OpenError> {

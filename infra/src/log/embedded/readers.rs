@@ -98,8 +98,12 @@ impl Readers {
         let outcome = read(Reader { connection: &connection, names: &self.names });
         let outcome = outcome.inspect_err(|error| {
             if error.is_damage() && !self.damaged.swap(true, Ordering::Relaxed) {
-                let (error, remedy) = (error as &dyn std::error::Error, StorageError::NotWhole);
-                tracing::error!(error, "{remedy}");
+                let error: &dyn std::error::Error = error;
+                tracing::error!(
+                    error,
+                    "the log is damaged, and nothing more is written: stop the server, leave the file \
+                     as it is, copy the data folder, and restore log.sqlite from a backup"
+                );
             }
         })?;
         // After a failure the connection is not used again. After closing it is not kept.
