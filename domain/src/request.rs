@@ -22,7 +22,7 @@ pub struct Request {
 
 /// Why a key cannot be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("an Idempotency-Key has 1 to 255 visible ASCII characters")]
+#[error("Idempotency-Key must be 1 to 255 visible ASCII characters")]
 pub struct RequestError;
 
 impl Request {

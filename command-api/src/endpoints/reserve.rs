@@ -52,8 +52,8 @@ impl ReserveBody {
 
 /// A number of tickets somebody asks for.
 pub(super) fn tickets(quantity: i64) -> Result<u32, Problem> {
-    // No event allows more, whatever its own limit is.
-    let sane = u32::try_from(quantity).ok().filter(|quantity| (1..=MAX_LIMIT).contains(quantity));
+    let sane = u32::try_from(quantity).ok().filter(|quantity| *quantity > 0);
+    // No event allows more; which limit is the event's own, its inventory says.
     sane.ok_or_else(|| {
         let problem = format!("must be a whole number from 1 to {MAX_LIMIT}");
         Problem::invalid("quantity", &problem)

@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError};
 use serde::Serialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::json;
 
 use super::problem::{self, Problem};
@@ -71,12 +71,14 @@ async fn read(body: Body) -> Result<Bytes, Problem> {
 fn explain<T: DeserializeOwned>(body: &[u8], error: &serde_json::Error) -> Problem {
     let (line, column) = (error.line(), error.column());
     let mut reader = serde_json::Deserializer::from_slice(body);
+    // Where a text is wanted, any other value is told of as if it were no JSON.
+    let is_json = error.is_data() || serde_json::from_slice::<IgnoredAny>(body).is_ok();
     let field = match serde_path_to_error::deserialize::<_, T>(&mut reader) {
-        Err(error) if error.inner().is_data() => named(error.path()),
+        Err(error) if is_json => named(error.path()),
         _ => None,
     };
     let message = error.to_string();
-    if !error.is_data() {
+    if !is_json {
         let message = problem::shortened(&message);
         return Problem::malformed(format!("The body is not JSON: {message}."))
             .details(json!({"line": line, "column": column}));

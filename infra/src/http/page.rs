@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::problem::Problem;
@@ -80,18 +80,19 @@ impl Limit {
     /// 422 when it is not 1 to 100.
     pub fn items(self) -> Result<usize, Problem> {
         let sound = (1..=Self::MAX).contains(&self.0).then(|| usize::try_from(self.0).ok());
-        sound.flatten().ok_or_else(|| {
-            let problem = format!("must be a whole number from 1 to {}", Self::MAX);
-            Problem::invalid("limit", &problem)
-        })
+        sound.flatten().ok_or_else(|| Problem::invalid("limit", &format!("must be {}", expected())))
     }
 }
 
-/// What is no number from 0 up is none that there can be: one refusal for all of them.
+fn expected() -> String {
+    format!("a whole number from 1 to {}", Limit::MAX)
+}
+
 impl<'de> Deserialize<'de> for Limit {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = Cow::<str>::deserialize(deserializer)?;
-        Ok(Self(text.parse().unwrap_or(0)))
+        let number = text.parse().map_err(|_| D::Error::custom(format!("expected {}", expected())));
+        number.map(Self)
     }
 }
 

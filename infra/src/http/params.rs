@@ -72,9 +72,23 @@ impl<T: DeserializeOwned, S: Sync> FromRequestParts<S> for Query<T> {
             // The source names the parameter; the rejection itself only says that it failed.
             let message = rejection.source().map_or_else(String::new, ToString::to_string);
             match message.split_once(": ") {
+                Some((field, NO_NUMBER)) if is_negative(text, field) => {
+                    words::refuse(Some(field.to_owned()), "expected a whole number from 0 up", None)
+                }
                 Some((field, message)) => words::refuse(Some(field.to_owned()), message, None),
                 None => words::refuse(None, &message, None),
             }
         })
     }
+}
+
+/// What the standard library says.
+const NO_NUMBER: &str = "invalid digit found in string";
+
+/// Whether a number with a sign stands there, where only those without can.
+fn is_negative(query: &str, field: &str) -> bool {
+    let mut values = query.split('&').filter_map(|pair| pair.split_once('='));
+    let value =
+        values.find(|(name, _)| *name == field).and_then(|(_, value)| value.strip_prefix('-'));
+    value.is_some_and(|digits| !digits.is_empty() && digits.bytes().all(|it| it.is_ascii_digit()))
 }

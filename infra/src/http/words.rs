@@ -10,16 +10,19 @@ pub(super) fn refuse(
     message: &str,
     place: Option<(usize, usize)>,
 ) -> Problem {
-    let (message, missing) = match missing(message) {
-        Some(name) => ("must be given".to_owned(), Some(name)),
-        None => (shortened(&reworded(message)), None),
+    let (message, missing) = match (missing(message), duplicate(message)) {
+        (Some(name), _) => ("must be given".to_owned(), Some(name)),
+        (_, Some(name)) => ("must be given once".to_owned(), Some(name)),
+        _ => (shortened(&reworded(message)), None),
     };
     let field = match (path, missing) {
         (Some(path), Some(name)) => Some(format!("{path}.{name}")),
         (path, name) => path.or(name.map(str::to_owned)),
     };
     let detail = match field.as_deref().map(shortened) {
-        Some(field) if message.starts_with("must be ") => format!("{field} {message}"),
+        Some(field) if COMPLETES.iter().any(|it| message.starts_with(it)) => {
+            format!("{field} {message}")
+        }
         Some(field) => format!("{field}: {message}"),
         None => message,
     };
@@ -34,9 +37,17 @@ pub(super) fn refuse(
     }
 }
 
+/// What completes the name of a field to a sentence.
+const COMPLETES: [&str; 2] = ["must be ", "is not known here"];
+
 /// The field that is said to be missing.
 fn missing(message: &str) -> Option<&str> {
     message.strip_prefix("missing field `")?.strip_suffix('`')
+}
+
+/// The field that is said to be there twice.
+fn duplicate(message: &str) -> Option<&str> {
+    message.strip_prefix("duplicate field `")?.strip_suffix('`')
 }
 
 /// The same message, completing "... must be" where it says what would be right.
@@ -45,16 +56,25 @@ pub(super) fn reworded(message: &str) -> String {
         // What was found is the client's text, which may say anything; what is expected is ours.
         let parts = message.strip_prefix(wrong).and_then(|it| it.rsplit_once(", expected "));
         if let Some((found, expected)) = parts {
-            let is_number = wrong == "invalid value: " && found.starts_with("integer ");
-            let too_far = if is_number { " of a size that fits" } else { "" };
+            let is_too_far = kind(expected) == WHOLE && is_whole(found);
+            let too_far = if is_too_far { " of a size that fits" } else { "" };
             return format!("must be {}{too_far}, not {}", kind(expected), found_in_words(found));
         }
     }
+    if let Some(unknown) = message.strip_prefix("unknown field `") {
+        let known = unknown.rsplit_once("`, expected ").map(|(_, known)| known);
+        let known = known.map(|known| format!("; known: {}", known.trim_start_matches("one of ")));
+        return format!("is not known here{}", known.unwrap_or_default());
+    }
     match message {
-        "invalid digit found in string"
-        | "number too large to fit in target type"
-        | "number too small to fit in target type"
-        | "cannot parse integer from empty string" => format!("must be {WHOLE}"),
+        "expected value" => "must be a text".to_owned(),
+        "number out of range" => "must be a number of a size that fits".to_owned(),
+        "number too large to fit in target type" | "number too small to fit in target type" => {
+            format!("must be {WHOLE} of a size that fits")
+        }
+        "invalid digit found in string" | "cannot parse integer from empty string" => {
+            format!("must be {WHOLE}")
+        }
         "provided string was not `true` or `false`" => "must be true or false".to_owned(),
         _ => match message.strip_prefix("expected ") {
             Some(expected) => format!("must be {}", kind(expected)),
@@ -77,6 +97,13 @@ pub(super) fn kind(expected: &str) -> &str {
         _ if expected.starts_with("struct ") => "an object",
         _ => expected,
     }
+}
+
+/// Whether what was found is a whole number, so that only its size is wrong.
+fn is_whole(found: &str) -> bool {
+    let float = found.strip_prefix("floating point `").and_then(|it| it.strip_suffix('`'));
+    let float = float.and_then(|it| it.parse::<f64>().ok());
+    found.starts_with("integer ") || float.is_some_and(|it| it.fract() == 0.0)
 }
 
 /// What is there instead.
@@ -126,10 +153,24 @@ mod tests {
             ),
             ("expected an id like evt_1", "must be an id like evt_1"),
             ("invalid digit found in string", "must be a whole number"),
-            ("duplicate field `a`", "duplicate field `a`"),
+            (
+                "invalid type: floating point `1e20`, expected i64",
+                "must be a whole number of a size that fits, not 1e20",
+            ),
+            (
+                "unknown field `x`, expected one of `a`, `b`, `c`",
+                "is not known here; known: `a`, `b`, `c`",
+            ),
+            ("unknown field `x`, expected `a`", "is not known here; known: `a`"),
+            ("unknown field `x`, there are no fields", "is not known here"),
+            (
+                "number too large to fit in target type",
+                "must be a whole number of a size that fits",
+            ),
         ] {
             assert_eq!(reworded(message), said);
         }
         assert_eq!(missing("missing field `event_id`"), Some("event_id"));
+        assert_eq!(duplicate("duplicate field `event_id`"), Some("event_id"));
     }
 }

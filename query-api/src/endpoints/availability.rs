@@ -13,6 +13,7 @@ use domain::{EventId, Time};
 use infra::http::{MinPosition, POSITION_HEADER, Path, Problem, ProblemDocument, Query};
 use infra::log::Position;
 use serde::Deserialize;
+use serde_json::json;
 use utoipa::IntoParams;
 
 use crate::QueryState;
@@ -87,7 +88,12 @@ async fn past(state: &QueryState, text: &str) -> Result<AsOf, Problem> {
         let head = state.sources.log.head().await.map_err(|error| problems::log(&error))?;
         return if position <= head { Ok(AsOf::Position(position)) } else { Err(ahead()) };
     }
-    let expected = |_| Problem::malformed("as_of: expected a position or a time (RFC 3339).");
+    let expected = |_| {
+        Problem::malformed(
+            "as_of must be a position, or a time like 2027-06-01T19:30:00Z (RFC 3339)",
+        )
+        .details(json!({"field": "as_of"}))
+    };
     let time = Time::from_str(text).map_err(expected)?;
     if time <= state.sources.clock.now() { Ok(AsOf::Time(time)) } else { Err(ahead()) }
 }

@@ -26,6 +26,7 @@ async fn it_compares_what_is_wanted_with_what_is_left() {
         (None, 6, 9, None),
         (None, 7, 9, short),
         (None, 11, 9, Some("LIMIT_PER_BOOKING")),
+        (None, i64::MAX, 9, Some("LIMIT_PER_BOOKING")),
     ] {
         let wanted = json!({"event_id": story.0.to_string(), "quantity": quantity,
             "tier_id": tier.map(|tier| tier.to_string())});
@@ -151,7 +152,6 @@ async fn bad_input_is_refused() {
         (json!({"event_id": event, "quantity": 1.5}).to_string(), 400, "MALFORMED"),
         (json!({"event_id": event, "quantity": 1, "x": 1}).to_string(), 400, "MALFORMED"),
         (json!({"event_id": event, "quantity": 0}).to_string(), 422, "INVALID"),
-        (json!({"event_id": event, "quantity": 1001}).to_string(), 422, "INVALID"),
     ] {
         assert_eq!(world.post(PATH, &body).await.problem(), (status, code.into()), "{body}");
     }

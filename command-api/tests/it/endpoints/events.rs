@@ -114,12 +114,12 @@ async fn terms_that_make_no_sense_are_refused_with_the_place_of_the_mistake() {
         (
             "/refund_policy",
             json!([{"until_seconds_before_start": 0, "percent": 101}]),
-            "refund_policy[0]",
+            "refund_policy[0].percent",
         ),
         (
             "/refund_policy",
             json!([{"until_seconds_before_start": -1, "percent": 1}]),
-            "refund_policy",
+            "refund_policy[0].until_seconds_before_start",
         ),
     ] {
         let mut body = sale.terms.clone();
