@@ -149,18 +149,6 @@ pub(crate) fn store(
     })
 }
 
-/// The same, if it is the one that belongs to the installation.
-pub(crate) async fn own_store(
-    settings: &Checked,
-    folder: &DataFolder,
-    known: KeysKnown,
-) -> Result<Arc<dyn IdentityStore>, IdentityError> {
-    let store = store(settings, folder, known)?;
-    // If it does not answer now, whoever asks it for something is told so.
-    let _proven = prove(settings, store.clone(), known).await?;
-    Ok(store)
-}
-
 /// What wraps them; made if they wrap nothing yet.
 fn masters(settings: &Checked, is_used: bool) -> Result<MasterKeys, IdentityError> {
     Ok(match &settings.master_key {

@@ -4,10 +4,13 @@ mod anew;
 
 use std::collections::HashSet;
 use std::io::{self, Write};
+use std::sync::Arc;
 
 use clap::Subcommand;
+use domain::administration::MasterKeyRotationOrdered;
 use domain::{StoredFact as _, UserId, account};
 use infra::auth::Keys;
+use infra::clock::SystemClock;
 use infra::data_folder::DataFolder;
 use infra::identity::{MasterKeys, Vault};
 use infra::log::{Log, Position};
@@ -112,6 +115,7 @@ async fn rotate_master(folder: &DataFolder, settings: &Checked) -> Result<u64, F
         let store = identity::store(settings, folder, folder.keys_known()?)?;
         let vault = identity::vault(settings, store, MasterKeys::parse(keys.reveal())?);
         prove_complete(&vault, settings).await?;
+        write_down(settings, folder).await?;
         return Ok(vault.rewrap().await?);
     }
     // A server would go on wrapping with the key it knows, and so would a command.
@@ -121,10 +125,20 @@ async fn rotate_master(folder: &DataFolder, settings: &Checked) -> Result<u64, F
         (settings.shared(), identity::store(settings, folder, folder.keys_known()?)?);
     let vault = identity::vault(settings, store.clone(), MasterKeys::load_or_create(shared)?);
     prove_complete(&vault, settings).await?;
+    write_down(settings, folder).await?;
     let vault = identity::vault(settings, store, MasterKeys::renew(shared)?);
     let count = vault.rewrap().await?;
     vault.into_masters().forget_old(shared)?;
     Ok(count)
+}
+
+/// Before it is done: nothing is wrapped anew without the log saying so.
+async fn write_down(settings: &Checked, folder: &DataFolder) -> Result<(), Failure> {
+    let log = OpenLog::open(settings, folder)?;
+    let order = MasterKeyRotationOrdered {}.into();
+    let written = command_api::write_down(log.shared(), Arc::new(SystemClock), order, None).await;
+    log.close().await;
+    Ok(written?)
 }
 
 /// Sees that these are the keys of everybody in the log, before any key is given up that others may

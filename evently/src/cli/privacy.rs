@@ -12,7 +12,8 @@ use crate::settings::Checked;
 const EXAMPLES: &str = "\
 Examples:
   evently privacy erase usr_01jd2yc5f9e7kbg4v1rm0n8wq3
-  evently privacy erase ada@example.org";
+  evently privacy erase ada@example.org
+  evently privacy erase usr_01jd2yc5f9e7kbg4v1rm0n8wq3 --reason \"letter of 3 May\"";
 
 #[derive(Debug, Subcommand)]
 pub(super) enum PrivacyCommand {
@@ -25,6 +26,9 @@ pub(super) enum PrivacyCommand {
         /// Who: their id or their address
         #[arg(value_name = "USER", value_parser = person)]
         user: Person,
+        /// Why; kept as unreadable as all else of the person
+        #[arg(long, value_name = "TEXT")]
+        reason: Option<String>,
     },
 }
 
@@ -44,13 +48,13 @@ fn person(text: &str) -> Result<Person, String> {
 
 /// Forgets somebody.
 pub(super) fn run(command: &PrivacyCommand, settings: &Checked) -> Result<(), Failure> {
-    let PrivacyCommand::Erase { user } = command;
+    let PrivacyCommand::Erase { user, reason } = command;
     let (user, position) = people::with(settings, async |accounts| {
         let user = match user {
             Person::Id(user) => *user,
             Person::Address(email) => accounts.holder(email).await?,
         };
-        Ok((user, accounts.erase(user, None).await?))
+        Ok((user, accounts.erase_by_order(user, reason.as_deref()).await?))
     })?;
     writeln!(io::stdout(), "{user} is erased, as position {position} of the log says")?;
     Ok(())
