@@ -11,6 +11,7 @@ use domain::{StoredFact, Time, UserId};
 use http_body_util::BodyExt;
 use infra::auth::{Auth, Guarded, Keys, Role};
 use infra::clock::{Clock, ManualClock};
+use infra::http::promise::Answered;
 use infra::http::{Edge, ServiceLimits, service};
 use infra::log::embedded::{EmbeddedLog, EmbeddedOptions};
 use infra::log::{Expected, Log, NewRecord, Position};
@@ -125,9 +126,19 @@ impl World {
     }
 
     async fn send(&self, request: Request<Body>) -> Answer {
+        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         let response = self.router.clone().oneshot(request).await.unwrap();
         let (head, body) = response.into_parts();
         let body = body.collect().await.unwrap().to_bytes();
+        let content_type = head.headers.get("content-type");
+        Answered {
+            method: method.as_str(),
+            path: &path,
+            status: head.status.as_u16(),
+            content_type: content_type.map_or("", |kind| kind.to_str().unwrap()),
+            body: &body,
+        }
+        .is_as_promised();
         Answer { status: head.status, headers: head.headers, body }
     }
 }
