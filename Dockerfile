@@ -2,14 +2,14 @@
 #
 #   docker build -t evently .
 #
-# A fleet brings its own PostgreSQL: the one inside the process is left out.
+# A fleet brings its own PostgreSQL: the one inside the process is left out. It feeds Kafka.
 
 FROM rust:1.95-bookworm AS build
 WORKDIR /src
 COPY . .
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target \
-    cargo build --release --locked -p evently --no-default-features \
+    cargo build --release --locked -p evently --no-default-features --features kafka \
     && cp target/release/evently /evently && mkdir -p /kept/data /kept/shared
 
 # One program, to ask how the other is.

@@ -2,165 +2,88 @@
 //!
 //! Brokers may be away at any time, from the first: nothing here waits for them but what is asked to,
 //! and what is told of them is told once for each change. The link to them is plain text.
+//!
+//! Without the feature `kafka` there is no client, and whoever names brokers is refused.
 
+#[cfg(not(feature = "kafka"))]
+mod absent;
+#[cfg(feature = "kafka")]
+mod client;
+#[cfg(feature = "kafka")]
 mod producer;
 #[cfg(feature = "testing")]
 pub mod testing;
+#[cfg(feature = "kafka")]
 mod topics;
 
-use std::fmt;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+#[cfg(not(feature = "kafka"))]
+pub use absent::{Failed, Kafka, OpenError, Producer, TopicsError};
+#[cfg(feature = "kafka")]
+pub use client::{Kafka, OpenError};
+#[cfg(feature = "kafka")]
+pub use producer::{Failed, Producer};
+#[cfg(feature = "kafka")]
+pub use topics::TopicsError;
 
-use rdkafka::ClientContext;
-use rdkafka::admin::AdminClient;
-use rdkafka::config::{ClientConfig, FromClientConfigAndContext, RDKafkaLogLevel};
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use tokio::sync::Mutex;
-use tokio::time::Instant;
-
-pub use producer::{Deliveries, Failed, Outgoing, Producer};
-pub use topics::{TopicSettings, TopicsError};
-
-/// How long somebody waits who only wants to know whether brokers answer.
-const CHECK_PATIENCE: Duration = Duration::from_secs(1);
-/// How long that is good to know.
-const FRESH: Duration = Duration::from_secs(1);
-
-/// The text names no brokers.
+/// No brokers can be used by that name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("expected brokers like one.example.org:9092,two.example.org:9092")]
-pub struct AddressError;
-
-/// The client cannot be made.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// No brokers are named.
-    #[error(transparent)]
-    Address(#[from] AddressError),
-    /// The operating system gives no threads.
-    #[error("no client of Kafka can be made")]
-    Client(#[source] KafkaError),
+pub enum BrokersError {
+    /// The text names none.
+    #[error("expected brokers like one.example.org:9092,two.example.org:9092")]
+    Form,
+    /// The program has no client of Kafka.
+    #[error(
+        "this program was built without Kafka; build it with `cargo build --release -p evently \
+         --features kafka`, which takes make and a C++ compiler"
+    )]
+    NotBuilt,
 }
 
-/// Brokers, and what is known of them. Cloning shares it.
-#[derive(Clone)]
-pub struct Kafka(Arc<Inner>);
-
-struct Inner {
-    brokers: String,
-    topics: TopicSettings,
-    /// For questions; what is sent has clients of its own.
-    admin: Arc<AdminClient<Watch>>,
-    watch: Watch,
-    /// When brokers were last asked whether they are there, and what came of it.
-    asked: Mutex<Option<(Instant, bool)>>,
+/// Whether the text names brokers, separated by commas, each with its port.
+fn is_list(brokers: &str) -> bool {
+    let is_broker = |broker: &str| {
+        let Some((host, port)) = broker.trim().rsplit_once(':') else { return false };
+        let is_sound = |c: char| c.is_ascii_alphanumeric() || "-._[]:".contains(c);
+        !host.is_empty() && host.chars().all(is_sound) && port.parse::<u16>().is_ok()
+    };
+    brokers.split(',').all(is_broker)
 }
 
-impl Kafka {
-    /// Prepares to use `brokers`, separated by commas. They are connected to in the background.
-    ///
-    /// # Errors
-    /// See [`OpenError`].
-    pub fn open(brokers: &str, topics: TopicSettings) -> Result<Self, OpenError> {
-        Self::check(brokers)?;
-        let watch = Watch::default();
-        let config = common(brokers);
-        let admin = AdminClient::from_config_and_context(&config, watch.clone());
-        let admin = Arc::new(admin.map_err(OpenError::Client)?);
-        let (brokers, asked) = (brokers.to_owned(), Mutex::default());
-        Ok(Self(Arc::new(Inner { brokers, topics, admin, watch, asked })))
-    }
+/// How topics are made that are not there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TopicSettings {
+    /// In so many parts: as many readers of one group can share a topic.
+    pub partitions: i32,
+    /// In so many copies; as the brokers' own setting says if absent.
+    pub replication: Option<i32>,
+}
 
-    /// Whether `brokers` is a list that [`Kafka::open`] takes.
-    ///
-    /// # Errors
-    /// It is not.
-    pub fn check(brokers: &str) -> Result<(), AddressError> {
-        let is_broker = |broker: &str| {
-            let Some((host, port)) = broker.trim().rsplit_once(':') else { return false };
-            let is_sound = |c: char| c.is_ascii_alphanumeric() || "-._[]:".contains(c);
-            !host.is_empty() && host.chars().all(is_sound) && port.parse::<u16>().is_ok()
-        };
-        brokers.split(',').all(is_broker).then_some(()).ok_or(AddressError)
-    }
-
-    /// Whether any broker answers, within a second.
-    pub async fn is_up(&self) -> bool {
-        let mut asked = self.0.asked.lock().await;
-        if let Some((at, answered)) = *asked
-            && at.elapsed() < FRESH
-        {
-            return answered;
-        }
-        let admin = Arc::clone(&self.0.admin);
-        let ask = move || admin.inner().fetch_metadata(None, CHECK_PATIENCE).is_ok();
-        let answered = tokio::task::spawn_blocking(ask).await.unwrap_or(false);
-        if answered {
-            self.0.watch.answered();
-        }
-        *asked = Some((Instant::now(), answered));
-        answered
-    }
-
-    /// A producer of its own, whose messages' fate `deliveries` is told.
-    ///
-    /// # Errors
-    /// The operating system gives no threads.
-    pub fn producer(&self, deliveries: Arc<dyn Deliveries>) -> Result<Producer, OpenError> {
-        Producer::open(&self.0.brokers, self.0.watch.clone(), deliveries).map_err(OpenError::Client)
+impl Default for TopicSettings {
+    fn default() -> Self {
+        Self { partitions: 12, replication: None }
     }
 }
 
-impl fmt::Debug for Kafka {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Kafka").field("brokers", &self.0.brokers).finish_non_exhaustive()
-    }
+/// A message to be sent.
+#[derive(Debug)]
+pub struct Outgoing<'a> {
+    /// Given back with what became of it.
+    pub number: usize,
+    /// Where to.
+    pub topic: &'a str,
+    /// Messages of one key stay in order.
+    pub key: &'a str,
+    /// Names and values.
+    pub headers: &'a [(&'static str, String)],
+    /// What it says.
+    pub payload: &'a [u8],
 }
 
-/// What every client is told.
-fn common(brokers: &str) -> ClientConfig {
-    let mut config = ClientConfig::new();
-    config
-        .set("bootstrap.servers", brokers)
-        .set("client.id", "evently")
-        // Those that come back are found soon.
-        .set("reconnect.backoff.max.ms", "2000")
-        // One that stands still is left after a while, and another one asked.
-        .set("socket.timeout.ms", "10000")
-        .set("socket.keepalive.enable", "true")
-        .set_log_level(RDKafkaLogLevel::Warning);
-    config
-}
+/// Is told what became of messages, on a thread of the client: it may not wait for anything.
+pub trait Deliveries: Send + Sync + 'static {
+    /// All replicas that have to have it have the message that was given this number.
+    fn acknowledged(&self, number: usize);
 
-/// Whether brokers are there, as far as clients say by themselves. Said once for each change.
-#[derive(Debug, Clone, Default)]
-struct Watch {
-    is_away: Arc<AtomicBool>,
-}
-
-impl Watch {
-    /// A broker answered.
-    fn answered(&self) {
-        // Most of the time nothing has to be written.
-        if self.is_away.load(Ordering::Relaxed) && self.is_away.swap(false, Ordering::Relaxed) {
-            tracing::info!("Kafka answers again");
-        }
-    }
-}
-
-impl ClientContext for Watch {
-    fn log(&self, _: RDKafkaLogLevel, facility: &str, message: &str) {
-        tracing::debug!(target: "librdkafka", facility, "{message}");
-    }
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        let all_away = error.rdkafka_error_code() == Some(RDKafkaErrorCode::AllBrokersDown);
-        if all_away && !self.is_away.swap(true, Ordering::Relaxed) {
-            tracing::warn!(reason, "no Kafka broker answers; what is to be sent waits");
-        } else {
-            tracing::debug!(%error, reason, "Kafka");
-        }
-    }
+    /// The message will not arrive, and neither will any that was sent after it.
+    fn failed(&self, number: usize, why: Failed);
 }

@@ -13,16 +13,8 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{DeliveryResult, Header, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, ProducerContext, ThreadedProducer};
 
-use super::{Watch, common};
-
-/// Is told what became of messages, on a thread of the client: it may not wait for anything.
-pub trait Deliveries: Send + Sync + 'static {
-    /// All replicas that have to have it have the message that was given this number.
-    fn acknowledged(&self, number: usize);
-
-    /// The message will not arrive, and neither will any that was sent after it.
-    fn failed(&self, number: usize, why: Failed);
-}
+use super::client::{Watch, common};
+use super::{Deliveries, Outgoing};
 
 /// Why a message does not arrive.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -34,21 +26,6 @@ impl Failed {
     pub fn is_too_large(&self) -> bool {
         self.0.rdkafka_error_code() == Some(RDKafkaErrorCode::MessageSizeTooLarge)
     }
-}
-
-/// A message to be sent.
-#[derive(Debug)]
-pub struct Outgoing<'a> {
-    /// Given back with what became of it.
-    pub number: usize,
-    /// Where to.
-    pub topic: &'a str,
-    /// Messages of one key stay in order.
-    pub key: &'a str,
-    /// Names and values.
-    pub headers: &'a [(&'static str, String)],
-    /// What it says.
-    pub payload: &'a [u8],
 }
 
 /// Sends messages. What is not acknowledged when it is dropped may or may not arrive.

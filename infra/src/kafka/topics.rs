@@ -7,25 +7,10 @@ use std::time::Duration;
 use rdkafka::admin::{AdminOptions, NewTopic, TopicReplication};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
-use super::Kafka;
+use super::{Kafka, TopicSettings};
 
 /// How long brokers may take to say which topics there are, and to make some.
 const PATIENCE: Duration = Duration::from_secs(10);
-
-/// How topics are made that are not there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct TopicSettings {
-    /// In so many parts: as many readers of one group can share a topic.
-    pub partitions: i32,
-    /// In so many copies; as the brokers' own setting says if absent.
-    pub replication: Option<i32>,
-}
-
-impl Default for TopicSettings {
-    fn default() -> Self {
-        Self { partitions: 12, replication: None }
-    }
-}
 
 /// Why topics cannot be sent to.
 #[derive(Debug, thiserror::Error)]
@@ -53,7 +38,7 @@ impl Kafka {
     /// See [`TopicsError`].
     pub async fn ensure_topics(&self, topics: &[&str]) -> Result<(), TopicsError> {
         let there = self.topics_there().await.map_err(TopicsError::Away)?;
-        let TopicSettings { partitions, replication } = self.0.topics;
+        let TopicSettings { partitions, replication } = self.topics();
         // The brokers' own number of copies is asked for with -1.
         let copies = replication.unwrap_or(-1);
         let missing = topics.iter().filter(|topic| !there.contains(**topic));
@@ -65,7 +50,7 @@ impl Kafka {
         }
         let patience = Some(PATIENCE);
         let options = AdminOptions::new().request_timeout(patience).operation_timeout(patience);
-        let made = self.0.admin.create_topics(&missing, &options).await;
+        let made = self.admin().create_topics(&missing, &options).await;
         for made in made.map_err(TopicsError::Away)? {
             match made {
                 Ok(topic) => tracing::info!(topic, partitions, "made a topic in Kafka"),
@@ -78,7 +63,7 @@ impl Kafka {
     }
 
     async fn topics_there(&self) -> Result<BTreeSet<String>, KafkaError> {
-        let admin = Arc::clone(&self.0.admin);
+        let admin = Arc::clone(self.admin());
         let ask = move || {
             let all = admin.inner().fetch_metadata(None, PATIENCE)?;
             Ok(all.topics().iter().map(|topic| topic.name().to_owned()).collect())
