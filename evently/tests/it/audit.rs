@@ -133,7 +133,7 @@ async fn an_export_proves_the_same_offline() {
     std::fs::write(&file, part).unwrap();
     let (status, _, err) = run(&verify).await;
     assert_eq!(status, 1);
-    assert!(err.contains("its beginning is missing, or was left out"), "{err}");
+    assert!(err.contains("the beginning of its stream is missing, or was left out"), "{err}");
     std::fs::write(&file, "{\"position\": 1}\n").unwrap();
     let (status, _, err) = run(&verify).await;
     assert_eq!(status, 1);

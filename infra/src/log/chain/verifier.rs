@@ -13,11 +13,17 @@ pub enum Fault {
     #[error("its hash does not follow from its content and the record before it")]
     Hash,
     /// Records of the stream are missing, doubled or out of order before it.
-    #[error("its stream should have revision {expected} here{}", beginning(*expected))]
+    #[error("its stream should have revision {expected} here")]
     Revision {
         /// The revision that comes next in the stream.
         expected: u64,
     },
+    /// A stream does not begin with its first record.
+    #[error(
+        "the beginning of its stream is missing, or was left out of an export of a part of the log, \
+         of which nothing can be proven"
+    )]
+    Beginning,
     /// Positions do not grow.
     #[error("it comes after position {after}")]
     Position {
@@ -36,17 +42,6 @@ pub enum Fault {
         /// The position before the gap.
         after: Position,
     },
-}
-
-/// What else may be the reason.
-fn beginning(expected: u64) -> &'static str {
-    match expected {
-        0 => {
-            ": its beginning is missing, or was left out, as an export with --from or --since does, \
-             of which nothing can be proven"
-        }
-        _ => "",
-    }
 }
 
 /// The first record that is not as it was written.
@@ -133,8 +128,10 @@ impl ChainVerifier {
             Some(head) => (head.revision + 1, head.hash),
             None => (0, ChainHash::before_first(&record.stream)),
         };
-        if record.revision != expected {
-            return Err(Fault::Revision { expected });
+        match expected {
+            expected if record.revision == expected => (),
+            0 => return Err(Fault::Beginning),
+            expected => return Err(Fault::Revision { expected }),
         }
         if Link::from(record).hash(previous) != record.hash {
             return Err(Fault::Hash);
@@ -244,7 +241,7 @@ mod tests {
         let missing = |after| Fault::Missing { after: Position(after) };
         assert_eq!(first_broken(&without(&[3]), ChainVerifier::new()), Some((5, expected(1))));
         assert_eq!(first_broken(&without(&[3]), gapless()), Some((4, missing(2))));
-        assert_eq!(first_broken(&without(&[1]), ChainVerifier::new()), Some((3, expected(0))));
+        assert_eq!(first_broken(&without(&[1]), ChainVerifier::new()), Some((3, Fault::Beginning)));
         assert_eq!(first_broken(&without(&[1]), gapless()), Some((2, missing(0))));
         // The end of a stream: only a log without gaps shows that it was longer.
         assert_eq!(first_broken(&without(&[7]), ChainVerifier::new()), None);

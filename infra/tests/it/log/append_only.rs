@@ -141,7 +141,7 @@ async fn an_alteration_is_found_and_its_first_record_named() {
              UPDATE records SET position = -position - 1",
             2,
             "a",
-            Fault::Revision { expected: 0 },
+            Fault::Beginning,
         ),
     ] {
         let broken = altered(sql).await;
