@@ -9,7 +9,7 @@ mod refusal;
 mod runtime;
 mod state;
 
-pub use accounts::{AccountError, Accounts, AccountsParts, NewAccount};
+pub use accounts::{AccountError, Accounts, AccountsParts, NewAccount, write_down};
 pub use refusal::CODES;
 pub use runtime::{CommandStats, LostEnd, followed_to};
 pub use state::{CommandApi, CommandSettings, CommandState, Parts, StartError};

@@ -4,6 +4,7 @@
 //! and `evolve`, commands and `decide`. Facts are the stored contract; nothing else is stored.
 
 pub mod account;
+pub mod administration;
 pub mod aggregate;
 mod base32;
 pub mod email_claim;

@@ -6,7 +6,6 @@ use infra::clock::Clock;
 use infra::data_folder::DataFolder;
 use infra::identity::{
     IdentityStore, MasterError, MasterKeys, PostgresIdentity, SqliteIdentity, StoreError, Vault,
-    VaultError,
 };
 use infra::mail::{self, FolderMailer, Mailer, SmtpMailer, Swept};
 use infra::passwords::{Cost, PasswordError, Passwords};
@@ -26,9 +25,6 @@ pub enum IdentityError {
     /// The file with keys and sessions.
     #[error("the keys of persons cannot be opened")]
     Store(#[from] StoreError),
-    /// The store is another one.
-    #[error(transparent)]
-    Vault(#[from] VaultError),
     /// The address of the database is none.
     #[error("DATABASE_URL cannot be used")]
     Database(#[from] postgres::AddressError),
@@ -91,16 +87,6 @@ pub(crate) fn store(
         }
         None => Arc::new(SqliteIdentity::open(&folder.identity())?),
     })
-}
-
-/// The same, if it is the one that belongs to the installation.
-pub(crate) async fn own_store(
-    settings: &Checked,
-    folder: &DataFolder,
-) -> Result<Arc<dyn IdentityStore>, IdentityError> {
-    let store = store(settings, folder)?;
-    vault(settings, store.clone(), masters(settings)?).settle().await?;
-    Ok(store)
 }
 
 /// What wraps them.

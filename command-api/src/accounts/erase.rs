@@ -2,11 +2,13 @@
 
 use domain::UserId;
 use domain::account::{Account, Command};
+use domain::administration::ErasureOrdered;
 use domain::email_claim::{self, EmailClaim};
 use infra::auth::ACCESS_TTL;
-use infra::identity::{PersonKey, VaultError};
+use infra::identity::{Field, PersonKey, VaultError};
 use infra::log::Position;
 
+use super::orders::check_reason;
 use super::{AccountError, Accounts, Opened, origin};
 use crate::runtime::Failure;
 
@@ -37,6 +39,34 @@ impl Accounts {
         let done = self.execute::<Account>(user, command, origin(by)).await?;
         self.finish_erasing(user).await?;
         Ok(done.position)
+    }
+
+    /// The same of somebody who did not ask for it here, as the operator says, and why.
+    ///
+    /// # Errors
+    /// See [`Self::erase`].
+    pub async fn erase_by_order(
+        &self,
+        user: UserId,
+        reason: Option<&str>,
+    ) -> Result<Position, AccountError> {
+        reason.map(check_reason).transpose()?;
+        let (account, _) = self.look::<Account>(user).await?;
+        // Who is erased already, or is none, is not to be erased.
+        if account.in_use().is_some() {
+            let seal = |key: PersonKey| {
+                let sealed = reason.map(|reason| key.seal(Field::Reason, reason.as_bytes()));
+                sealed.transpose()
+            };
+            let reason = match self.vault.person(user).await {
+                Ok(key) => seal(key)?,
+                // Somebody else erases them too, and was quicker.
+                Err(VaultError::Erased) => None,
+                Err(error) => return Err(error.into()),
+            };
+            self.write_down(ErasureOrdered { user, by: None, reason }.into(), None).await?;
+        }
+        self.erase(user, None).await
     }
 
     /// Finishes what was begun and broken off. Who cannot be forgotten now keeps nobody else from it.

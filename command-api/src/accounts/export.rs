@@ -5,8 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::account::{self, Account};
-use domain::inventory;
-use domain::{Aggregate, BookingId, Request, StoredFact, UserId};
+use domain::{Aggregate, BookingId, Fact, Request, StoredFact, UserId, administration};
 use infra::identity::{Field, PersonKey, Session};
 use infra::log::{Position, Record};
 use infra::shapes::AuditRecord;
@@ -33,7 +32,7 @@ pub(crate) struct Export {
 pub(crate) enum Piece {
     /// Records that name the person or one of their bookings.
     Records(Vec<AuditRecord>),
-    /// Why roles were changed, as admins said: by position.
+    /// Why admins did something, as they said: by position.
     Reasons(Vec<(Position, String)>),
 }
 
@@ -147,18 +146,22 @@ impl Accounts {
     }
 }
 
-/// An admin's reason in a record of the person's own account.
+/// A reason in a record that is sealed with the person's key: what admins said of them, and what they
+/// said themselves as an admin.
 fn reason(user: UserId, key: &PersonKey, record: &Record) -> Result<Option<String>, AccountError> {
-    if *record.stream != *Account::stream(user) {
-        return Ok(None);
-    }
-    let fact = account::Fact::decode(&record.kind, record.version, &record.data);
+    use account::Fact as F;
+    use administration::Fact as A;
+    let fact = Fact::decode(&record.stream, &record.kind, record.version, &record.data);
     let sealed = match fact.map_err(|error| AccountError::Fault(error.into()))? {
-        account::Fact::RoleGranted(fact) => fact.reason,
-        account::Fact::RoleRevoked(fact) => fact.reason,
-        _ => return Ok(None),
+        Some(Fact::Account(F::RoleGranted(it))) if it.user == user => Some(it.reason),
+        Some(Fact::Account(F::RoleRevoked(it))) if it.user == user => Some(it.reason),
+        Some(Fact::Admin(A::RolesOrdered(it))) if it.user == user => Some(it.reason),
+        Some(Fact::Admin(A::BookingCancellationOrdered(it))) if it.by == user => it.reason,
+        Some(Fact::Admin(A::EventCancellationOrdered(it))) if it.by == user => it.reason,
+        _ => None,
     };
-    Ok(Some(key.open_text(Field::Reason, &sealed)?.to_string()))
+    let open = |sealed| Ok(key.open_text(Field::Reason, &sealed)?.to_string());
+    sealed.map(open).transpose()
 }
 
 /// Tells which records are about a person.
@@ -177,11 +180,17 @@ impl About {
         let named = record.stream.contains(&self.user)
             || record.metadata.contains(&self.user)
             || std::str::from_utf8(&record.data).is_ok_and(|data| data.contains(&self.user));
-        if !named && self.bookings.is_empty() || !record.stream.starts_with(inventory::CATEGORY) {
-            return named;
+        if !named && self.bookings.is_empty() {
+            return false;
         }
-        let fact = inventory::Fact::decode(&record.kind, record.version, &record.data).ok();
-        let booking = fact.as_ref().and_then(inventory::Fact::booking);
+        let fact = Fact::decode(&record.stream, &record.kind, record.version, &record.data).ok();
+        let booking = match fact.flatten() {
+            Some(Fact::Inventory(fact)) => fact.booking(),
+            Some(Fact::Admin(administration::Fact::BookingCancellationOrdered(fact))) => {
+                return named || self.bookings.contains(&fact.booking);
+            }
+            _ => None,
+        };
         if named {
             self.bookings.extend(booking);
         }

@@ -1,11 +1,13 @@
 //! What people may be, as admins say (AC-1).
 
 use domain::account::{Account, Command};
+use domain::administration::RolesOrdered;
 use domain::seating::Invalid;
 use domain::{Role, UserId};
 use infra::identity::Field;
 use serde::Serialize;
 
+use super::orders::check_reason;
 use super::{AccountError, Accounts, Opened, origin};
 
 /// What an admin changes.
@@ -22,9 +24,7 @@ impl RoleChange {
         Invalid::unless(some, || "grant".to_owned(), "a list of roles, or revoke is")?;
         let apart = self.grant.iter().all(|role| !self.revoke.contains(role));
         Invalid::unless(apart, || "revoke".to_owned(), "without the roles that are granted")?;
-        let sound = !self.reason.trim().is_empty() && self.reason.len() <= 500;
-        let problem = "a text of 1 to 500 bytes";
-        Invalid::unless(sound, || "reason".to_owned(), problem)
+        check_reason(&self.reason)
     }
 }
 
@@ -46,6 +46,15 @@ impl Accounts {
         }
         let RoleChange { grant, revoke, reason } = change;
         let reason = before.key.seal(Field::Reason, reason.as_bytes())?;
+        let order = RolesOrdered {
+            user,
+            grant: grant.clone(),
+            revoke: revoke.clone(),
+            by,
+            reason: reason.clone(),
+            request: request.clone(),
+        };
+        self.write_down(order.into(), by).await?;
         let command = Command::ChangeRoles { grant, revoke, by, reason, request: request.clone() };
         let done = self.execute::<Account>(user, command, origin(by)).await?;
         if done.facts.is_empty()

@@ -4,12 +4,13 @@ use axum::extract::State;
 use domain::inventory::{Cancelled, Command, Fact};
 use domain::{BookingId, EventId};
 use infra::auth::Caller;
-use infra::http::{AtPosition, IdempotencyKey, Json, Path, Problem, ProblemDocument};
+use infra::http::{AtPosition, IdempotencyKey, Json, Path, Problem, ProblemDocument, Query};
 use infra::log::Position;
 use infra::shapes::{BookingStatus, Refund, RefundStatus};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::account_body::ReasonQuery;
 use crate::booking::unexpected;
 use crate::state::{Asked, CommandState};
 
@@ -50,6 +51,7 @@ impl CancelledBody {
     delete, path = "/api/v1/bookings/{booking_id}", tag = "bookings",
     params(
         ("booking_id" = String, Path, description = "`bkg_...`"),
+        ReasonQuery,
         ("Idempotency-Key" = Option<String>, Header,
             description = "The same key: the first answer again, for at least 24 hours; \
             remembered per person and event"),
@@ -68,9 +70,14 @@ pub(crate) async fn cancel_booking(
     caller: Caller,
     key: IdempotencyKey,
     Path(booking): Path<BookingId>,
+    Query(why): Query<ReasonQuery>,
 ) -> Result<AtPosition<Json<CancelledBody>>, Problem> {
     let asked = Asked::new(caller, key, "cancel", &booking)?;
     let (user, as_admin, request) = (asked.user(), asked.with_anothers(), asked.request.clone());
+    if as_admin {
+        let (accounts, reason) = (&state.0.accounts, why.reason.as_deref());
+        accounts.order_booking_cancelled(booking, user, reason, request.clone()).await?;
+    }
     let command = Command::Cancel { booking, user, as_admin, request };
     let done = state.inventory(booking.event, command, asked.origin).await?;
     let (fact, position) = state.outcome(booking.event, done).await?;

@@ -4,8 +4,9 @@ use axum::extract::State;
 use domain::EventId;
 use domain::event::Command;
 use infra::auth::Caller;
-use infra::http::{AtPosition, IdempotencyKey, Json, Path, Problem, ProblemDocument};
+use infra::http::{AtPosition, IdempotencyKey, Json, Path, Problem, ProblemDocument, Query};
 
+use super::account_body::ReasonQuery;
 use super::event_body::EventAnswer;
 use crate::state::{Asked, CommandState};
 
@@ -16,6 +17,7 @@ use crate::state::{Asked, CommandState};
     delete, path = "/api/v1/events/{event_id}", tag = "events",
     params(
         ("event_id" = String, Path, description = "`evt_...`"),
+        ReasonQuery,
         ("Idempotency-Key" = Option<String>, Header,
             description = "The same key: the first answer again"),
     ),
@@ -34,8 +36,14 @@ pub(crate) async fn cancel_event(
     caller: Caller,
     key: IdempotencyKey,
     Path(event): Path<EventId>,
+    Query(why): Query<ReasonQuery>,
 ) -> Result<AtPosition<Json<EventAnswer>>, Problem> {
     let asked = Asked::new(caller, key, "cancel-event", &event)?;
+    if asked.with_anothers() {
+        let (accounts, reason) = (&state.0.accounts, why.reason.as_deref());
+        let request = asked.request.clone();
+        accounts.order_event_cancelled(event, asked.user(), reason, request).await?;
+    }
     let command = Command::Cancel { event, caller: asked.asker() };
     let (position, answer) = state.event(event, command, asked).await?;
     Ok(AtPosition(position, Json(answer)))

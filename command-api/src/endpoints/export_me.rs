@@ -30,7 +30,7 @@ pub(crate) struct ExportAnswer {
     /// Every record of the log that names the person or one of their bookings. What is sealed in them
     /// stands in clear beside them.
     records: Vec<AuditRecord>,
-    /// Why roles were changed.
+    /// Why roles were changed, and what they gave as reasons as an admin.
     role_changes: Vec<ReasonShown>,
 }
 
@@ -52,7 +52,7 @@ pub(crate) struct SessionShown {
     expires_at: Time,
 }
 
-/// Why a role was changed.
+/// Why an admin did something.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct ReasonShown {
     /// Of the record.

@@ -2,8 +2,8 @@
 
 use domain::inventory::{self, BookingSnapshot, Inventory};
 use domain::{
-    Aggregate, StoredFact, Time, UserId, account::Account, email_claim::EmailClaim, event::Event,
-    venue::Venue,
+    Aggregate, StoredFact, Time, UserId, account::Account, administration::Administration,
+    email_claim::EmailClaim, event::Event, venue::Venue,
 };
 use infra::log::Position;
 use infra::trace::TraceContext;
@@ -168,6 +168,7 @@ plain!(Venue);
 plain!(Event);
 plain!(Account);
 plain!(EmailClaim);
+plain!(Administration);
 
 /// A command with what its records say about where it came from.
 #[derive(Debug)]

@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 
-use domain::{Aggregate, StoredFact, account, email_claim, event, inventory, venue};
+use domain::{
+    Aggregate, StoredFact, account, administration, email_claim, event, inventory, venue,
+};
 
 fn folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../schemas/facts")
@@ -19,6 +21,7 @@ fn version_of(category: &str, kind: &str) -> u16 {
         inventory::CATEGORY => inventory::Fact::KINDS,
         account::Account::CATEGORY => account::Fact::KINDS,
         email_claim::EmailClaim::CATEGORY => email_claim::Fact::KINDS,
+        administration::Administration::CATEGORY => administration::Fact::KINDS,
         other => panic!("whose facts are {other}?"),
     };
     kinds.iter().find(|(name, _)| *name == kind).unwrap().1

@@ -2,10 +2,13 @@
 
 use std::collections::HashSet;
 use std::io::{self, Write};
+use std::sync::Arc;
 
 use clap::Subcommand;
+use domain::administration::MasterKeyRotationOrdered;
 use domain::{StoredFact as _, UserId, account};
 use infra::auth::Keys;
+use infra::clock::SystemClock;
 use infra::data_folder::DataFolder;
 use infra::identity::{MasterKeys, Vault};
 use infra::log::{Log, Position};
@@ -88,6 +91,7 @@ async fn rotate_master(folder: &DataFolder, settings: &Checked) -> Result<u64, F
         let store = identity::store(settings, folder)?;
         let vault = identity::vault(settings, store, MasterKeys::parse(keys.reveal())?);
         prove_complete(&vault, settings).await?;
+        write_down(settings, folder).await?;
         return Ok(vault.rewrap().await?);
     }
     if settings.shared.is_some() || settings.database_url.is_some() {
@@ -99,10 +103,20 @@ async fn rotate_master(folder: &DataFolder, settings: &Checked) -> Result<u64, F
     let (shared, store) = (settings.shared(), identity::store(settings, folder)?);
     let vault = identity::vault(settings, store.clone(), MasterKeys::load_or_create(shared)?);
     prove_complete(&vault, settings).await?;
+    write_down(settings, folder).await?;
     let vault = identity::vault(settings, store, MasterKeys::renew(shared)?);
     let count = vault.rewrap().await?;
     vault.into_masters().forget_old(shared)?;
     Ok(count)
+}
+
+/// Before it is done: nothing is wrapped anew without the log saying so.
+async fn write_down(settings: &Checked, folder: &DataFolder) -> Result<(), Failure> {
+    let log = OpenLog::open(settings, folder)?;
+    let order = MasterKeyRotationOrdered {}.into();
+    let written = command_api::write_down(log.shared(), Arc::new(SystemClock), order, None).await;
+    log.close().await;
+    Ok(written?)
 }
 
 /// Sees that these are the keys of everybody in the log, before any key is given up that others may

@@ -10,7 +10,8 @@ use crate::settings::Checked;
 
 const EXAMPLES: &str = "\
 Examples:
-  evently privacy erase usr_01jd2yc5f9e7kbg4v1rm0n8wq3";
+  evently privacy erase usr_01jd2yc5f9e7kbg4v1rm0n8wq3
+  evently privacy erase usr_01jd2yc5f9e7kbg4v1rm0n8wq3 --reason \"letter of 3 May\"";
 
 #[derive(Debug, Subcommand)]
 pub(super) enum PrivacyCommand {
@@ -23,14 +24,18 @@ pub(super) enum PrivacyCommand {
         /// Who
         #[arg(value_name = "USER")]
         user: UserId,
+        /// Why; kept as unreadable as all else of the person
+        #[arg(long, value_name = "TEXT")]
+        reason: Option<String>,
     },
 }
 
 /// Forgets somebody.
 pub(super) fn run(command: &PrivacyCommand, settings: &Checked) -> Result<(), Failure> {
-    let PrivacyCommand::Erase { user } = command;
-    let position =
-        people::with(settings, async |accounts| Ok(accounts.erase(*user, None).await?))?;
+    let PrivacyCommand::Erase { user, reason } = command;
+    let position = people::with(settings, async |accounts| {
+        Ok(accounts.erase_by_order(*user, reason.as_deref()).await?)
+    })?;
     writeln!(io::stdout(), "{user} is erased, as position {position} of the log says")?;
     Ok(())
 }

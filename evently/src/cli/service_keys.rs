@@ -3,13 +3,13 @@
 use std::io::{self, Write};
 
 use clap::Subcommand;
+use command_api::Accounts;
+use domain::administration::{ServiceKeyOrdered, ServiceKeyRevocationOrdered};
 use domain::{Scope, ServiceKeyId};
 use infra::clock::{Clock, SystemClock};
-use infra::data_folder::DataFolder;
 use infra::identity::{IdentityStore, ServiceKey};
 
-use super::Failure;
-use crate::identity;
+use super::{Failure, people};
 use crate::settings::Checked;
 
 const EXAMPLES: &str = "\
@@ -54,23 +54,18 @@ fn name(text: &str) -> Result<String, &'static str> {
 
 /// Looks after the keys of services.
 pub(super) fn run(command: &ServiceCommand, settings: &Checked) -> Result<(), Failure> {
-    let folder = DataFolder::open(&settings.data)?;
-    // The store that is made here is to be found by the next server.
-    let _keys = folder.keys_in_use()?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
-        let store = identity::own_store(settings, &folder).await?;
-        match command {
-            ServiceCommand::Create { name, scopes } => create(&*store, name, scopes).await,
-            ServiceCommand::List => list(&*store).await,
-            ServiceCommand::Revoke { key } => revoke(&*store, *key).await,
-        }
+    people::with(settings, async |accounts| match command {
+        ServiceCommand::Create { name, scopes } => create(accounts, name, scopes).await,
+        ServiceCommand::List => list(accounts.store().await?).await,
+        ServiceCommand::Revoke { key } => revoke(accounts, *key).await,
     })
 }
 
-async fn create(store: &dyn IdentityStore, name: &str, scopes: &[Scope]) -> Result<(), Failure> {
+async fn create(accounts: &Accounts, name: &str, scopes: &[Scope]) -> Result<(), Failure> {
+    let store = accounts.store().await?;
     let (key, token) = ServiceKey::make(name, scopes, SystemClock.now())?;
-    let id = key.id;
+    let (id, name, scopes) = (key.id, key.name.clone(), key.scopes.clone());
+    accounts.write_down(ServiceKeyOrdered { key: id, name, scopes }.into(), None).await?;
     store.add_service_key(key).await?;
     // The key is what matters.
     let _ = writeln!(io::stderr(), "{id}");
@@ -91,10 +86,13 @@ async fn list(store: &dyn IdentityStore) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn revoke(store: &dyn IdentityStore, key: ServiceKeyId) -> Result<(), Failure> {
-    if !store.revoke_service_key(key, SystemClock.now()).await? {
+async fn revoke(accounts: &Accounts, key: ServiceKeyId) -> Result<(), Failure> {
+    let store = accounts.store().await?;
+    if store.service_keys().await?.iter().all(|known| known.id != key) {
         return Err(Failure::Wrong(vec![format!("there is no service key {key}")]));
     }
+    accounts.write_down(ServiceKeyRevocationOrdered { key }.into(), None).await?;
+    store.revoke_service_key(key, SystemClock.now()).await?;
     writeln!(io::stdout(), "{key} is revoked")?;
     Ok(())
 }

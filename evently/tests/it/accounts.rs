@@ -102,7 +102,8 @@ async fn is_refused(server: &Server, token: &str) {
 /// Erases somebody beside the running server and looks for them everywhere.
 async fn is_forgotten_by_command(server: &Server, user: &str, token: &str) {
     assert!(!grep(&server.data()).is_empty(), "there is nothing to be forgotten");
-    let (status, out, err) = run_on(&server.data(), &["privacy", "erase", user]).await;
+    let erase = ["privacy", "erase", user, "--reason", "Ada Lovelace wrote"];
+    let (status, out, err) = run_on(&server.data(), &erase).await;
     assert_eq!((status, err.as_str()), (0, ""));
     assert!(out.starts_with(user), "{out}");
     is_refused(server, token).await;
@@ -119,6 +120,7 @@ async fn is_forgotten_by_command(server: &Server, user: &str, token: &str) {
     until("the audit view has the end", async || {
         let records = as_owner(server, Method::GET, &path, &auditor).await.text().await.unwrap();
         records.contains("AccountErased") && {
+            assert_eq!(records.matches("ErasureOrdered").count(), 1, "{records}");
             let records = records.to_lowercase();
             assert!(!PERSONAL.iter().any(|text| records.contains(text)), "{records}");
             true
@@ -343,6 +345,8 @@ async fn another_master_key_is_taken_while_no_server_runs() {
     assert_eq!((status, err.as_str()), (0, ""));
     // The person's, the address's, and the one that addresses are found by.
     assert_eq!(out, "3 keys are wrapped anew\n");
+    let (status, log, _) = run_on(&data, &["audit", "export"]).await;
+    assert_eq!((status, log.matches("MasterKeyRotationOrdered").count()), (0, 1), "{log}");
     let after = fs::read_to_string(&path).unwrap();
     assert_eq!(after.lines().count(), 1);
     assert_ne!(after, before);

@@ -67,6 +67,18 @@ async fn a_service_may_do_what_its_key_says_until_it_is_revoked() {
     assert_eq!(lines.len(), 2, "{listed}");
     assert!(!listed.contains("evently_svc_"), "{listed}");
 
+    // What was ordered stands in the log, where auditors find it.
+    let auditor = server.token(domain::UserId::from_u128(8), &[infra::auth::Role::Auditor]);
+    let bearer = format!("Bearer {auditor}");
+    let (_, records) = ask(&server, Method::GET, "/api/v1/audit/records", &bearer).await;
+    let records = records["items"].as_array().unwrap().iter();
+    let orders = records.filter(|it| it["stream"].as_str().unwrap().starts_with("admin-svc_"));
+    let orders: Vec<_> = orders.map(|it| (it["type"].as_str().unwrap(), &it["data"])).collect();
+    let kinds: Vec<_> = orders.iter().map(|(kind, _)| *kind).collect();
+    assert_eq!(kinds, ["ServiceKeyOrdered", "ServiceKeyOrdered", "ServiceKeyRevocationOrdered"]);
+    assert_eq!(orders[0].1["name"], "archive", "{orders:?}");
+    assert_eq!(orders[2].1["key"], *reader, "{orders:?}");
+
     // As long as the product is there; and only its hash is kept.
     assert!(server.stop().await.success());
     server.restart().await;

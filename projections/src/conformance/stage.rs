@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::{
-    Aggregate, EmailHash, Fact, Time, UserId, account, email_claim, event, inventory, venue,
+    Aggregate, EmailHash, Fact, Time, UserId, account, administration, email_claim, event,
+    inventory, venue,
 };
 use infra::clock::ManualClock;
 use infra::log::embedded::{EmbeddedLog, EmbeddedOptions};
@@ -66,6 +67,7 @@ pub(super) fn stream_of(fact: &Fact) -> String {
             fact => fact.booking().expect("all others are of a booking").event,
         }),
         Fact::Account(fact) => account::Account::stream(fact.user()),
+        Fact::Admin(fact) => administration::Administration::stream(fact.subject()),
         // Which address it is about no fact says.
         Fact::Email(_) => email_claim::EmailClaim::stream(EmailHash([0; 32])),
     }

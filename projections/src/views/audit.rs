@@ -4,7 +4,10 @@
 use std::collections::HashMap;
 
 use async_trait::async_trait;
-use domain::{BookingId, EventId, Fact, FactError, UserId, email_claim, event, inventory, venue};
+use domain::{
+    BookingId, EventId, Fact, FactError, UserId, administration, email_claim, event, inventory,
+    venue,
+};
 use infra::log::{Metadata, Record};
 use sqlx::PgConnection;
 use sqlx::types::Uuid;
@@ -85,15 +88,20 @@ fn event_of(stream: &str) -> Option<EventId> {
 }
 
 fn booking_of(fact: &Fact) -> Option<BookingId> {
+    use administration::Fact as A;
     match fact {
         Fact::Inventory(fact) => fact.booking(),
-        Fact::Venue(_) | Fact::Event(_) | Fact::Account(_) | Fact::Email(_) => None,
+        Fact::Admin(A::BookingCancellationOrdered(fact)) => Some(fact.booking),
+        Fact::Admin(_) | Fact::Venue(_) | Fact::Event(_) | Fact::Account(_) | Fact::Email(_) => {
+            None
+        }
     }
 }
 
 /// The person a fact says it is about.
 fn user_of(fact: &Fact) -> Option<UserId> {
-    use {email_claim::Fact as C, event::Fact as E, inventory::Fact as I, venue::Fact as V};
+    use {administration::Fact as A, email_claim::Fact as C, event::Fact as E};
+    use {inventory::Fact as I, venue::Fact as V};
     match fact {
         Fact::Venue(V::VenueCreated(fact)) => Some(fact.owner),
         Fact::Venue(V::VenueChanged(fact)) => Some(fact.by),
@@ -104,6 +112,10 @@ fn user_of(fact: &Fact) -> Option<UserId> {
         Fact::Account(fact) => Some(fact.user()),
         Fact::Email(C::EmailClaimed(fact)) => Some(fact.user),
         Fact::Email(C::EmailReleased(fact)) => Some(fact.user),
+        Fact::Admin(A::RolesOrdered(fact)) => Some(fact.user),
+        Fact::Admin(A::ErasureOrdered(fact)) => Some(fact.user),
+        // Of a booking its record says whose it is.
+        Fact::Admin(_) => None,
         Fact::Inventory(I::Reserved(fact)) => Some(fact.user),
         Fact::Inventory(I::Offered(fact)) => Some(fact.user),
         Fact::Inventory(I::Confirmed(fact)) => Some(fact.user),

@@ -34,6 +34,8 @@ pub(crate) struct FaultyLog {
     inner: Arc<dyn Log>,
     faults: Mutex<VecDeque<(&'static str, Fault)>>,
     away: AtomicBool,
+    /// Appends to streams of this category fail; none if empty.
+    refused: Mutex<&'static str>,
     deaf: AtomicBool,
     /// Appends to this stream wait.
     blocked: watch::Sender<Option<String>>,
@@ -51,6 +53,7 @@ impl FaultyLog {
             inner,
             faults: Mutex::default(),
             away: AtomicBool::new(false),
+            refused: Mutex::default(),
             deaf: AtomicBool::new(false),
             blocked: watch::Sender::new(None),
             appends: AtomicUsize::new(0),
@@ -71,6 +74,11 @@ impl FaultyLog {
     /// From now on, nothing can be read or written; or all can again.
     pub(crate) fn away(&self, away: bool) {
         self.away.store(away, Ordering::SeqCst);
+    }
+
+    /// From now on nothing can be appended to streams of this category; to all again if it is empty.
+    pub(crate) fn refuse(&self, category: &'static str) {
+        *self.refused.lock() = category;
     }
 
     /// Whoever subscribes from now on hears nothing.
@@ -113,7 +121,9 @@ impl FaultyLog {
         expected: Expected,
         records: Vec<NewRecord>,
     ) -> Result<Appended, AppendError> {
-        if self.away.load(Ordering::SeqCst) {
+        let refused = *self.refused.lock();
+        let is_refused = !refused.is_empty() && stream.starts_with(refused);
+        if is_refused || self.away.load(Ordering::SeqCst) {
             return Err(AppendError::Unavailable(Box::new(Ordered)));
         }
         self.inner.append(stream, expected, records).await

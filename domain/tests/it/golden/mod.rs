@@ -4,6 +4,7 @@
 //! `EVENTLY_BLESS=1 cargo test -p domain` writes files that are missing, and never touches others.
 
 mod accounts;
+mod administration;
 mod inventory;
 mod organizer;
 
@@ -11,7 +12,10 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 
-use domain::{Aggregate, Fact, FactError, StoredFact, Time, account, email_claim, event, venue};
+use domain::{
+    Aggregate, Fact, FactError, StoredFact, Time, account, administration as orders, email_claim,
+    event, venue,
+};
 
 fn folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden")
@@ -49,6 +53,7 @@ fn goldens() -> Vec<Golden> {
         later.collect(),
         of("account", accounts::facts(), Fact::Account),
         of("email", accounts::claims(), Fact::Email),
+        of("admin", administration::facts(), Fact::Admin),
     ]
     .concat()
 }
@@ -103,6 +108,7 @@ fn every_version_of_every_kind_has_a_file_and_every_file_a_fact() {
         (domain::inventory::CATEGORY, domain::inventory::Fact::KINDS),
         (account::Account::CATEGORY, account::Fact::KINDS),
         (email_claim::EmailClaim::CATEGORY, email_claim::Fact::KINDS),
+        (orders::Administration::CATEGORY, orders::Fact::KINDS),
     ];
     for (category, kinds) in kinds {
         for (kind, newest) in kinds {
