@@ -55,6 +55,8 @@ fn persons() -> Router<CommandState> {
         .route("/api/v1/auth/login", post(e::log_in::log_in))
         .route("/api/v1/auth/refresh", post(e::refresh::refresh))
         .route("/api/v1/auth/logout", post(e::log_out::log_out))
+        .route("/api/v1/auth/oidc/login", get(e::oidc_login::oidc_login))
+        .route("/api/v1/auth/oidc/callback", get(e::oidc_callback::oidc_callback))
         .route("/api/v1/auth/password/forgot", post(e::forgot_password::forgot_password))
         .route("/api/v1/auth/password/reset", post(e::reset_password::reset_password))
         .route(

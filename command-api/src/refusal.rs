@@ -11,8 +11,14 @@ use crate::runtime::Failure;
 /// The codes of this crate, for the API document.
 pub const CODES: &[Code] = &[
     code(401, "LOGIN_REFUSED", "Email or password is wrong, or not verified, or locked for now."),
+    code(
+        401,
+        "OIDC_REFUSED",
+        "The log-in at the provider was broken off, is another's, or is spent.",
+    ),
     code(401, "SESSION_OVER", "The refresh token is not valid any more; log in again."),
     code(404, "ACCOUNT_NOT_FOUND", "There is no such account, or the person was erased."),
+    code(404, "OIDC_NOT_OFFERED", "There is no provider to log in at."),
     code(404, "EVENT_NOT_FOUND", "There is no such event, or it is not published."),
     code(404, "VENUE_NOT_FOUND", "There is no such venue."),
     code(404, "TIER_NOT_FOUND", "The event has no such tier."),
@@ -42,6 +48,8 @@ pub const CODES: &[Code] = &[
     code(409, "TICKETS_AVAILABLE", "There is no need to wait: so many can be bought now."),
     code(409, "NEVER_ENOUGH", "So many tickets can never become free."),
     code(409, "ALREADY_WAITING", "The person waits for this event already, or has an offer."),
+    code(409, "EMAIL_NOT_VERIFIED", "The provider does not say that the address is theirs."),
+    code(409, "ACCOUNT_NOT_LINKED", "The account may do more than buy; its password is needed."),
     code(
         409,
         "CODE_NOT_VALID",
@@ -54,6 +62,7 @@ pub const CODES: &[Code] = &[
     code(503, "LOG_UNAVAILABLE", "The log is away; ask again with the same Idempotency-Key."),
     code(503, "TOO_MANY_LOGINS", "Too many log in at once; nothing was done."),
     code(503, "EXPORT_UNDER_WAY", "The log is read for one export at a time; come again."),
+    code(503, "OIDC_UNAVAILABLE", "The provider to log in at does not answer."),
     code(503, "IDENTITY_UNAVAILABLE", "What accounts need beside the log is away."),
     code(503, "PAYMENT_PENDING", "The provider has not answered; ask again with the same key."),
     code(503, "PAYMENT_UNAVAILABLE", "The provider cannot be reached; nothing was charged."),

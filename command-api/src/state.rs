@@ -14,6 +14,7 @@ use infra::identity::Vault;
 use infra::limits::RateLimits;
 use infra::log::{Log, ReadError};
 use infra::mail::Mailer;
+use infra::oidc::Provider;
 use infra::passwords::Passwords;
 use infra::payment::{PaymentProvider, Traced};
 use parking_lot::Mutex;
@@ -25,6 +26,7 @@ use uuid::Uuid;
 use crate::accounts::{Accounts, AccountsParts};
 use crate::followup::FollowUp;
 use crate::payments::{Payments, Saga};
+use crate::refusal;
 use crate::runtime::{
     Decider, Done, Inventories, Job, LostEnd, Origin, Surroundings, Unit, WakeList,
 };
@@ -72,6 +74,8 @@ pub struct Parts {
     pub mailer: Arc<dyn Mailer>,
     /// How often accounts may be tried; not counted if absent.
     pub limits: Option<RateLimits>,
+    /// Where else one logs in, if anywhere.
+    pub oidc: Option<Provider>,
     /// Who charges.
     pub provider: Arc<dyn PaymentProvider>,
     /// Where the wake list is kept between two starts.
@@ -111,6 +115,7 @@ pub(crate) struct Shared {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) accounts: Arc<Accounts>,
     pub(crate) limits: Option<RateLimits>,
+    pub(crate) oidc: Option<Provider>,
     pub(crate) patience: Option<Patience>,
     pub(crate) inventories: Arc<Inventories>,
     pub(crate) saga: Arc<Saga>,
@@ -131,6 +136,7 @@ impl CommandApi {
             passwords,
             mailer,
             limits,
+            oidc,
             provider,
             wake_file,
             settings,
@@ -181,7 +187,7 @@ impl CommandApi {
         background.spawn(follow_up.clone().wake_up());
         background.spawn(follow_up.clone().keep_saved());
         let patience = settings.patience;
-        let shared = Shared { log, clock, accounts, limits, patience, inventories, saga };
+        let shared = Shared { log, clock, accounts, limits, oidc, patience, inventories, saga };
         Ok(Self { state: CommandState(Arc::new(shared)), work, background, follow_up, stop })
     }
 
@@ -258,6 +264,12 @@ impl CommandState {
     /// Counts a try with the account of an address, whoever asks and whether there is one or not.
     pub(crate) fn count_try(&self, email: &Email) -> Result<(), Problem> {
         self.0.limits.as_ref().map_or(Ok(()), |limits| limits.ask_account(&email.normal()))
+    }
+
+    /// Where else one logs in.
+    pub(crate) fn provider(&self) -> Result<&Provider, Problem> {
+        let none = || refusal::problem("OIDC_NOT_OFFERED", "There is no provider to log in at.");
+        self.0.oidc.as_ref().ok_or_else(none)
     }
 
     /// Has an inventory execute a command.

@@ -1,6 +1,6 @@
 //! Facts as they are stored: a kind, a version, and JSON.
 
-use crate::{account, administration, email_claim, event, inventory, venue};
+use crate::{account, administration, email_claim, event, inventory, login_claim, venue};
 
 /// Facts of one aggregate, as the log stores them.
 pub trait StoredFact: Sized {
@@ -128,6 +128,8 @@ pub enum Fact {
     Account(account::Fact),
     /// Of an `email-...` stream.
     Email(email_claim::Fact),
+    /// Of a `login-...` stream.
+    Login(login_claim::Fact),
     /// Of an `admin-...` stream.
     Admin(administration::Fact),
 }
@@ -141,6 +143,7 @@ macro_rules! whichever {
             Fact::Inventory($of) => $what,
             Fact::Account($of) => $what,
             Fact::Email($of) => $what,
+            Fact::Login($of) => $what,
             Fact::Admin($of) => $what,
         }
     };
@@ -182,6 +185,9 @@ impl Fact {
             email_claim::EmailClaim::CATEGORY => {
                 Self::Email(StoredFact::decode(kind, version, data)?)
             }
+            login_claim::LoginClaim::CATEGORY => {
+                Self::Login(StoredFact::decode(kind, version, data)?)
+            }
             administration::Administration::CATEGORY => {
                 Self::Admin(StoredFact::decode(kind, version, data)?)
             }
@@ -201,6 +207,7 @@ pub fn schemas() -> Vec<(&'static str, &'static str, schemars::Schema)> {
         .chain(of(inventory::CATEGORY, inventory::schemas()))
         .chain(of(account::Account::CATEGORY, account::schemas()))
         .chain(of(email_claim::EmailClaim::CATEGORY, email_claim::schemas()))
+        .chain(of(login_claim::LoginClaim::CATEGORY, login_claim::schemas()))
         .chain(of(administration::Administration::CATEGORY, administration::schemas()))
         .collect()
 }

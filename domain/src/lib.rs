@@ -12,6 +12,7 @@ pub mod event;
 pub mod fact;
 pub mod id;
 pub mod inventory;
+pub mod login_claim;
 pub mod money;
 pub mod request;
 mod rfc3339;
@@ -30,6 +31,7 @@ pub use id::{
     BookingId, EventId, IdError, PaymentId, ServiceKeyId, TicketId, TierId, UserId, VenueId,
     WaitlistId,
 };
+pub use login_claim::LoginHash;
 pub use money::Currency;
 pub use request::{Request, RequestError};
 pub use role::{Role, RoleError, Roles};

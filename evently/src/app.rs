@@ -15,6 +15,7 @@ use infra::identity::IdentityStore;
 use infra::kafka::{self, Kafka};
 use infra::limits::{RateLimits, Rates};
 use infra::log::Log;
+use infra::oidc::{OidcError, Provider};
 use infra::payment::{self, MockProvider};
 use infra::redis::{AddressError, SharedCache};
 use projections::feed::Feed;
@@ -58,6 +59,9 @@ pub enum StartError {
     /// The mock provider cannot start.
     #[error("the mock payment provider cannot start")]
     Provider(#[from] payment::OpenError),
+    /// The provider at which one may log in can never be asked.
+    #[error("there is no way to ask the provider at which one may log in")]
+    Oidc(#[from] OidcError),
     /// The address of Redis is none.
     #[error("redis_url (EVENTLY_REDIS_URL)")]
     Redis(#[from] AddressError),
@@ -281,6 +285,7 @@ async fn start_commands(
     let identity = Identity::open(settings, folder, store, clock)?;
     let ledger = DataFolder::mock_payments(settings.shared());
     let provider = MockProvider::open(&ledger, clock.clone(), MOCK_ANSWER_TIMEOUT)?;
+    let oidc = settings.oidc.clone().map(|it| Provider::new(it, clock.clone()));
     let patience = settings.rates.map(|Rates { holds, lapsed, .. }| Patience { holds, lapsed });
     let parts = Parts {
         log: log.clone(),
@@ -290,6 +295,7 @@ async fn start_commands(
         passwords: identity.passwords,
         mailer: identity.mailer,
         limits,
+        oidc: oidc.transpose()?,
         provider: Arc::new(provider),
         wake_file: wake_list(settings, folder),
         settings: CommandSettings { patience, ..CommandSettings::default() },

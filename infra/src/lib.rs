@@ -11,6 +11,7 @@ pub mod limits;
 pub mod log;
 pub mod mail;
 pub mod metrics;
+pub mod oidc;
 pub mod passwords;
 pub mod payment;
 pub mod postgres;

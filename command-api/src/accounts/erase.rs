@@ -104,6 +104,8 @@ impl Accounts {
             Ok(key) => {
                 store.close_sessions(user).await?;
                 store.drop_codes(user).await?;
+                let (account, _) = self.look::<Account>(user).await?;
+                self.release_logins(user, &account, &key).await?;
                 self.release_address(user, key).await?;
                 self.forget_mails(user).await?;
             }

@@ -26,6 +26,12 @@ pub enum AccountError {
     /// There is no such account.
     #[error("there is no such account")]
     NotFound,
+    /// The provider does not say that the address is theirs.
+    #[error("the address is not verified")]
+    EmailNotVerified,
+    /// The account may do too much to be had by its address alone.
+    #[error("the account is not linked to the log-in")]
+    NotLinked,
     /// The key was used for something else (BK-6).
     #[error("the idempotency key was used for another request")]
     KeyReused,
@@ -140,6 +146,14 @@ impl From<AccountError> for Problem {
             AccountError::NotFound => {
                 problem("ACCOUNT_NOT_FOUND", detail("There is no such account."))
             }
+            AccountError::EmailNotVerified => problem(
+                "EMAIL_NOT_VERIFIED",
+                "The provider does not say that the address is yours. Verify it there, or register here.",
+            ),
+            AccountError::NotLinked => problem(
+                "ACCOUNT_NOT_LINKED",
+                "The account with this address may do more than buy tickets: log in with its password.",
+            ),
             AccountError::KeyReused => crate::refusal::key_reused(),
             AccountError::Invalid(what) => crate::refusal::invalid(&what),
             AccountError::Busy => {

@@ -24,6 +24,12 @@ pub(super) const ALREADY_REGISTERED: Letter = Letter {
            log in,\nor ask for another password. If it was not, there is nothing to do.\n",
 };
 
+pub(super) const LINKED: Letter = Letter {
+    subject: "Another way to log in to Evently",
+    text: "Your account can now be used by logging in at the provider that knows this address. If \
+           that was not you,\nask for another password and tell us.\n",
+};
+
 const VERIFY: Letter = Letter {
     subject: "Your address for Evently",
     text: "Somebody registered with this address. If it was you, show that it is yours with this \

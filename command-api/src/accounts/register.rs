@@ -87,7 +87,7 @@ impl Accounts {
 
     /// Claims the address for `user`; whose it is then. Whoever claimed it before and did not come
     /// to the end has their account made by whoever comes next.
-    async fn claim(&self, email: &Email, user: UserId) -> Result<UserId, AccountError> {
+    pub(super) async fn claim(&self, email: &Email, user: UserId) -> Result<UserId, AccountError> {
         for _ in 0..ATTEMPTS {
             let address = self.vault.make_address(email).await?;
             let holder = self.claim_stream(address, user).await?;

@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 use utoipa::ToSchema;
 
 use super::account_body::{AccountAnswer, personal};
-use crate::accounts::{Export, Piece};
+use crate::accounts::{Export, Login, Piece};
 use crate::state::CommandState;
 
 /// All that is held on a person.
@@ -25,6 +25,8 @@ use crate::state::CommandState;
 #[expect(dead_code, reason = "it is written piece by piece, and never there as a whole")]
 pub(crate) struct ExportAnswer {
     account: AccountAnswer,
+    /// Where else they log in.
+    logins: Vec<LoginShown>,
     /// Devices that are logged in.
     sessions: Vec<SessionShown>,
     /// Every record of the log that names the person or one of their bookings. What is sealed in them
@@ -38,7 +40,16 @@ pub(crate) struct ExportAnswer {
 #[derive(Serialize)]
 struct Beginning {
     account: AccountAnswer,
+    logins: Vec<LoginShown>,
     sessions: Vec<SessionShown>,
+}
+
+/// A log-in at another provider.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct LoginShown {
+    issuer: String,
+    /// Who they are there.
+    subject: String,
 }
 
 /// A device that is logged in.
@@ -88,8 +99,10 @@ pub(crate) async fn export_me(
         used_at: session.used_at,
         expires_at: session.expires_at,
     });
+    let logins = account.logins()?.into_iter();
+    let logins = logins.map(|Login { issuer, subject }| LoginShown { issuer, subject }).collect();
     let (account, sessions) = (AccountAnswer::of(&account)?, sessions.collect());
-    let beginning = json(&Beginning { account, sessions });
+    let beginning = json(&Beginning { account, logins, sessions });
     let mut begun = beginning.map_err(|error| Problem::internal(&error))?;
     // The object goes on.
     begun.pop();

@@ -19,6 +19,8 @@ pub(crate) mod join_waitlist;
 pub(crate) mod leave_waitlist;
 pub(crate) mod log_in;
 pub(crate) mod log_out;
+pub(crate) mod oidc_callback;
+pub(crate) mod oidc_login;
 pub(crate) mod profile;
 pub(crate) mod publish_event;
 pub(crate) mod refresh;
@@ -47,6 +49,8 @@ pub(crate) mod verify_email;
     log_in::log_in,
     refresh::refresh,
     log_out::log_out,
+    oidc_login::oidc_login,
+    oidc_callback::oidc_callback,
     forgot_password::forgot_password,
     reset_password::reset_password,
     profile::profile,

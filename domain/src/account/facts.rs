@@ -81,6 +81,15 @@ pub struct LoginSucceeded {
     pub user: UserId,
 }
 
+/// Its owner logs in elsewhere too: whoever has that log-in has the account.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct LoginLinked {
+    /// Which account.
+    pub user: UserId,
+    /// Issuer and subject as JSON.
+    pub login: Sealed,
+}
+
 /// What is known of the person was changed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ProfileChanged {
@@ -146,6 +155,7 @@ facts! {
         LoginFailed = 1,
         AccountLocked = 1,
         LoginSucceeded = 1,
+        LoginLinked = 1,
         ProfileChanged = 1,
         RoleGranted = 1,
         RoleRevoked = 1,
@@ -163,6 +173,7 @@ impl Fact {
             | Self::LoginFailed(LoginFailed { user, .. })
             | Self::AccountLocked(AccountLocked { user, .. })
             | Self::LoginSucceeded(LoginSucceeded { user })
+            | Self::LoginLinked(LoginLinked { user, .. })
             | Self::ProfileChanged(ProfileChanged { user, .. })
             | Self::RoleGranted(RoleGranted { user, .. })
             | Self::RoleRevoked(RoleRevoked { user, .. })

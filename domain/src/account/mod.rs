@@ -6,7 +6,7 @@ mod person;
 mod tests;
 
 pub use facts::{
-    AccountErased, AccountLocked, AccountRegistered, EmailVerified, Fact, LoginFailed,
+    AccountErased, AccountLocked, AccountRegistered, EmailVerified, Fact, LoginFailed, LoginLinked,
     LoginSucceeded, PasswordCause, PasswordChanged, ProfileChanged, RoleGranted, RoleRevoked,
     schemas,
 };
@@ -39,6 +39,8 @@ pub struct Account {
     pub password_since: Time,
     /// Whether the address was shown to be theirs.
     pub is_verified: bool,
+    /// Where else they log in.
+    pub logins: Vec<Sealed>,
     /// What they may be.
     pub roles: Roles,
     /// Since when there is an account.
@@ -85,6 +87,14 @@ pub enum Command {
     },
     /// The address is theirs. Of several who registered with it, the one who verified it counts.
     VerifyEmail(Credentials),
+    /// Let whoever logs in so elsewhere have the account, whose address they showed to be theirs. If
+    /// nobody had yet, they count, and not who began the account.
+    LinkLogin {
+        /// Issuer and subject as JSON.
+        login: Sealed,
+        /// What is theirs if nobody had shown yet that the address is.
+        credentials: Credentials,
+    },
     /// Somebody gave a password.
     LogIn {
         /// The hash it was compared with, which takes a while.
@@ -178,6 +188,7 @@ impl Aggregate for Account {
                 self.locked_until = fact.until;
             }
             Fact::LoginSucceeded(_) => self.forget_failures(),
+            Fact::LoginLinked(fact) => self.logins.push(fact.login.clone()),
             Fact::ProfileChanged(fact) => self.profile = Some(fact.profile.clone()),
             Fact::RoleGranted(fact) => self.roles.insert(fact.role),
             Fact::RoleRevoked(fact) => self.roles.remove(fact.role),
@@ -201,6 +212,11 @@ impl Aggregate for Account {
         match command {
             Command::Register { .. } | Command::Erase { .. } => Ok(vec![]),
             Command::VerifyEmail(credentials) => Ok(self.verify(user, credentials)),
+            Command::LinkLogin { login, credentials } => {
+                let mut facts = self.verify(user, credentials);
+                facts.push(LoginLinked { user, login: login.clone() }.into());
+                Ok(facts)
+            }
             Command::LogIn { known, matches } => {
                 self.still_has(known.as_ref())?;
                 self.log_in(user, *matches, now)

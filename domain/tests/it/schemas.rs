@@ -7,7 +7,8 @@ use std::fs;
 use std::path::PathBuf;
 
 use domain::{
-    Aggregate, StoredFact, account, administration, email_claim, event, inventory, venue,
+    Aggregate, StoredFact, account, administration, email_claim, event, inventory, login_claim,
+    venue,
 };
 
 fn folder() -> PathBuf {
@@ -21,6 +22,7 @@ fn version_of(category: &str, kind: &str) -> u16 {
         inventory::CATEGORY => inventory::Fact::KINDS,
         account::Account::CATEGORY => account::Fact::KINDS,
         email_claim::EmailClaim::CATEGORY => email_claim::Fact::KINDS,
+        login_claim::LoginClaim::CATEGORY => login_claim::Fact::KINDS,
         administration::Administration::CATEGORY => administration::Fact::KINDS,
         other => panic!("whose facts are {other}?"),
     };

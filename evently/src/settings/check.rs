@@ -54,6 +54,7 @@ impl Settings {
             wrong.push(format!("redis_url (EVENTLY_REDIS_URL): {error}"));
         }
         let kafka = self.kafka(&mut wrong);
+        let oidc = self.oidc.check(&mut wrong);
         if let Err(error) = infra::telemetry::check(&self.log) {
             wrong.push(format!("log: {error}"));
         }
@@ -71,6 +72,7 @@ impl Settings {
                 mail,
                 rates,
                 trusted_proxies,
+                oidc,
                 origins,
                 redis_url,
                 kafka,

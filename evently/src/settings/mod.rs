@@ -2,6 +2,7 @@
 
 mod check;
 mod file;
+mod oidc;
 mod secret;
 mod shown;
 mod traces;
@@ -14,9 +15,11 @@ use clap::parser::ValueSource;
 use infra::http::Origins;
 use infra::kafka::TopicSettings;
 use infra::limits::{Rates, TrustedProxies};
+use infra::oidc::OidcSettings;
 use infra::telemetry::Format;
 
 pub use file::File;
+pub use oidc::Oidc;
 pub use secret::Secret;
 pub use shown::{Origin, Shown};
 pub use traces::{TraceSettings, Traces};
@@ -152,6 +155,9 @@ pub struct Settings {
         hide_short_help = true
     )]
     pub trusted_proxies: Option<String>,
+    /// The provider at which one may log in
+    #[command(flatten)]
+    pub oidc: Oidc,
     /// Web pages that may use the API from a browser: origins, e.g. `https://tickets.example.org`
     #[arg(
         long,
@@ -211,6 +217,8 @@ pub struct Checked {
     pub rates: Option<Rates>,
     /// Proxies that are believed.
     pub trusted_proxies: TrustedProxies,
+    /// Where else one logs in, if anywhere.
+    pub oidc: Option<OidcSettings>,
     /// Web pages that may use the API.
     pub origins: Origins,
     /// What is logged.
@@ -228,7 +236,7 @@ impl Checked {
 
 impl Settings {
     /// Every key, in the order of declaration.
-    pub const KEYS: [&'static str; 20] = [
+    pub const KEYS: [&'static str; 25] = [
         "data",
         "listen",
         "database_url",
@@ -243,6 +251,11 @@ impl Settings {
         "mail_from",
         "rate_limits",
         "trusted_proxies",
+        "oidc_issuer",
+        "oidc_client_id",
+        "oidc_client_secret",
+        "oidc_scopes",
+        "oidc_redirect_url",
         "cors_origins",
         "log",
         "log_format",
@@ -278,6 +291,7 @@ impl Settings {
             "mail_from" => self.mail_from.clone(),
             "rate_limits" => Some(self.rate_limits.clone()),
             "trusted_proxies" => self.trusted_proxies.clone(),
+            key if key.starts_with("oidc_") => self.oidc.shown(key),
             "cors_origins" => self.cors_origins.clone(),
             "log" => Some(self.log.clone()),
             "log_format" => Some(self.log_format.clone()),

@@ -20,6 +20,8 @@ mod demo;
 #[cfg(test)]
 mod deployment;
 #[cfg(test)]
+mod dex;
+#[cfg(test)]
 mod feed;
 #[cfg(test)]
 mod figures;

@@ -96,6 +96,10 @@ const TABLE: &[Row] = &[
     open("POST /api/v1/auth/login").counted("authentication"),
     open("POST /api/v1/auth/refresh"),
     open("POST /api/v1/auth/logout"),
+    open("GET /api/v1/auth/oidc/login").counted("authentication"),
+    // Nobody is logged in who was not: that is 401 here too.
+    Row { without: Anybody, ..plain("GET /api/v1/auth/oidc/callback", Anybody, &Role::ALL) }
+        .counted("authentication"),
     open("POST /api/v1/auth/password/forgot").counted("authentication"),
     open("POST /api/v1/auth/password/reset").counted("authentication"),
     plain("GET /api/v1/users/me", Nobody, &Role::ALL),

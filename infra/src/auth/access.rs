@@ -128,6 +128,8 @@ pub const RULES: &[Rule] = &[
     guarded("/api/v1/auth/login"),
     post("/api/v1/auth/refresh", Who::Everybody).small(),
     post("/api/v1/auth/logout", Who::Everybody).small(),
+    get("/api/v1/auth/oidc/login", Who::Everybody).counted_as(Budget::Authentication),
+    get("/api/v1/auth/oidc/callback", Who::Everybody).counted_as(Budget::Authentication),
     guarded("/api/v1/auth/password/forgot"),
     guarded("/api/v1/auth/password/reset"),
     get("/api/v1/users/me", Who::Known),

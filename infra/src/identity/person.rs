@@ -22,6 +22,8 @@ pub enum Field {
     Password,
     /// An admin's reason.
     Reason,
+    /// A log-in at another provider.
+    Login,
 }
 
 impl Field {
@@ -31,6 +33,7 @@ impl Field {
             Self::Profile => "profile",
             Self::Password => "password",
             Self::Reason => "reason",
+            Self::Login => "login",
         }
     }
 }

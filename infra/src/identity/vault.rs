@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use domain::account::Email;
-use domain::{EmailHash, UserId};
+use domain::{EmailHash, LoginHash, UserId};
 use tokio::sync::OnceCell;
 use zeroize::Zeroizing;
 
@@ -142,9 +142,7 @@ impl Vault {
     /// # Errors
     /// See [`VaultError`].
     pub async fn address(&self, email: &Email) -> Result<Option<EmailHash>, VaultError> {
-        let Some(index) = self.known_index().await? else { return Ok(None) };
-        let key = self.find(address_id(index, email)).await?;
-        Ok(key.map(|key| hash(&key, email)))
+        Ok(self.name(&email.normal()).await?.map(EmailHash))
     }
 
     /// What names the stream of an address that is about to be claimed.
@@ -152,9 +150,7 @@ impl Vault {
     /// # Errors
     /// See [`VaultError`].
     pub async fn make_address(&self, email: &Email) -> Result<EmailHash, VaultError> {
-        self.settle().await?;
-        let index = self.known_index().await?.ok_or(VaultError::Foreign)?;
-        Ok(hash(&*self.make(address_id(index, email)).await?, email))
+        self.make_name(&email.normal()).await.map(EmailHash)
     }
 
     /// Forgets the address, if its stream still is named `seen`: nobody finds that stream again, not
@@ -163,13 +159,61 @@ impl Vault {
     /// # Errors
     /// See [`VaultError`].
     pub async fn destroy_address(&self, email: &Email, seen: EmailHash) -> Result<(), VaultError> {
+        self.destroy_name(&email.normal(), seen.0).await
+    }
+
+    /// As [`Self::address`], of a log-in at another provider.
+    ///
+    /// # Errors
+    /// See [`VaultError`].
+    pub async fn login(
+        &self,
+        issuer: &str,
+        subject: &str,
+    ) -> Result<Option<LoginHash>, VaultError> {
+        Ok(self.name(&login_text(issuer, subject)).await?.map(LoginHash))
+    }
+
+    /// As [`Self::make_address`], of a log-in at another provider.
+    ///
+    /// # Errors
+    /// See [`VaultError`].
+    pub async fn make_login(&self, issuer: &str, subject: &str) -> Result<LoginHash, VaultError> {
+        self.make_name(&login_text(issuer, subject)).await.map(LoginHash)
+    }
+
+    /// As [`Self::destroy_address`], of a log-in at another provider.
+    ///
+    /// # Errors
+    /// See [`VaultError`].
+    pub async fn destroy_login(
+        &self,
+        issuer: &str,
+        subject: &str,
+        seen: LoginHash,
+    ) -> Result<(), VaultError> {
+        self.destroy_name(&login_text(issuer, subject), seen.0).await
+    }
+
+    async fn name(&self, of: &str) -> Result<Option<[u8; 32]>, VaultError> {
+        let Some(index) = self.known_index().await? else { return Ok(None) };
+        Ok(self.find(name_id(index, of)).await?.map(|key| name(&key, of)))
+    }
+
+    async fn make_name(&self, of: &str) -> Result<[u8; 32], VaultError> {
+        self.settle().await?;
+        let index = self.known_index().await?.ok_or(VaultError::Foreign)?;
+        Ok(name(&*self.make(name_id(index, of)).await?, of))
+    }
+
+    async fn destroy_name(&self, of: &str, seen: [u8; 32]) -> Result<(), VaultError> {
         let Some(index) = self.known_index().await? else { return Ok(()) };
-        let id = address_id(index, email);
+        let id = name_id(index, of);
         loop {
             let Some(Kept::Wrapped(wrapped)) = self.store.key(id).await? else { return Ok(()) };
             let key = self.unwrap(id, &Kept::Wrapped(wrapped.clone()))?;
             // Wrapped anew meanwhile, it is looked at again.
-            if hash(&key, email) != seen || self.store.remove_key(id, wrapped).await? {
+            if name(&key, of) != seen || self.store.remove_key(id, wrapped).await? {
                 return Ok(());
             }
         }
@@ -271,12 +315,17 @@ pub(super) fn about(id: KeyId) -> Vec<u8> {
     [kind.as_bytes(), b"/", &id].concat()
 }
 
-/// Where the secret of an address is kept.
-pub(super) fn address_id(index: &[u8; 32], email: &Email) -> KeyId {
-    KeyId::Address(*blake3::keyed_hash(index, email.normal().as_bytes()).as_bytes())
+/// Where the secret of an address, or of a log-in at another provider, is kept.
+pub(super) fn name_id(index: &[u8; 32], of: &str) -> KeyId {
+    KeyId::Address(*blake3::keyed_hash(index, of.as_bytes()).as_bytes())
 }
 
-/// What names the stream of an address that has this secret.
-pub(super) fn hash(key: &[u8; 32], email: &Email) -> EmailHash {
-    EmailHash(*blake3::keyed_hash(key, email.normal().as_bytes()).as_bytes())
+/// What names the stream of one that has this secret.
+pub(super) fn name(key: &[u8; 32], of: &str) -> [u8; 32] {
+    *blake3::keyed_hash(key, of.as_bytes()).as_bytes()
+}
+
+/// Stands for a log-in where addresses do: no address has a line break.
+fn login_text(issuer: &str, subject: &str) -> String {
+    format!("oidc\n{issuer}\n{subject}")
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::{
-    Aggregate, EmailHash, Fact, Time, UserId, account, administration, email_claim, event,
-    inventory, venue,
+    Aggregate, EmailHash, Fact, LoginHash, Time, UserId, account, administration, email_claim,
+    event, inventory, login_claim, venue,
 };
 use infra::clock::ManualClock;
 use infra::log::embedded::{EmbeddedLog, EmbeddedOptions};
@@ -69,6 +69,7 @@ pub(super) fn stream_of(fact: &Fact) -> String {
         Fact::Account(fact) => account::Account::stream(fact.user()),
         Fact::Admin(fact) => administration::Administration::stream(fact.subject()),
         // Which address it is about no fact says.
+        Fact::Login(_) => login_claim::LoginClaim::stream(LoginHash([0; 32])),
         Fact::Email(_) => email_claim::EmailClaim::stream(EmailHash([0; 32])),
     }
 }

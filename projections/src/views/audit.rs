@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use async_trait::async_trait;
 use domain::{
     BookingId, EventId, Fact, FactError, UserId, administration, email_claim, event, inventory,
-    venue,
+    login_claim, venue,
 };
 use infra::log::{Metadata, Record};
 use sqlx::PgConnection;
@@ -92,16 +92,15 @@ fn booking_of(fact: &Fact) -> Option<BookingId> {
     match fact {
         Fact::Inventory(fact) => fact.booking(),
         Fact::Admin(A::BookingCancellationOrdered(fact)) => Some(fact.booking),
-        Fact::Admin(_) | Fact::Venue(_) | Fact::Event(_) | Fact::Account(_) | Fact::Email(_) => {
-            None
-        }
+        // All others are of no booking.
+        _ => None,
     }
 }
 
 /// The person a fact says it is about.
 fn user_of(fact: &Fact) -> Option<UserId> {
     use {administration::Fact as A, email_claim::Fact as C, event::Fact as E};
-    use {inventory::Fact as I, venue::Fact as V};
+    use {inventory::Fact as I, login_claim::Fact as L, venue::Fact as V};
     match fact {
         Fact::Venue(V::VenueCreated(fact)) => Some(fact.owner),
         Fact::Venue(V::VenueChanged(fact)) => Some(fact.by),
@@ -112,6 +111,8 @@ fn user_of(fact: &Fact) -> Option<UserId> {
         Fact::Account(fact) => Some(fact.user()),
         Fact::Email(C::EmailClaimed(fact)) => Some(fact.user),
         Fact::Email(C::EmailReleased(fact)) => Some(fact.user),
+        Fact::Login(L::LoginClaimed(fact)) => Some(fact.user),
+        Fact::Login(L::LoginReleased(fact)) => Some(fact.user),
         Fact::Admin(A::RolesOrdered(fact)) => Some(fact.user),
         Fact::Admin(A::ErasureOrdered(fact)) => Some(fact.user),
         // Of a booking its record says whose it is.

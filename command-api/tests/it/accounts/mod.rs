@@ -2,6 +2,7 @@
 
 mod erasing;
 mod guessing;
+mod oidc;
 mod orders;
 mod passwords;
 mod registering;

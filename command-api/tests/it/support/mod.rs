@@ -20,6 +20,7 @@ use infra::identity::{MasterKeys, SqliteIdentity, Vault};
 use infra::log::embedded::{EmbeddedLog, EmbeddedOptions};
 use infra::log::{Log, Position, Record};
 use infra::mail::FolderMailer;
+use infra::oidc::{OidcSettings, Provider};
 use infra::passwords::{Cost, Passwords};
 use infra::payment::{MockProvider, PaymentProvider};
 use tempfile::TempDir;
@@ -50,6 +51,8 @@ pub(crate) struct World {
     pub(crate) keys: Arc<Keys>,
     pub(crate) vault: Arc<Vault>,
     pub(crate) passwords: Arc<Passwords>,
+    /// Where else one logs in.
+    pub(crate) oidc: Option<OidcSettings>,
     witness: Arc<Witness>,
 }
 
@@ -73,6 +76,7 @@ impl World {
             passwords: Arc::new(Passwords::start_with(CHEAP, 2, 64).unwrap()),
             folder,
             clock,
+            oidc: None,
             provider: Arc::new(provider),
             settings: CommandSettings {
                 charge_timeout: Duration::from_secs(5),
@@ -97,6 +101,7 @@ impl World {
             passwords: self.passwords.clone(),
             mailer: Arc::new(FolderMailer::new(&self.mail(), self.clock.clone())),
             limits: None,
+            oidc: self.oidc.clone().map(|it| Provider::new(it, self.clock.clone()).unwrap()),
             provider,
             wake_file: self.folder.path().join(name),
             settings: self.settings.clone(),

@@ -1,10 +1,11 @@
 //! What accounts and their addresses say, with every field and with the least.
 
 use domain::account::{
-    AccountErased, AccountLocked, AccountRegistered, EmailVerified, Fact, LoginFailed,
+    AccountErased, AccountLocked, AccountRegistered, EmailVerified, Fact, LoginFailed, LoginLinked,
     LoginSucceeded, PasswordCause, PasswordChanged, ProfileChanged, RoleGranted, RoleRevoked,
 };
 use domain::email_claim::{self, EmailClaimed, EmailReleased};
+use domain::login_claim::{self, LoginClaimed, LoginReleased};
 use domain::{Request, Role, Sealed, UserId};
 
 use super::at;
@@ -42,6 +43,7 @@ pub(super) fn facts() -> (Vec<Fact>, Vec<Fact>) {
         ProfileChanged { user, profile: profile.clone(), request: request() }.into(),
         RoleGranted { user, role, by, reason: reason.clone(), request: request() }.into(),
         RoleRevoked { user, role, by, reason: reason.clone(), request: request() }.into(),
+        LoginLinked { user, login: sealed("AQ-login") }.into(),
         AccountErased { user, by }.into(),
     ];
     let (by, request, cause) = (None, None, PasswordCause::Changed);
@@ -54,6 +56,11 @@ pub(super) fn facts() -> (Vec<Fact>, Vec<Fact>) {
         AccountErased { user, by }.into(),
     ];
     (most, least)
+}
+
+/// They have no fields that may be absent.
+pub(super) fn logins() -> (Vec<login_claim::Fact>, Vec<login_claim::Fact>) {
+    (vec![LoginClaimed { user: USER }.into(), LoginReleased { user: USER }.into()], vec![])
 }
 
 /// They have no fields that may be absent.

@@ -14,7 +14,7 @@ use std::path::PathBuf;
 
 use domain::{
     Aggregate, Fact, FactError, StoredFact, Time, account, administration as orders, email_claim,
-    event, venue,
+    event, login_claim, venue,
 };
 
 fn folder() -> PathBuf {
@@ -54,6 +54,7 @@ fn goldens() -> Vec<Golden> {
         of("account", accounts::facts(), Fact::Account),
         of("email", accounts::claims(), Fact::Email),
         of("admin", administration::facts(), Fact::Admin),
+        of("login", accounts::logins(), Fact::Login),
     ]
     .concat()
 }
@@ -108,6 +109,7 @@ fn every_version_of_every_kind_has_a_file_and_every_file_a_fact() {
         (domain::inventory::CATEGORY, domain::inventory::Fact::KINDS),
         (account::Account::CATEGORY, account::Fact::KINDS),
         (email_claim::EmailClaim::CATEGORY, email_claim::Fact::KINDS),
+        (login_claim::LoginClaim::CATEGORY, login_claim::Fact::KINDS),
         (orders::Administration::CATEGORY, orders::Fact::KINDS),
     ];
     for (category, kinds) in kinds {
