@@ -136,7 +136,7 @@ pub struct Settings {
     )]
     pub mail_from: Option<String>,
     /// What one may ask for in a minute, and hold without buying: `on`, `off`, or what differs from
-    /// `general=100,booking=10,authentication=5,holds=5,lapsed=20`
+    /// `general=100,booking=10,authentication=5,export=5,holds=5,lapsed=20`
     #[arg(
         long,
         global = true,

@@ -95,6 +95,8 @@ async fn the_whole_log_is_read_for_a_person_five_times_in_a_minute() {
     }
     refused(export(1).await).await;
     assert_eq!(export(2).await.status(), 404);
+    // Tries with passwords are counted elsewhere.
+    assert_eq!(log_in(&server, "ada@example.org").send().await.unwrap().status(), 401);
 }
 
 #[tokio::test]
@@ -123,8 +125,30 @@ async fn only_named_pages_use_the_api_from_a_browser() {
         ("x-content-type-options", "nosniff"),
         ("content-security-policy", "default-src 'none'; frame-ancestors 'none'"),
         ("referrer-policy", "no-referrer"),
-        ("strict-transport-security", "max-age=31536000; includeSubDomains"),
     ] {
         assert_eq!(header(&answer, name), value);
+    }
+}
+
+#[tokio::test]
+async fn who_came_by_tls_and_nobody_else_is_told_to_come_so_again() {
+    let direct = Server::start().await;
+    let proxied = Server::start_with(&["--trusted-proxies", "127.0.0.0/8,::1"]).await;
+    let only_tls = "max-age=31536000; includeSubDomains";
+    for (server, scheme, told) in [
+        (&direct, None, ""),
+        (&direct, Some("https"), ""),
+        (&proxied, None, ""),
+        (&proxied, Some("http"), ""),
+        (&proxied, Some("https"), only_tls),
+    ] {
+        for path in ["/health/live", "/nowhere"] {
+            let mut ask = Client::new().get(server.url(path));
+            if let Some(scheme) = scheme {
+                ask = ask.header("x-forwarded-proto", scheme);
+            }
+            let answer = ask.send().await.unwrap();
+            assert_eq!(header(&answer, "strict-transport-security"), told, "{scheme:?} {path}");
+        }
     }
 }

@@ -105,7 +105,7 @@ const TABLE: &[Row] = &[
     plain("GET /api/v1/users/me", Nobody, &Role::ALL),
     plain("PUT /api/v1/users/me", Nobody, &Role::ALL),
     plain("DELETE /api/v1/users/me", Nobody, &Role::ALL),
-    plain("GET /api/v1/users/me/export", Nobody, &Role::ALL),
+    plain("GET /api/v1/users/me/export", Nobody, &Role::ALL).counted("export"),
     plain("PUT /api/v1/users/me/password", Nobody, &Role::ALL).counted("authentication"),
     plain("GET /api/v1/users/me/bookings", Nobody, &Role::ALL),
     open("GET /api/v1/venues"),
@@ -322,7 +322,7 @@ async fn every_route_lets_through_whom_it_should() {
 
 #[tokio::test]
 async fn every_route_is_counted_as_it_should() {
-    let rates = "general=1000,booking=1000,authentication=1000";
+    let rates = "general=1000,booking=1000,authentication=1000,export=1000";
     let server = Server::start_with(&["--rate-limits", rates]).await;
     let client = Client::new();
     for row in TABLE {

@@ -135,7 +135,7 @@ pub const RULES: &[Rule] = &[
     get("/api/v1/users/me", Who::Known),
     put("/api/v1/users/me", Who::Known).small(),
     delete("/api/v1/users/me", Who::Known).small(),
-    get("/api/v1/users/me/export", Who::Known),
+    get("/api/v1/users/me/export", Who::Known).counted_as(Budget::Export),
     put("/api/v1/users/me/password", Who::Known).counted_as(Budget::Authentication).small(),
     get("/api/v1/users/me/bookings", Who::Known),
     get("/api/v1/venues", Who::Everybody),

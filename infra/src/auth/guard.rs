@@ -24,7 +24,10 @@ use crate::limits::{Asker, Budget, RateLimits, TrustedProxies};
 use crate::metrics::{METRICS, RouteFigures};
 
 /// Routes that nobody gets to but by the rules; what [`crate::http::service`] takes.
-pub struct Guarded(Router);
+pub struct Guarded {
+    router: Router,
+    proxies: TrustedProxies,
+}
 
 impl Guarded {
     /// Holds every route of `router` to the rules. The person who asks is known to handlers from
@@ -40,20 +43,21 @@ impl Guarded {
             let figures = METRICS.requests.of(rule.method, rule.path);
             by_path.entry(rule.path).or_default().push((rule, figures));
         }
-        Self(
-            router
-                .route_layer(GuardLayer(Arc::new(Rules { admission: admission.into(), by_path }))),
-        )
+        let admission = admission.into();
+        let proxies = admission.proxies.clone();
+        let layer = GuardLayer(Arc::new(Rules { admission, by_path }));
+        Self { router: router.route_layer(layer), proxies }
     }
 
     /// Routes that everybody gets to, for tests of what has nothing to do with who asks.
     #[cfg(any(test, feature = "testing"))]
     pub fn not_at_all(router: Router) -> Self {
-        Self(router)
+        Self { router, proxies: TrustedProxies::default() }
     }
 
-    pub(crate) fn into_router(self) -> Router {
-        self.0
+    /// The routes, and who says the truth about where requests come from.
+    pub(crate) fn into_parts(self) -> (Router, TrustedProxies) {
+        (self.router, self.proxies)
     }
 }
 
@@ -277,7 +281,7 @@ mod tests {
             .route("/these", get(who))
             .route("/forgotten", get(who))
             .route("/services", get(async |actor: Actor| actor.to_string()));
-        let router = Guarded::by(TABLE, router, auth.clone()).into_router();
+        let (router, _) = Guarded::by(TABLE, router, auth.clone()).into_parts();
         Setup { folder, keys, auth, router }
     }
 

@@ -30,6 +30,7 @@ use super::problem::{self, Problem};
 use super::serve::{Site, Visit};
 use crate::auth::Guarded;
 use crate::clock::Clock;
+use crate::limits::TrustedProxies;
 use crate::metrics::{METRICS, RouteFigures};
 use crate::trace;
 
@@ -60,12 +61,11 @@ impl Default for ServiceLimits {
 /// it to `limits`, turns panics into problems, and answers unknown paths (404) and methods (405) with
 /// problems.
 pub fn service(router: Guarded, limits: ServiceLimits, clock: Arc<dyn Clock>) -> Edge {
-    let router = router
-        .into_router()
-        .fallback(problem::no_such_path)
-        .method_not_allowed_fallback(problem::no_such_method);
+    let (router, proxies) = router.into_parts();
+    let router =
+        router.fallback(problem::no_such_path).method_not_allowed_fallback(problem::no_such_method);
     let (in_flight, no_route) = (AtomicUsize::new(0), METRICS.requests.of("any", "none"));
-    Edge { router, shared: Arc::new(Shared { limits, clock, in_flight, no_route }) }
+    Edge { router, shared: Arc::new(Shared { limits, clock, in_flight, no_route, proxies }) }
 }
 
 /// All routes of a process and the layer around them.
@@ -81,6 +81,7 @@ struct Shared {
     in_flight: AtomicUsize,
     /// Where requests are counted that came to no route.
     no_route: &'static RouteFigures,
+    proxies: TrustedProxies,
 }
 
 impl Edge {
@@ -124,6 +125,7 @@ async fn answer(
     let span = tracing::debug_span!("request", %request_id, %method, path);
     let traced = trace::request(&request);
     let begun = Instant::now();
+    let by_tls = shared.proxies.by_tls(visit.peer, request.headers());
     let clock = Arc::clone(&shared.clock);
     let context = Context {
         request_id,
@@ -171,19 +173,24 @@ async fn answer(
     let headers = response.headers_mut();
     headers.insert(REQUEST_ID, request_id.to_header());
     headers.extend(SECURITY);
+    if by_tls {
+        headers.insert(STRICT_TRANSPORT_SECURITY, ONLY_TLS);
+    }
     response
 }
 
 /// What browsers are told of every answer: it is what it says it is, and nothing to show or to run.
-const SECURITY: [(HeaderName, HeaderValue); 4] = [
+const SECURITY: [(HeaderName, HeaderValue); 3] = [
     (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
     (
         CONTENT_SECURITY_POLICY,
         HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"),
     ),
     (REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
-    (STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000; includeSubDomains")),
 ];
+
+/// Who came by TLS is not to come in another way. Others are not told (RFC 6797, 7.2).
+const ONLY_TLS: HeaderValue = HeaderValue::from_static("max-age=31536000; includeSubDomains");
 
 /// The request with a body that ends with an error beyond `max` bytes. Also for routes that take
 /// less than others.

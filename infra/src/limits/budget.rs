@@ -16,6 +16,8 @@ pub enum Budget {
     Booking,
     /// Whatever a password or a mail could be had with.
     Authentication,
+    /// What has the whole log read for one person.
+    Export,
 }
 
 /// How much there is for each in a minute, and what one may hold without buying.
@@ -27,6 +29,8 @@ pub struct Rates {
     pub booking: u32,
     /// Of [`Budget::Authentication`], for an address and for an account.
     pub authentication: u32,
+    /// Of [`Budget::Export`].
+    pub export: u32,
     /// Live holds of one person and event.
     pub holds: u32,
     /// Holds of one person and event that lapsed within a day.
@@ -35,7 +39,7 @@ pub struct Rates {
 
 impl Default for Rates {
     fn default() -> Self {
-        Self { general: 100, booking: 10, authentication: 5, holds: 5, lapsed: 20 }
+        Self { general: 100, booking: 10, authentication: 5, export: 5, holds: 5, lapsed: 20 }
     }
 }
 
@@ -43,7 +47,7 @@ impl Default for Rates {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
     "expected off, on, or numbers from 1 to 60000 like \
-     general=100,booking=10,authentication=5,holds=5,lapsed=20"
+     general=100,booking=10,authentication=5,export=5,holds=5,lapsed=20"
 )]
 pub struct RatesError;
 
@@ -77,6 +81,7 @@ impl FromStr for Rates {
                 "general" => rates.general = number,
                 "booking" => rates.booking = number,
                 "authentication" => rates.authentication = number,
+                "export" => rates.export = number,
                 "holds" => rates.holds = number,
                 "lapsed" => rates.lapsed = number,
                 _ => return Err(RatesError),
@@ -88,9 +93,9 @@ impl FromStr for Rates {
 
 impl fmt::Display for Rates {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { general, booking, authentication, holds, lapsed } = self;
+        let Self { general, booking, authentication, export, holds, lapsed } = self;
         write!(f, "general={general},booking={booking},authentication={authentication}")?;
-        write!(f, ",holds={holds},lapsed={lapsed}")
+        write!(f, ",export={export},holds={holds},lapsed={lapsed}")
     }
 }
 

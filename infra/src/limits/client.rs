@@ -7,6 +7,7 @@ use std::sync::Once;
 use axum::http::{HeaderMap, HeaderName};
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
 /// The other end of a connection; in the extensions of its requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,6 +65,17 @@ impl TrustedProxies {
             let rest = 128 - network.length;
             (address ^ network.bits).checked_shr(rest).unwrap_or(0) == 0
         })
+    }
+
+    /// Whether the request came to a proxy that is known over TLS, as that one says.
+    pub(crate) fn by_tls(&self, peer: Option<Peer>, headers: &HeaderMap) -> bool {
+        let Some(Peer(peer)) = peer else { return false };
+        if !self.has(bits(peer)) {
+            return false;
+        }
+        let last = headers.get_all(FORWARDED_PROTO).iter().next_back();
+        let last = last.and_then(|value| value.to_str().ok()?.rsplit(',').next());
+        last.is_some_and(|scheme| scheme.trim().eq_ignore_ascii_case("https"))
     }
 
     /// Who asks, as a number that stands for all addresses of one subscriber: one address of
@@ -147,6 +159,29 @@ mod tests {
         for (proxies, peer, forwarded, expected) in table {
             let found = subscriber(proxies, peer, forwarded);
             assert_eq!(found, v4(expected), "{proxies} {peer} {forwarded:?}");
+        }
+    }
+
+    #[test]
+    fn that_it_came_by_tls_a_known_proxy_says() {
+        for (proxies, said, expected) in [
+            ("10.0.0.0/8", &["https"][..], true),
+            ("10.0.0.0/8", &["http, HTTPS"], true),
+            ("10.0.0.0/8", &["http", "https"], true),
+            ("10.0.0.0/8", &["https, http"], false),
+            ("10.0.0.0/8", &["https", "http"], false),
+            ("10.0.0.0/8", &[], false),
+            ("", &["https"], false),
+            ("11.0.0.0/8", &["https"], false),
+        ] {
+            let proxies: TrustedProxies = proxies.parse().unwrap();
+            let mut headers = HeaderMap::new();
+            for value in said {
+                headers.append(FORWARDED_PROTO, value.parse().unwrap());
+            }
+            let peer = Some(Peer("10.0.0.1".parse().unwrap()));
+            assert_eq!(proxies.by_tls(peer, &headers), expected, "{said:?}");
+            assert!(!proxies.by_tls(None, &headers));
         }
     }
 

@@ -69,6 +69,7 @@ struct Limits {
     general: Limit,
     booking: Limit,
     authentication: Limit,
+    export: Limit,
     /// Of email addresses that are written to or logged in with, whoever asks.
     accounts: Limit,
     /// Through what it is shared with other processes, if it is.
@@ -133,13 +134,14 @@ impl RateLimits {
     }
 
     fn with(rates: Rates, clock: Arc<dyn Clock>, redis: Option<SharedCache>) -> Self {
-        let Rates { general, booking, authentication, .. } = rates;
+        let Rates { general, booking, authentication, export, .. } = rates;
         let limit = |name, per_minute| Limit::new(name, per_minute, redis.is_some());
         Self(Arc::new(Limits {
             clock,
             general: limit("general", general),
             booking: limit("booking", booking),
             authentication: limit("authentication", authentication),
+            export: limit("export", export),
             accounts: limit("authentication", authentication),
             redis,
         }))
@@ -156,7 +158,8 @@ impl RateLimits {
     pub async fn exchange(&self) {
         let limits = &*self.0;
         let Some(redis) = &limits.redis else { return };
-        for limit in [&limits.general, &limits.booking, &limits.authentication, &limits.accounts] {
+        let Limits { general, booking, authentication, export, accounts, .. } = limits;
+        for limit in [general, booking, authentication, export, accounts] {
             if let Some(granted) = &limit.granted {
                 let now = || limits.clock.now();
                 granted.exchange(limit.name, &limit.counters, redis, now).await;
@@ -174,6 +177,7 @@ impl RateLimits {
             Budget::General => &self.0.general,
             Budget::Booking => &self.0.booking,
             Budget::Authentication => &self.0.authentication,
+            Budget::Export => &self.0.export,
         };
         self.count(limit, asker)
     }
