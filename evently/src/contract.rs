@@ -49,6 +49,9 @@ fn speak_of(rule: &Rule, operation: &mut Value) {
     };
     let has_body = operation.get("requestBody").is_some();
     let parameters = operation["parameters"].as_array().is_some_and(|all| !all.is_empty());
+    let takes_key = operation["parameters"]
+        .as_array()
+        .is_some_and(|all| all.iter().any(|parameter| parameter["name"] == "Idempotency-Key"));
     if operation["parameters"].is_null() {
         operation.as_object_mut().map(|operation| operation.remove("parameters"));
     }
@@ -79,6 +82,9 @@ fn speak_of(rule: &Rule, operation: &mut Value) {
             add("413", "PAYLOAD_TOO_LARGE");
             add("415", "UNSUPPORTED_MEDIA_TYPE");
             add("422", "INVALID");
+        }
+        if takes_key {
+            add("422", "INVALID, IDEMPOTENCY_KEY_REUSED");
         }
         if has_body || parameters {
             add("400", "MALFORMED");

@@ -2,6 +2,7 @@
 
 use domain::UserId;
 use infra::auth::Role;
+use infra::http::promise::Answered;
 use reqwest::{Client, Method, RequestBuilder};
 use serde_json::{Value, json};
 
@@ -78,8 +79,21 @@ impl<'a> Shop<'a> {
 
 /// The body of the answer, which has to have this status.
 pub(crate) async fn answer(request: RequestBuilder, status: u16) -> Value {
-    let response = request.send().await.unwrap();
+    let (client, request) = request.build_split();
+    let request = request.unwrap();
+    let method = request.method().clone();
+    let response = client.execute(request).await.unwrap();
+    let path = response.url().path().to_owned();
+    let content_type = response.headers().get("content-type").cloned();
     let (found, body) = (response.status().as_u16(), response.text().await.unwrap());
+    Answered {
+        method: method.as_str(),
+        path: &path,
+        status: found,
+        content_type: content_type.as_ref().map_or("", |kind| kind.to_str().unwrap()),
+        body: body.as_bytes(),
+    }
+    .is_as_promised();
     assert_eq!(found, status, "{body}");
     serde_json::from_str(&body).unwrap()
 }

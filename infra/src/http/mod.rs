@@ -12,6 +12,8 @@ mod page;
 mod params;
 mod position;
 mod problem;
+#[cfg(feature = "testing")]
+pub mod promise;
 mod pulse;
 mod serve;
 mod service;

@@ -6,6 +6,7 @@ use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode};
 use bytes::Bytes;
 use domain::UserId;
+use infra::http::promise::Answered;
 use infra::http::{Edge, GENERIC_CODES};
 use serde_json::Value;
 use tokio::runtime::Handle;
@@ -160,15 +161,26 @@ impl Client {
         answer
     }
 
-    /// Anything at all; only the answer's form is checked.
+    /// Anything at all; the answer has to be as the API document says.
     pub(crate) async fn ask(self, request: Request<Body>) -> Answer {
+        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         let answer = self.runtime.spawn(async move {
             let response = self.router.oneshot(request).await.unwrap();
             let (head, body) = response.into_parts();
             let body = to_bytes(body, usize::MAX).await.unwrap();
             Answer { status: head.status, headers: head.headers, body }
         });
-        answer.await.unwrap()
+        let answer: Answer = answer.await.unwrap();
+        let content_type = answer.headers.get("content-type");
+        Answered {
+            method: method.as_str(),
+            path: &path,
+            status: answer.status.as_u16(),
+            content_type: content_type.map_or("", |kind| kind.to_str().unwrap()),
+            body: &answer.body,
+        }
+        .is_as_promised();
+        answer
     }
 
     /// The head of an answer, whose body waits to be read.
