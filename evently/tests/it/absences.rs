@@ -137,11 +137,16 @@ impl Scene {
 
     /// The crowd goes home, and what it was promised is held against the log.
     async fn close(mut self) {
+        let log = self.fleet.log_file();
+        until("somebody has paid and somebody has waited", async || {
+            let story = Story::read(&log).await;
+            story.count("Confirmed") > 0 && story.count("WaitlistJoined") > 0
+        })
+        .await;
         self.over.store(true, Ordering::Relaxed);
         while let Some(ended) = self.crowd.join_next().await {
             ended.unwrap();
         }
-        let log = self.fleet.log_file();
         until("holds of the crowd and payments have come to their end", async || {
             let story = Story::read(&log).await;
             // Those who only looked whether one can buy let their holds stand.

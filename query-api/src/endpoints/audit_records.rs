@@ -104,7 +104,10 @@ pub(crate) async fn list_records(
         ListRecords,
         ("Evently-Min-Position" = Option<u64>, Header, description = "What the answer must include"),
     ),
-    responses((status = 200, body = Page<AuditRecord>))
+    responses(
+        (status = 200, body = Page<AuditRecord>),
+        (status = 422, body = ProblemDocument<'static>, content_type = "application/problem+json"),
+    )
 )]
 pub(crate) async fn list_records_internally(
     state: State<QueryState>,
