@@ -2,6 +2,7 @@
 
 use domain::Time;
 use infra::log::Record;
+use infra::postgres::{begin, commit};
 use sqlx::PgPool;
 
 use super::NAME;
@@ -15,7 +16,7 @@ pub(super) async fn park(
     error: &str,
     now: Time,
 ) -> Result<bool, sqlx::Error> {
-    let mut transaction = infra::postgres::begin(pool, "BEGIN").await?;
+    let mut transaction = begin(pool, "BEGIN").await?;
     let done = sqlx::query!(
         "INSERT INTO projection.parked
             (projection, position, stream, revision, kind, error, parked_at, attempts)
@@ -32,6 +33,6 @@ pub(super) async fn park(
     .execute(&mut *transaction)
     .await?;
     count(&mut transaction, NAME).await?;
-    transaction.commit().await?;
+    commit(transaction).await?;
     Ok(done.rows_affected() == 1)
 }

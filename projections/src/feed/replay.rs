@@ -2,6 +2,7 @@
 
 use domain::Time;
 use infra::log::Position;
+use infra::postgres::{begin, commit};
 use serde::Serialize;
 use sqlx::PgPool;
 use utoipa::ToSchema;
@@ -40,7 +41,7 @@ pub(crate) async fn replay(
     from: Position,
     now: Time,
 ) -> Result<Replayed, ReplayError> {
-    let mut transaction = infra::postgres::begin(pool, "BEGIN").await?;
+    let mut transaction = begin(pool, "BEGIN").await?;
     let at = checkpoint::lock(&mut transaction, NAME).await?;
     let at = at.map_or(Position(0), |at| at.position);
     if from > at {
@@ -63,6 +64,6 @@ pub(crate) async fn replay(
     .execute(&mut *transaction)
     .await?;
     count(&mut transaction, NAME).await?;
-    transaction.commit().await?;
+    commit(transaction).await?;
     Ok(Replayed { from: from.0, position: at.0 })
 }
