@@ -226,11 +226,11 @@ pub struct AuditRecord {
     /// When it was decided.
     #[schema(value_type = String, format = DateTime)]
     pub at: Time,
-    /// The fact.
-    #[schema(value_type = Object)]
+    /// The fact: an object, unless a program other than ours wrote the record.
+    #[schema(value_type = serde_json::Value)]
     pub data: Box<RawValue>,
-    /// Who asked, and why.
-    #[schema(value_type = Object)]
+    /// Who asked, and why: likewise.
+    #[schema(value_type = serde_json::Value)]
     pub metadata: Box<RawValue>,
     /// BLAKE3 over the record and the hash before it in its stream, in hexadecimal digits.
     pub hash: String,
