@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
 
 use infra::kafka::testing::Broker;
 use infra::kafka::{Deliveries, Failed, Kafka, Outgoing, Producer, TopicSettings, TopicsError};
 use parking_lot::Mutex;
+
+use crate::wait::until;
 
 const TOPIC: &str = "test.topic";
 const KEYS: usize = 20;
@@ -30,22 +31,13 @@ impl Deliveries for Fate {
 
 impl Fate {
     async fn arrives(&self, count: usize) {
-        until(async || {
+        until("messages arrive", async || {
             let failed = self.failed.lock().clone();
             assert!(failed.is_none(), "{failed:?}");
             self.arrived.lock().len() >= count
         })
         .await;
     }
-}
-
-async fn until(mut condition: impl AsyncFnMut() -> bool) {
-    let waiting = async {
-        while !condition().await {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(120), waiting).await.expect("in time");
 }
 
 /// Sends messages with these numbers, each key's in turn.
@@ -77,14 +69,14 @@ async fn messages_arrive_in_order_whatever_becomes_of_the_broker() {
     fate.arrives(100).await;
     broker.kill();
     send(&producer, 500..1_000);
-    until(async || !kafka.is_up().await).await;
+    until("Kafka is away", async || !kafka.is_up().await).await;
     broker.restart().await;
     fate.arrives(1_000).await;
     broker.freeze();
     send(&producer, 1_000..1_500);
-    until(async || !kafka.is_up().await).await;
+    until("Kafka is away", async || !kafka.is_up().await).await;
     broker.thaw();
-    until(async || kafka.is_up().await).await;
+    until("Kafka is back", async || kafka.is_up().await).await;
     fate.arrives(1_500).await;
     producer.close().await;
 

@@ -29,3 +29,5 @@ mod redis;
 mod service;
 #[cfg(test)]
 mod sockets;
+#[cfg(test)]
+mod wait;

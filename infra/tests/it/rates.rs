@@ -1,12 +1,14 @@
 //! Requests that several processes count together, in a real Redis that comes and goes.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use infra::clock::SystemClock;
 use infra::limits::{RateLimits, Rates};
 use infra::redis::SharedCache;
 use infra::redis::testing::Redis;
+
+use crate::wait::until;
 
 /// Tries with an account in a minute, one more each quarter of a second.
 const RATE: u32 = 240;
@@ -52,16 +54,6 @@ impl Two {
         let second = self.exhaust(1, account);
         second <= self.paid_off()
     }
-}
-
-async fn until(what: &str, mut condition: impl AsyncFnMut() -> bool) {
-    let waiting = async {
-        while !condition().await {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    let waited = tokio::time::timeout(Duration::from_secs(60), waiting).await;
-    waited.unwrap_or_else(|_| panic!("it never came true that {what}"));
 }
 
 #[tokio::test]

@@ -6,22 +6,15 @@ use infra::redis::SharedCache;
 use infra::redis::testing::Redis;
 use tokio::net::TcpListener;
 
-const LONG: Duration = Duration::from_secs(600);
+use crate::wait::until;
 
-async fn until(mut condition: impl AsyncFnMut() -> bool) {
-    let waiting = async {
-        while !condition().await {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(60), waiting).await.expect("in time");
-}
+const LONG: Duration = Duration::from_secs(600);
 
 /// One that answers, and what it is reached by.
 async fn started() -> Option<(Redis, SharedCache)> {
     let redis = Redis::start()?;
     let cache = SharedCache::open(&redis.url()).unwrap();
-    until(async || cache.is_up().await).await;
+    until("Redis says so", async || cache.is_up().await).await;
     Some((redis, cache))
 }
 
@@ -29,12 +22,12 @@ async fn started() -> Option<(Redis, SharedCache)> {
 async fn what_one_process_puts_there_others_find_until_it_ends() {
     let Some((redis, one)) = started().await else { return };
     let other = SharedCache::open(&redis.url()).unwrap();
-    until(async || other.is_up().await).await;
+    until("Redis says so", async || other.is_up().await).await;
     assert_eq!(other.get("key").await, None);
     one.put("key", b"value\0", LONG).await;
     one.put("short", b"value", Duration::from_millis(1)).await;
-    until(async || other.get("key").await.as_deref() == Some(b"value\0")).await;
-    until(async || other.get("short").await.is_none()).await;
+    until("Redis says so", async || other.get("key").await.as_deref() == Some(b"value\0")).await;
+    until("Redis says so", async || other.get("short").await.is_none()).await;
     assert_eq!(redis.tell(&["KEYS", "*"]), "evently:key");
 }
 
@@ -47,8 +40,8 @@ async fn one_that_dies_is_as_empty_and_one_that_comes_back_is_used() {
     assert_eq!(cache.get("key").await, None);
     cache.put("key", b"value", LONG).await;
     redis.restart();
-    until(async || cache.is_up().await).await;
-    until(async || {
+    until("Redis says so", async || cache.is_up().await).await;
+    until("Redis says so", async || {
         cache.put("key", b"again", LONG).await;
         cache.get("key").await.as_deref() == Some(b"again")
     })
@@ -69,7 +62,7 @@ async fn nobody_waits_for_one_that_stands_still() {
     tokio::time::timeout(Duration::from_secs(60), asking).await.expect("nobody waits");
     assert!(!cache.is_up().await);
     redis.thaw();
-    until(async || cache.get("key").await.as_deref() == Some(b"value")).await;
+    until("Redis says so", async || cache.get("key").await.as_deref() == Some(b"value")).await;
 }
 
 #[tokio::test]
