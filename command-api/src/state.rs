@@ -7,6 +7,7 @@ use std::time::Duration;
 use domain::account::Email;
 use domain::inventory::{self, Inventory, Patience};
 use domain::{EventId, Request, UserId};
+use futures::FutureExt;
 use infra::auth::{Caller, Keys};
 use infra::clock::Clock;
 use infra::http::{IdempotencyKey, Problem, RequestId};
@@ -273,14 +274,15 @@ impl CommandState {
     }
 
     /// Has an inventory execute a command.
-    pub(crate) async fn inventory(
+    pub(crate) fn inventory(
         &self,
         event: EventId,
         command: inventory::Command,
         origin: Origin,
-    ) -> Result<Done<inventory::Fact, <Inventory as Decider>::Seen>, Problem> {
-        let outcome = self.0.inventories.execute(event, Job { command, origin }).await;
-        outcome.map_err(crate::refusal::inventory)
+    ) -> impl Future<Output = Result<Done<inventory::Fact, <Inventory as Decider>::Seen>, Problem>> + use<>
+    {
+        let outcome = self.0.inventories.execute(event, Job { command, origin });
+        outcome.map(|outcome| outcome.map_err(crate::refusal::inventory))
     }
 
     /// One of the aggregates without a writer.

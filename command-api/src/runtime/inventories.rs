@@ -66,30 +66,38 @@ impl Inventories {
         Arc::new(Self { log, around, mailbox, tasks, writers })
     }
 
-    /// Has a command executed and waits for the answer.
-    pub(crate) async fn execute(
+    /// Has a command executed. It is on its way when this returns; what this returns waits for the
+    /// answer, and has no room for a command: it is part of a future for each request.
+    pub(crate) fn execute(
         self: &Arc<Self>,
         event: EventId,
         mut job: Job<inventory::Command>,
-    ) -> Outcome<Inventory> {
+    ) -> impl Future<Output = Outcome<Inventory>> + use<> {
         let span = job.trace(inventory::CATEGORY, Inventory::name, Some(event));
-        let outcome = self.deliver(event, job, trace::mailbox(&span)).await;
-        tell::<Inventory>(&span, &outcome);
-        outcome
+        let delivered = self.deliver(event, job, trace::mailbox(&span));
+        async move {
+            let outcome = match delivered {
+                Ok(answer) => answer.await.unwrap_or(Err(Failure::Unavailable)),
+                Err(failure) => Err(failure),
+            };
+            tell::<Inventory>(&span, &outcome);
+            outcome
+        }
     }
 
-    async fn deliver(
+    /// Where the answer will come from.
+    fn deliver(
         self: &Arc<Self>,
         event: EventId,
         job: Job<inventory::Command>,
         wait: Span,
-    ) -> Outcome<Inventory> {
+    ) -> Result<oneshot::Receiver<Outcome<Inventory>>, Failure<inventory::Refusal>> {
         let (reply, answer) = oneshot::channel();
         let mut letter = Letter { job, reply, wait };
         loop {
             let Some(writer) = self.writer(event) else { return Err(Failure::Unavailable) };
             match writer.letters.try_send(letter) {
-                Ok(()) => break,
+                Ok(()) => return Ok(answer),
                 Err(mpsc::error::TrySendError::Full(_)) => {
                     METRICS.commands(metrics::Command::Overloaded, 1);
                     return Err(Failure::Overloaded);
@@ -98,7 +106,6 @@ impl Inventories {
                 Err(mpsc::error::TrySendError::Closed(back)) => letter = back,
             }
         }
-        answer.await.unwrap_or(Err(Failure::Unavailable))
     }
 
     /// Has an inventory look at the log and at the clock for itself, whatever its writer believes.

@@ -107,6 +107,8 @@ pub(crate) struct Writer {
     mailbox: mpsc::Receiver<Letter>,
     attention: Arc<Attention>,
     around: Arc<Surroundings>,
+    /// When the inventory has to be looked after by its timer, as it was served last.
+    due: Option<Time>,
     /// How long to wait if the inventory cannot be read or written.
     away_ms: u64,
 }
@@ -127,7 +129,7 @@ impl Writer {
         attention: Arc<Attention>,
         around: Arc<Surroundings>,
     ) -> Self {
-        Self { event, unit, mailbox, attention, around, away_ms: LOG_AWAY_MS }
+        Self { event, unit, mailbox, attention, around, due: None, away_ms: LOG_AWAY_MS }
     }
 
     /// Serves the mailbox until nothing comes for a while or the mailbox is closed, then answers
@@ -191,10 +193,9 @@ impl Writer {
 
     /// When the inventory has to be looked after again: soon, if the log was away.
     fn due(&self) -> Option<Time> {
-        let now = self.around.clock.now();
         match self.unit.state() {
-            Some(state) => next_due(state, now),
-            None => Some(now.plus_ms(self.away_ms)),
+            Some(_) => self.due,
+            None => Some(self.around.clock.now().plus_ms(self.away_ms)),
         }
     }
 
@@ -235,17 +236,18 @@ impl Writer {
             None => (self.away_ms * 2).min(LOG_AWAY_LONG_MS),
         };
         self.attention.end(self.unit.state().map(|_| self.unit.position()));
+        let mut steps = vec![];
         if let Some(state) = self.unit.state() {
-            around.wake.set(event, pending(state, around.clock.now()));
+            let now = around.clock.now();
+            steps = state.payment_steps(now);
+            self.due = next_due(state, now);
+            around.wake.set(event, if steps.is_empty() { self.due } else { Some(now) });
         }
         for (reply, outcome) in replies.into_iter().zip(outcomes) {
             // Nobody waits for the answer if the client went away.
             let _ = reply.send(outcome);
         }
-        if let Some(state) = self.unit.state() {
-            let steps = state.payment_steps(self.around.clock.now());
-            self.around.payments.notice(steps);
-        }
+        around.payments.notice(steps);
     }
 }
 

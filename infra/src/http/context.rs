@@ -10,6 +10,7 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use domain::Time;
+use futures::FutureExt;
 use futures::future::Either;
 use uuid::Uuid;
 
@@ -68,8 +69,8 @@ pub(super) struct Context {
 }
 
 impl Context {
-    pub(super) async fn scope<F: Future>(self, answer: F) -> F::Output {
-        CURRENT.scope(self, answer).await
+    pub(super) fn scope<F: Future>(self, answer: F) -> impl Future<Output = F::Output> {
+        CURRENT.scope(self, answer)
     }
 }
 
@@ -100,11 +101,10 @@ pub(crate) fn set_figures(figures: &'static RouteFigures) {
 }
 
 /// The answer, and where the request is counted.
-pub(super) async fn with_figures<T>(
+pub(super) fn with_figures<T>(
     answer: impl Future<Output = T>,
-) -> (T, Option<&'static RouteFigures>) {
-    let answer = answer.await;
-    (answer, CURRENT.try_with(|context| context.figures.get()).ok())
+) -> impl Future<Output = (T, Option<&'static RouteFigures>)> {
+    answer.map(|answer| (answer, CURRENT.try_with(|context| context.figures.get()).ok()))
 }
 
 /// Who is at the other end of the connection of the running request, if that is known.

@@ -8,6 +8,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::response::Response;
+use futures::FutureExt;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -71,8 +72,7 @@ pub struct Visit {
 
 impl Site for Router {
     fn answer(&self, request: Request, _: Visit) -> impl Future<Output = Response> + 'static {
-        let response = self.clone().call(request);
-        async { response.await.unwrap_or_else(|never| match never {}) }
+        self.clone().call(request).map(|response| response.unwrap_or_else(|never| match never {}))
     }
 }
 
@@ -166,8 +166,9 @@ async fn converse(
     let pulse = Pulse::default();
     let service = service_fn(|request: hyper::Request<Incoming>| {
         let answering = pulse.answering();
-        let response = site.answer(request.map(Body::new), visit);
-        async { Ok::<_, Infallible>(response.await.map(|body| Answer::new(body, answering))) }
+        // Not an async block, which would have room for the answer's future twice.
+        site.answer(request.map(Body::new), visit)
+            .map(|response| Ok::<_, Infallible>(response.map(|body| Answer::new(body, answering))))
     });
     let ended = {
         let io = TokioIo::new(pulse.watch(&mut socket));

@@ -5,6 +5,7 @@
 use std::convert::Infallible;
 use std::ops::Not;
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context as TaskContext, Poll};
@@ -19,7 +20,7 @@ use axum::http::header::{
 use axum::http::{HeaderName, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use futures::FutureExt;
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, lazy};
 use http_body_util::Limited;
 use tower::Service;
 use tracing::Instrument;
@@ -136,7 +137,8 @@ async fn answer(
         peer: visit.peer,
         trace: traced.context,
     };
-    let response = context.scope(context::with_figures(async move {
+    // Pinned here: each further future around it would have room for it of its own.
+    let response = pin!(context.scope(context::with_figures(async move {
         if visit.is_one_too_many {
             return problem::crowded().into_response();
         }
@@ -148,7 +150,7 @@ async fn answer(
             Err(problem) => return problem.into_response(),
         };
         // The panic is logged by the panic hook, which sees where it happened.
-        let answer = AssertUnwindSafe(async { router.call(request).await }).catch_unwind();
+        let answer = AssertUnwindSafe(lazy(|_| router.call(request)).flatten()).catch_unwind();
         let mut response = match tokio::time::timeout(shared.limits.request_timeout, answer).await {
             Ok(Ok(Ok(response))) => response,
             Ok(Err(_panic)) => Problem::fault().into_response(),
@@ -158,7 +160,7 @@ async fn answer(
             left.tell(response.headers_mut());
         }
         response
-    }));
+    })));
     let response = response.instrument(traced.span.clone());
     let (mut response, figures) = response.instrument(span.clone()).await;
     let (status, took) = (response.status(), begun.elapsed());
