@@ -27,8 +27,8 @@ struct Append<'a> {
 /// What came of sending an append behind a certain revision.
 enum Sent {
     Written(WriteResult),
-    /// Somebody else wrote there, or an earlier attempt of this append did.
-    Taken,
+    /// Somebody else wrote there, or an earlier attempt of this append did; where the stream ended then.
+    Taken(Option<u64>),
 }
 
 pub(super) async fn append(
@@ -53,7 +53,7 @@ pub(super) async fn check(shared: &Shared) -> Result<(), EventStoreError> {
         Ok(client.append_to_stream("evently-probe", &options, probe).await?)
     };
     match shared.appends.attempt(send).await {
-        Err(error) if error.is_wrong_revision() => Ok(()),
+        Err(error) if error.wrong_revision().is_some() => Ok(()),
         outcome => outcome.map(|_| ()),
     }
 }
@@ -88,7 +88,7 @@ impl Append<'_> {
                     // What was known may be out of date.
                     continue;
                 }
-                return self.is_there_or_conflict(first).await;
+                return self.is_there_or_conflict(first, tail.last()).await;
             }
             let after = self.records.iter().fold(tail, |tail, record| tail.with(record));
             match self.send(&tail).await? {
@@ -97,14 +97,14 @@ impl Append<'_> {
                     *known = if was_known { Some(after) } else { self.as_sent(&after).await? };
                     return Ok(appended);
                 }
-                Sent::Taken if expected == Expected::Any => {
+                Sent::Taken(_) if expected == Expected::Any => {
                     // Its end has moved on; unless an earlier attempt moved it.
                     if let Some(before) = self.is_there(first).await? {
                         return Ok(before);
                     }
                     self.check_deadline()?;
                 }
-                Sent::Taken => return self.is_there_or_conflict(first).await,
+                Sent::Taken(last) => return self.is_there_or_conflict(first, last).await,
             }
         }
     }
@@ -123,9 +123,11 @@ impl Append<'_> {
             };
             let error = match self.shared.appends.attempt(send).await {
                 Ok(written) => return Ok(Sent::Written(written)),
-                Err(error) if error.is_wrong_revision() => return Ok(Sent::Taken),
                 Err(error) => error,
             };
+            if let Some(last) = error.wrong_revision() {
+                return Ok(Sent::Taken(last));
+            }
             let trace = error.trace();
             self.is_doubtful |= trace == Trace::Unknown;
             if trace == Trace::NoneEver || Instant::now() >= self.deadline {
@@ -152,7 +154,10 @@ impl Append<'_> {
         if written.position.commit == 0 {
             // Some servers do not say it of what they found to be there already.
             self.is_doubtful = true;
-            return self.is_there_or_conflict(first).await;
+            return match self.is_there(first).await? {
+                Some(before) => Ok(before),
+                None => Err(AppendError::WrongRevision { actual: self.tail().await?.last() }),
+            };
         }
         let (commit, prepare) = (written.position.commit, written.position.prepare);
         // Where the first one went only the log server of this product says.
@@ -187,11 +192,14 @@ impl Append<'_> {
         }
     }
 
-    async fn is_there_or_conflict(&mut self, first: u64) -> Result<Appended, AppendError> {
-        match self.is_there(first).await? {
-            Some(before) => Ok(before),
-            None => Err(AppendError::WrongRevision { actual: self.tail().await?.last() }),
-        }
+    /// The stream ended at `actual` when it was not where it was expected.
+    async fn is_there_or_conflict(
+        &mut self,
+        first: u64,
+        actual: Option<u64>,
+    ) -> Result<Appended, AppendError> {
+        let before = self.is_there(first).await?;
+        before.ok_or(AppendError::WrongRevision { actual })
     }
 
     async fn is_at_end_of(&mut self, tail: &Tail) -> Result<Option<Appended>, AppendError> {

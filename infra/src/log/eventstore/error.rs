@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use eventstore::CurrentRevision;
+
 use crate::log::ReadError;
 
 /// The text is no address of a log server. It may hold a password, so it is not repeated.
@@ -86,10 +88,14 @@ impl EventStoreError {
             if matches!(**error, Error::ConnectionClosed | Error::GrpcConnectionError(_)))
     }
 
-    /// Whether the stream is elsewhere than expected, and nothing was written.
-    pub(super) fn is_wrong_revision(&self) -> bool {
-        matches!(self, Self::Failed(error)
-            if matches!(**error, eventstore::Error::WrongExpectedVersion { .. }))
+    /// Where the stream ends, if that is elsewhere than expected and nothing was written.
+    pub(super) fn wrong_revision(&self) -> Option<Option<u64>> {
+        let Self::Failed(error) = self else { return None };
+        let eventstore::Error::WrongExpectedVersion { current, .. } = &**error else { return None };
+        Some(match current {
+            CurrentRevision::Current(last) => Some(*last),
+            CurrentRevision::NoStream => None,
+        })
     }
 
     /// Whether there is no such stream, which is no failure.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use futures::StreamExt;
 use infra::log::chain::ChainVerifier;
 use infra::log::eventstore::{EventStoreError, EventStoreLog, EventStoreOptions};
+use infra::log::server::{Load, ServerOptions};
 use infra::log::{AppendError, Expected, Log, NewRecord, Position, Record};
 
 use super::official::{append, event, events};
@@ -85,6 +86,29 @@ async fn who_lost_an_answer_learns_that_others_were_first() {
     assert!(matches!(outcome, Err(AppendError::WrongRevision { actual: Some(1) })), "{outcome:?}");
     assert_eq!(distant.network.lost(), 1);
     assert_eq!(distant.stored().await.len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_comes_late_reads_no_more_than_they_have_to() {
+    let load = Load::default();
+    let options = ServerOptions { load: load.clone(), ..ServerOptions::default() };
+    let served = Served::start_with(options).await;
+    let (one, other) = (connect(served.address()), connect(served.address()));
+    one.append("s", Expected::NoStream, vec![record(0)]).await.unwrap();
+    other.append("s", Expected::Revision(0), vec![record(1)]).await.unwrap();
+    // Whether what is there is one's own is read. Where the stream ends the refusal says, or who looked
+    // for what to be chained to.
+    for (expected, reads) in [(Expected::Revision(0), 1), (Expected::Revision(7), 2)] {
+        let before = load.reads();
+        let outcome = one.append("s", expected, vec![record(2)]).await;
+        assert!(
+            matches!(outcome, Err(AppendError::WrongRevision { actual: Some(1) })),
+            "{outcome:?}"
+        );
+        assert_eq!(load.reads() - before, reads, "{expected:?}");
+    }
+    let outcome = one.append("nobody's", Expected::Revision(0), vec![record(3)]).await;
+    assert!(matches!(outcome, Err(AppendError::WrongRevision { actual: None })), "{outcome:?}");
 }
 
 fn impatient() -> EventStoreOptions {
