@@ -109,8 +109,8 @@ pub(crate) struct Writer {
     around: Arc<Surroundings>,
     /// When the inventory has to be looked after by its timer, as it was served last.
     due: Option<Time>,
-    /// How long to wait if the inventory cannot be read or written.
-    away_ms: u64,
+    /// How long to wait before it is tried again, if the inventory could not be read or written.
+    away_ms: Option<u64>,
 }
 
 enum Woken {
@@ -129,7 +129,7 @@ impl Writer {
         attention: Arc<Attention>,
         around: Arc<Surroundings>,
     ) -> Self {
-        Self { event, unit, mailbox, attention, around, due: None, away_ms: LOG_AWAY_MS }
+        Self { event, unit, mailbox, attention, around, due: None, away_ms: None }
     }
 
     /// Serves the mailbox until nothing comes for a while or the mailbox is closed, then answers
@@ -195,7 +195,10 @@ impl Writer {
     fn due(&self) -> Option<Time> {
         match self.unit.state() {
             Some(_) => self.due,
-            None => Some(self.around.clock.now().plus_ms(self.away_ms)),
+            None => {
+                let away_ms = self.away_ms.unwrap_or(LOG_AWAY_MS);
+                Some(self.around.clock.now().plus_ms(away_ms))
+            }
         }
     }
 
@@ -232,8 +235,8 @@ impl Writer {
         let outcomes = outcomes.await;
         measure(&outcomes);
         self.away_ms = match self.unit.state() {
-            Some(_) => LOG_AWAY_MS,
-            None => (self.away_ms * 2).min(LOG_AWAY_LONG_MS),
+            Some(_) => None,
+            None => Some(self.away_ms.map_or(LOG_AWAY_MS, |ms| (ms * 2).min(LOG_AWAY_LONG_MS))),
         };
         self.attention.end(self.unit.state().map(|_| self.unit.position()));
         let mut steps = vec![];

@@ -1,6 +1,7 @@
 //! A log that loses answers, goes away, or is written by somebody else first.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use domain::event::Event;
 use domain::{Aggregate, EventId, UserId};
@@ -252,6 +253,29 @@ async fn what_is_due_while_the_log_is_away_is_done_when_it_is_back() {
     let before = log.appends();
     log.away(true);
     eventually(async || log.appends() > before).await;
+    log.away(false);
+    world.until_kind("Expired", 1).await;
+    world.verify(&node).await;
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn a_log_that_is_away_is_asked_ever_more_rarely_for_what_is_due() {
+    let stage = Stage::new(Terms { hold_s: 600, ..Terms::default() }).await;
+    let Stage { world, log, node, other, sale, buyer } = stage;
+    other.stop().await;
+    buyer.hold(&sale.reserve(1)).await;
+    log.away(true);
+    // From here on nobody waits: time goes by where nothing else is to be done.
+    world.clock.stand_still();
+    tokio::time::pause();
+    world.clock.skip_s(601);
+    eventually(async || log.pauses().len() >= 4).await;
+    let pauses_s: Vec<_> = log.pauses()[..4].iter().map(Duration::as_secs_f64).collect();
+    for (pause_s, expected_s) in pauses_s.iter().zip([0.5, 1.0, 2.0, 2.0]) {
+        assert!((pause_s - expected_s).abs() < 0.01, "{pauses_s:?}");
+    }
+    tokio::time::resume();
     log.away(false);
     world.until_kind("Expired", 1).await;
     world.verify(&node).await;

@@ -1,5 +1,6 @@
-//! A clock that runs like the machine's and can be moved on.
+//! A clock that runs like the machine's and can be moved on, and stopped.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use domain::Time;
@@ -7,17 +8,26 @@ use infra::clock::{Clock, SystemClock};
 
 /// The machine's time, plus what was skipped.
 #[derive(Debug, Default)]
-pub(crate) struct SkippingClock(AtomicU64);
+pub(crate) struct SkippingClock {
+    skipped_ms: AtomicU64,
+    stands_at: OnceLock<Time>,
+}
 
 impl SkippingClock {
     /// Nobody has to wait for these seconds.
     pub(crate) fn skip_s(&self, seconds: u64) {
-        self.0.fetch_add(seconds * 1_000, Ordering::SeqCst);
+        self.skipped_ms.fetch_add(seconds * 1_000, Ordering::SeqCst);
+    }
+
+    /// It moves only when it is moved on.
+    pub(crate) fn stand_still(&self) {
+        self.stands_at.get_or_init(|| SystemClock.now());
     }
 }
 
 impl Clock for SkippingClock {
     fn now(&self) -> Time {
-        SystemClock.now().plus_ms(self.0.load(Ordering::SeqCst))
+        let now = self.stands_at.get().copied().unwrap_or_else(|| SystemClock.now());
+        now.plus_ms(self.skipped_ms.load(Ordering::SeqCst))
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::future::BoxFuture;
@@ -11,6 +12,7 @@ use futures::{FutureExt, StreamExt};
 use infra::log::{AppendError, Appended, Expected, Log, NewRecord, Position, ReadError, Record};
 use parking_lot::Mutex;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 /// What happens to one append.
 pub(crate) enum Fault {
@@ -41,6 +43,8 @@ pub(crate) struct FaultyLog {
     blocked: watch::Sender<Option<String>>,
     appends: AtomicUsize,
     loads: AtomicUsize,
+    /// When an inventory was asked for in vain.
+    in_vain: Mutex<Vec<Instant>>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -58,6 +62,7 @@ impl FaultyLog {
             blocked: watch::Sender::new(None),
             appends: AtomicUsize::new(0),
             loads: AtomicUsize::new(0),
+            in_vain: Mutex::default(),
         })
     }
 
@@ -105,6 +110,12 @@ impl FaultyLog {
         self.loads.load(Ordering::SeqCst)
     }
 
+    /// How much time went by between one attempt to read or write an inventory and the next, while
+    /// nothing could be.
+    pub(crate) fn pauses(&self) -> Vec<Duration> {
+        self.in_vain.lock().windows(2).map(|two| two[1] - two[0]).collect()
+    }
+
     fn fault(&self, stream: &str) -> Option<Fault> {
         let mut faults = self.faults.lock();
         let next = faults.pop_front_if(|(category, _)| stream.starts_with(*category));
@@ -115,12 +126,19 @@ impl FaultyLog {
         if self.away.load(Ordering::SeqCst) { Err(ReadError(Box::new(Ordered))) } else { Ok(()) }
     }
 
+    fn note(&self, stream: &str) {
+        if self.away.load(Ordering::SeqCst) && stream.starts_with("inventory-") {
+            self.in_vain.lock().push(Instant::now());
+        }
+    }
+
     async fn write(
         &self,
         stream: &str,
         expected: Expected,
         records: Vec<NewRecord>,
     ) -> Result<Appended, AppendError> {
+        self.note(stream);
         let refused = *self.refused.lock();
         let is_refused = !refused.is_empty() && stream.starts_with(refused);
         if is_refused || self.away.load(Ordering::SeqCst) {
@@ -172,6 +190,7 @@ impl Log for FaultyLog {
         from: u64,
         limit: usize,
     ) -> Result<Vec<Record>, ReadError> {
+        self.note(stream);
         self.readable()?;
         if from == 0 && stream.starts_with("inventory-") {
             self.loads.fetch_add(1, Ordering::SeqCst);
