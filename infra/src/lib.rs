@@ -20,4 +20,6 @@ pub mod redis;
 pub mod shapes;
 pub mod sqlite;
 pub mod telemetry;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod trace;

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use infra::auth::Role;
+use infra::kafka::testing::Broker;
 use infra::postgres::testing;
 use infra::redis::testing::Redis;
 use reqwest::{Client, StatusCode};
@@ -18,11 +19,12 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::crowd::{Dice, Shopper};
+use crate::feed::{figure, status};
 use crate::fleet::Fleet;
 use crate::house::House;
 use crate::people::{Gate, Sale};
 use crate::server::Server;
-use crate::serving::until;
+use crate::serving::{dependency_is, until};
 use crate::story::Story;
 use crate::view_rows::Views;
 
@@ -39,6 +41,8 @@ struct Scene {
     fleet: Fleet,
     postgres: testing::Server,
     redis: Redis,
+    /// What it feeds, if anything.
+    broker: Option<Broker>,
     gate: Arc<Gate>,
     sale: Sale,
     /// Where nobody buys but who looks whether one can.
@@ -50,8 +54,15 @@ struct Scene {
 
 impl Scene {
     async fn open() -> Option<Self> {
+        Self::feeding(None).await
+    }
+
+    async fn feeding(broker: Option<Broker>) -> Option<Self> {
         let (postgres, redis) = (testing::own_server()?, Redis::start()?);
-        let fleet = Fleet::start_on(&postgres, 2, &["--redis-url", &redis.url()]).await;
+        let (cache, brokers) = (redis.url(), broker.as_ref().map(Broker::address));
+        let mut args = vec!["--redis-url", &cache];
+        args.extend(brokers.iter().flat_map(|brokers| ["--kafka-brokers", brokers]));
+        let fleet = Fleet::start_on(&postgres, 2, &args).await;
         let gate = Gate::with(fleet.doors(), fleet.shared());
         let sale = Sale::open(&gate, 60, 20, 1).await;
         let quiet = Sale::open(&gate, 100_000, 20, 600).await;
@@ -63,7 +74,7 @@ impl Scene {
             crowd.spawn(Shopper { dice, gate, sale, stop }.shop());
         }
         let http = Client::new();
-        let scene = Self { fleet, postgres, redis, gate, sale, quiet, crowd, over, http };
+        let scene = Self { fleet, postgres, redis, broker, gate, sale, quiet, crowd, over, http };
         scene.all_is_well("at first").await;
         Some(scene)
     }
@@ -126,6 +137,43 @@ impl Scene {
         self.shows_events().await;
     }
 
+    fn kafka(&mut self) -> &mut Broker {
+        self.broker.as_mut().unwrap()
+    }
+
+    /// All that there is, one can do and see.
+    async fn nothing_is_missing(&self) {
+        self.sells(0).await;
+        self.sells(1).await;
+        self.shows_what_is_left().await;
+        self.shows_events().await;
+    }
+
+    /// Health and figures tell that the feed waits for its brokers, of both projectors.
+    async fn the_feed_lags(&self) {
+        for projector in &self.fleet.projectors {
+            dependency_is(projector, "kafka", "down").await;
+            until("the figures tell it", async || {
+                figure(projector, "evently_kafka_up").await == 0.0
+                    && figure(projector, "evently_feed_lag_records").await > 0.0
+            })
+            .await;
+        }
+    }
+
+    /// What was in the log before is in Kafka, though nobody did anything about it.
+    async fn the_feed_catches_up(&self) {
+        let (data, shared) = (self.fleet.projectors[0].data(), self.fleet.shared());
+        let head = status(&data, shared).await["head"].as_u64();
+        until("the feed catches up", async || {
+            status(&data, shared).await["position"].as_u64() >= head
+        })
+        .await;
+        for projector in &self.fleet.projectors {
+            dependency_is(projector, "kafka", "up").await;
+        }
+    }
+
     /// As long as an absence lasts, again and again.
     async fn meanwhile(&self, holds: impl AsyncFn()) {
         let end = Instant::now() + absence();
@@ -154,7 +202,8 @@ impl Scene {
         })
         .await;
         let views = Views::At(self.fleet.database.clone());
-        let mut house = House::Fleet(Box::new(self.fleet));
+        let mut house = House::from(self.fleet).feeding(self.broker);
+        house.has_fed_everything().await;
         views.are_same_when_rebuilt(house.server(), &self.gate).await;
         house.stop().await;
         house.verify().await;
@@ -198,20 +247,34 @@ async fn without_postgresql_it_sells_and_shows_what_is_left() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_redis_nothing_is_missing() {
     let Some(mut scene) = Scene::open().await else { return };
-    let all = async |scene: &Scene| {
-        scene.sells(0).await;
-        scene.sells(1).await;
-        scene.shows_what_is_left().await;
-        scene.shows_events().await;
-    };
-    scene.redis.freeze();
-    scene.meanwhile(async || all(&scene).await).await;
-    scene.redis.thaw();
+    scene.redis.process.freeze();
+    scene.meanwhile(async || scene.nothing_is_missing().await).await;
+    scene.redis.process.thaw();
     scene.all_is_well("when Redis goes on").await;
-    scene.redis.kill();
-    scene.meanwhile(async || all(&scene).await).await;
+    scene.redis.process.kill();
+    scene.meanwhile(async || scene.nothing_is_missing().await).await;
     scene.redis.restart();
     scene.all_is_well("when Redis is back").await;
+    scene.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_kafka_the_feed_waits_and_nothing_else() {
+    let Some(broker) = Broker::start().await else { return };
+    let Some(mut scene) = Scene::feeding(Some(broker)).await else { return };
+    scene.the_feed_catches_up().await;
+    scene.kafka().process.freeze();
+    scene.meanwhile(async || scene.nothing_is_missing().await).await;
+    scene.the_feed_lags().await;
+    scene.kafka().process.thaw();
+    scene.all_is_well("when Kafka goes on").await;
+    scene.the_feed_catches_up().await;
+    scene.kafka().process.kill();
+    scene.meanwhile(async || scene.nothing_is_missing().await).await;
+    scene.the_feed_lags().await;
+    scene.kafka().restart().await;
+    scene.all_is_well("when Kafka is back").await;
+    scene.the_feed_catches_up().await;
     scene.close().await;
 }
 

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Stdio;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, BufReader};
 
@@ -103,8 +103,7 @@ async fn interrupted_it_stops_its_server_and_leaves_nothing() {
     let line = lines.next_line().await.unwrap().unwrap();
     assert!(line.contains("its own server"), "{line}");
     assert_eq!(names(temporary.path()).len(), 1);
-    let pid = demo.id().and_then(|id| Pid::from_raw(id.cast_signed())).unwrap();
-    kill_process(pid, Signal::INT).unwrap();
+    infra::testing::signal(demo.id().unwrap(), Signal::INT);
     let mut rest = String::new();
     while let Some(line) = lines.next_line().await.unwrap() {
         rest += &line;

@@ -113,9 +113,9 @@ impl Stage {
     /// was late by is not the server's fault. Returns by how many milliseconds the latest was late.
     fn check_deaths(&self, (born, died): (Time, Time)) -> u64 {
         // Who is not there sees nothing, and who waits for the log does not either.
-        let (within, born, died) = match self.house {
-            House::One(_) => (SEEN_DEAD_WITHIN_MS, born, died),
-            House::Fleet(_) => (SEEN_DEAD_IN_FLEET_WITHIN_MS, Time::default(), died),
+        let (within, born) = match self.house.is_fleet() {
+            false => (SEEN_DEAD_WITHIN_MS, born),
+            true => (SEEN_DEAD_IN_FLEET_WITHIN_MS, Time::default()),
         };
         let late = |(booking, hold): (&String, &Hold)| {
             let (from, to) = (hold.deadline.max(born), hold.ended_at.unwrap_or(died).min(died));
@@ -165,6 +165,7 @@ async fn keeps_everything(house: House, views: Views, kills: usize) {
     .await;
     stage.lives.push((stage.born, SystemClock.now()));
 
+    stage.house.has_fed_everything().await;
     views.are_same_when_rebuilt(stage.house.server(), &stage.gate).await;
     stage.house.verify().await;
     stage.house.stop().await;
@@ -183,13 +184,8 @@ async fn keeps_everything(house: House, views: Views, kills: usize) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn nothing_acknowledged_is_lost_however_often_the_server_is_killed() {
-    let Some(postgres) = testing::server() else {
-        println!("left out: PostgreSQL is not installed");
-        return;
-    };
-    let url = postgres.empty_database().await;
-    let server = Server::start_with(&["--database-url", &url]).await;
-    keeps_everything(House::One(Box::new(server)), Views::At(url), KILLS).await;
+    let Some((house, database)) = House::on_servers().await else { return };
+    keeps_everything(house, Views::At(database), KILLS).await;
 }
 
 #[cfg(feature = "embedded-postgres")]
@@ -197,14 +193,14 @@ async fn nothing_acknowledged_is_lost_however_often_the_server_is_killed() {
 async fn neither_when_the_database_of_the_views_dies_with_it() {
     // With no other database, this is where everything is tried.
     let kills = if testing::server().is_some() { KILLS_OF_BOTH } else { KILLS };
-    keeps_everything(House::One(Box::new(Server::start().await)), Views::Inside, kills).await;
+    keeps_everything(Server::start().await.into(), Views::Inside, kills).await;
 }
 
 /// A fleet with so many command nodes, of which one process after the other is killed.
 async fn a_fleet_keeps_everything(nodes: usize) {
     let Some(fleet) = Fleet::start(nodes).await else { return };
     let views = Views::At(fleet.database.clone());
-    keeps_everything(House::Fleet(Box::new(fleet)), views, KILLS_IN_FLEET).await;
+    keeps_everything(fleet.into(), views, KILLS_IN_FLEET).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader};
@@ -62,8 +62,7 @@ impl LogServer {
 
     /// Sends it a signal.
     pub(crate) fn signal(&self, signal: Signal) {
-        let pid = self.process.id().and_then(|pid| i32::try_from(pid).ok());
-        kill_process(pid.and_then(Pid::from_raw).expect("it runs"), signal).unwrap();
+        infra::testing::signal(self.process.id().expect("it runs"), signal);
     }
 
     /// `kill -9`

@@ -6,7 +6,7 @@ use std::process::Stdio;
 use infra::auth::Role;
 use infra::data_folder::DataFolder;
 use reqwest::Method;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use serde_json::Value;
 use tokio::net::TcpListener;
 
@@ -116,8 +116,7 @@ async fn a_server_that_does_not_answer_can_be_left() {
         .spawn()
         .unwrap();
     let _connection = listener.accept().await.unwrap();
-    let pid = asking.id().and_then(|id| Pid::from_raw(id.cast_signed())).unwrap();
-    kill_process(pid, Signal::TERM).unwrap();
+    infra::testing::signal(asking.id().unwrap(), Signal::TERM);
     let output = asking.wait_with_output().await.unwrap();
     let err = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{err}");

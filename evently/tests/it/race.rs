@@ -124,27 +124,34 @@ const KINDS: [&str; 6] =
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn two_hundred_clients_race_for_the_last_fifty_places() {
-    races(async || Some(House::One(Box::new(Server::start().await)))).await;
+    races(Server::start().await.into()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn they_race_where_roles_are_processes_on_a_log_server() {
-    races(async || Some(House::Fleet(Box::new(Fleet::start(1).await?)))).await;
+    let Some(fleet) = Fleet::start(1).await else { return };
+    races(fleet.into()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn they_race_where_two_command_nodes_decide_on_one_event() {
-    races(async || Some(House::Fleet(Box::new(Fleet::start(2).await?)))).await;
+    let Some(fleet) = Fleet::start(2).await else { return };
+    races(fleet.into()).await;
 }
 
-async fn races(open: impl AsyncFn() -> Option<House>) {
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn they_race_where_postgresql_redis_and_kafka_are_servers() {
+    let Some((house, _)) = House::on_servers().await else { return };
+    races(house).await;
+}
+
+async fn races(house: House) {
     let mut seen = BTreeSet::new();
     // Who wins is chance, and with it what becomes of the places: all of it has to come up.
     for _ in 0..10 {
-        let Some(house) = open().await else { return };
         seen.extend(race(&house).await);
         if seen.len() == KINDS.len() {
-            return;
+            return house.has_fed_everything().await;
         }
     }
     panic!("nothing but {seen:?} in 10 races");

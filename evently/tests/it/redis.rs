@@ -6,7 +6,7 @@ use reqwest::{Client, Method};
 use serde_json::{Value, json};
 
 use crate::server::Server;
-use crate::serving::{get, until};
+use crate::serving::{dependency_is, get, until};
 use crate::shop::{Shop, answer, user};
 
 /// The organizer gives the event another name; where in the log that is.
@@ -51,41 +51,31 @@ async fn shows(server: &Server, shop: &Shop<'_>, name: &str) {
     assert_eq!(get(server, "/api/v1/events").await["items"][0]["name"], name);
 }
 
-async fn redis_is(server: &Server, state: &str) {
-    until(&format!("Redis is {state}"), async || {
-        let ready = get(server, "/health/ready").await;
-        let all = ready["dependencies"].as_array().unwrap();
-        let redis = all.iter().find(|one| one["name"] == "redis").unwrap();
-        redis["state"] == state && redis["needed"] == false
-    })
-    .await;
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_shown_is_the_same_whatever_becomes_of_redis() {
     let Some(mut redis) = Redis::start() else { return };
     let server = Server::start_with(&["--redis-url", &redis.url()]).await;
     let shop = Shop::open(&server, 10).await;
-    redis_is(&server, "up").await;
+    dependency_is(&server, "redis", "up").await;
     shows(&server, &shop, "With it").await;
     until("it is in Redis", async || redis.tell(&["DBSIZE"]) != "0").await;
 
-    redis.freeze();
+    redis.process.freeze();
     shows(&server, &shop, "It stands still").await;
-    redis_is(&server, "down").await;
+    dependency_is(&server, "redis", "down").await;
     shows(&server, &shop, "And stands still").await;
-    redis.thaw();
-    redis_is(&server, "up").await;
+    redis.process.thaw();
+    dependency_is(&server, "redis", "up").await;
     // It has what was shown before.
     shows(&server, &shop, "It goes on").await;
 
-    redis.kill();
+    redis.process.kill();
     shows(&server, &shop, "It is gone").await;
-    redis_is(&server, "down").await;
+    dependency_is(&server, "redis", "down").await;
     let booking = shop.reserve(2, 1).await;
     shop.confirm(2, &booking).await;
     redis.restart();
-    redis_is(&server, "up").await;
+    dependency_is(&server, "redis", "up").await;
     assert_eq!(redis.tell(&["DBSIZE"]), "0");
     shows(&server, &shop, "It is back").await;
     until("it is in Redis again", async || redis.tell(&["DBSIZE"]) != "0").await;
@@ -98,7 +88,7 @@ async fn who_has_used_up_a_budget_is_refused_by_the_next_node_until_redis_is_gon
     let args = ["--redis-url", &redis.url(), "--rate-limits", "general=600"];
     let (one, other) = (Server::start_with(&args).await, Server::start_with(&args).await);
     for node in [&one, &other] {
-        redis_is(node, "up").await;
+        dependency_is(node, "redis", "up").await;
     }
     // Each signs for itself, and both mean the same person.
     let ask = async |server: &Server, number| {
@@ -117,9 +107,9 @@ async fn who_has_used_up_a_budget_is_refused_by_the_next_node_until_redis_is_gon
     assert!(granted < 300, "{granted}");
     assert_eq!(ask(&other, 8).await, 200);
 
-    redis.kill();
+    redis.process.kill();
     for node in [&one, &other] {
-        redis_is(node, "down").await;
+        dependency_is(node, "redis", "down").await;
     }
     // Each for itself.
     assert_eq!(ask(&one, 9).await, 200);
@@ -147,7 +137,7 @@ async fn what_one_process_read_another_takes_unless_it_was_changed_since() {
     let Some(redis) = Redis::start() else { return };
     let mut server = Server::start_with(&["--redis-url", &redis.url()]).await;
     let shop = Shop::open(&server, 10).await;
-    redis_is(&server, "up").await;
+    dependency_is(&server, "redis", "up").await;
     shows(&server, &shop, "As it is").await;
     until("both are in Redis", async || redis.tell(&["DBSIZE"]) == "2").await;
     let details = format!("/api/v1/events/{}", shop.event);
@@ -157,7 +147,7 @@ async fn what_one_process_read_another_takes_unless_it_was_changed_since() {
         forge(&redis, "Forged", upto);
         // With nothing in its memory.
         server.restart().await;
-        redis_is(&server, "up").await;
+        dependency_is(&server, "redis", "up").await;
         assert_eq!(get(&server, &details).await["name"], shown);
         assert_eq!(get(&server, "/api/v1/events").await["items"][0]["name"], shown);
     }

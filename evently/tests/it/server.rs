@@ -10,7 +10,7 @@ use std::time::Duration;
 use domain::UserId;
 use infra::auth::{Keys, Role};
 use infra::clock::SystemClock;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
@@ -167,8 +167,7 @@ impl Server {
 
     /// Sends it a signal.
     pub(crate) fn signal(&self, signal: Signal) {
-        let pid = i32::try_from(self.pid()).ok().and_then(Pid::from_raw).unwrap();
-        kill_process(pid, signal).unwrap();
+        infra::testing::signal(self.pid(), signal);
     }
 
     /// Tells it to stop and waits until it has.

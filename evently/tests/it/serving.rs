@@ -29,6 +29,17 @@ pub(crate) async fn get(server: &Server, path: &str) -> Value {
     Client::new().get(server.url(path)).send().await.unwrap().json().await.unwrap()
 }
 
+/// Waits until the server says this of something that it can do without.
+pub(crate) async fn dependency_is(server: &Server, name: &str, state: &str) {
+    until(&format!("{name} is {state}"), async || {
+        let ready = get(server, "/health/ready").await;
+        let all = ready["dependencies"].as_array().unwrap();
+        let found = all.iter().find(|one| one["name"] == name).unwrap();
+        found["state"] == state && found["needed"] == false
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn what_was_answered_is_there_after_a_stop_and_after_a_kill() {
     let mut server = Server::start().await;

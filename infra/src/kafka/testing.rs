@@ -6,16 +6,18 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use rdkafka::Offset;
 use rdkafka::TopicPartitionList;
+use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, ResourceSpecifier};
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::{BorrowedMessage, Headers, Message};
-use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
+
+use crate::testing::ServerProcess;
 
 /// Set where Kafka has to be there: nothing may be left out.
 const REQUIRED: &str = "EVENTLY_TEST_KAFKA";
@@ -26,10 +28,11 @@ const ANSWER: Duration = Duration::from_secs(10);
 /// A broker of its own on free ports of this machine. Gone when it is dropped.
 #[derive(Debug)]
 pub struct Broker {
+    /// For what becomes of it. It ends before its folder goes.
+    pub process: ServerProcess,
     folder: TempDir,
     jars: OsString,
     port: u16,
-    process: Child,
 }
 
 /// A message as a reader finds it.
@@ -71,7 +74,7 @@ impl Broker {
         let formatted = format.arg(folder.path().join("properties")).status();
         assert!(formatted.expect("java runs").success(), "{}", said(folder.path()));
         let process = run(&jars, folder.path());
-        let broker = Self { folder, jars, port, process };
+        let broker = Self { process, folder, jars, port };
         broker.answers().await;
         Some(broker)
     }
@@ -81,24 +84,7 @@ impl Broker {
         format!("127.0.0.1:{}", self.port)
     }
 
-    /// It stands still: whoever asks waits.
-    pub fn freeze(&self) {
-        self.signal(Signal::STOP);
-    }
-
-    /// It goes on.
-    pub fn thaw(&self) {
-        self.signal(Signal::CONT);
-    }
-
-    /// It is gone; what it kept is left.
-    pub fn kill(&mut self) {
-        // It may be gone already.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-
-    /// The same one again, after [`Self::kill`].
+    /// The same one again, on what it kept, after it was killed.
     pub async fn restart(&mut self) {
         self.process = run(&self.jars, self.folder.path());
         self.answers().await;
@@ -138,6 +124,19 @@ impl Broker {
         found
     }
 
+    /// Has a topic treated otherwise from now on.
+    ///
+    /// # Panics
+    /// The broker does not do it.
+    pub async fn set(&self, topic: &str, name: &str, value: &str) {
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", self.address());
+        let admin: AdminClient<_> = config.create().expect("a client");
+        let change = AlterConfig::new(ResourceSpecifier::Topic(topic)).set(name, value);
+        let changed = admin.alter_configs(&[change], &AdminOptions::new()).await;
+        changed.expect("it answers").remove(0).expect("it does it");
+    }
+
     /// Runs one of the tools that come with Kafka against this broker; what it prints.
     ///
     /// # Panics
@@ -155,17 +154,6 @@ impl Broker {
             assert!(Instant::now() < deadline, "{}", said(self.folder.path()));
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-    }
-
-    fn signal(&self, signal: Signal) {
-        let pid = i32::try_from(self.process.id()).ok().and_then(Pid::from_raw);
-        kill_process(pid.expect("it runs"), signal).expect("it runs");
-    }
-}
-
-impl Drop for Broker {
-    fn drop(&mut self) {
-        self.kill();
     }
 }
 
@@ -229,9 +217,9 @@ fn configure(folder: &Path) -> u16 {
     port
 }
 
-fn run(jars: &OsString, folder: &Path) -> Child {
+fn run(jars: &OsString, folder: &Path) -> ServerProcess {
     let mut command = java(jars, folder, &["kafka.Kafka"]);
-    command.arg(folder.join("properties")).spawn().expect("java runs")
+    ServerProcess::spawn(command.arg(folder.join("properties")))
 }
 
 fn java(jars: &OsString, folder: &Path, args: &[&str]) -> Command {

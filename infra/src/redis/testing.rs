@@ -3,10 +3,11 @@
 use std::io::{self, Write};
 use std::net::TcpListener;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
-use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
+
+use crate::testing::ServerProcess;
 
 /// Set where Redis has to be installed: nothing may be left out there.
 const REQUIRED: &str = "EVENTLY_TEST_REDIS";
@@ -14,9 +15,10 @@ const REQUIRED: &str = "EVENTLY_TEST_REDIS";
 /// A server of its own on a free port of this machine. Gone when it is dropped.
 #[derive(Debug)]
 pub struct Redis {
+    /// For what becomes of it. It ends before its folder goes.
+    pub process: ServerProcess,
     folder: TempDir,
     port: u16,
-    process: Child,
 }
 
 impl Redis {
@@ -38,7 +40,7 @@ impl Redis {
         let port = free.expect("a free port").port();
         let folder = tempfile::tempdir().expect("a temporary folder");
         let process = spawn(folder.path(), port);
-        Some(Self { folder, port, process })
+        Some(Self { process, folder, port })
     }
 
     /// As settings name it.
@@ -54,43 +56,15 @@ impl Redis {
         String::from_utf8_lossy(&told.stdout).trim().to_owned()
     }
 
-    /// It stands still: whoever asks waits.
-    pub fn freeze(&self) {
-        self.signal(Signal::STOP);
-    }
-
-    /// It goes on.
-    pub fn thaw(&self) {
-        self.signal(Signal::CONT);
-    }
-
-    /// It is gone, and so is what it kept.
-    pub fn kill(&mut self) {
-        // It may be gone already.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-
-    /// Another one at the same place, after [`Self::kill`].
+    /// Another one at the same place, after it was killed: what it kept is gone.
     pub fn restart(&mut self) {
         self.process = spawn(self.folder.path(), self.port);
     }
-
-    fn signal(&self, signal: Signal) {
-        let pid = i32::try_from(self.process.id()).ok().and_then(Pid::from_raw);
-        kill_process(pid.expect("it runs"), signal).expect("it runs");
-    }
 }
 
-impl Drop for Redis {
-    fn drop(&mut self) {
-        self.kill();
-    }
-}
-
-fn spawn(folder: &Path, port: u16) -> Child {
+fn spawn(folder: &Path, port: u16) -> ServerProcess {
     let mut command = Command::new("redis-server");
     command.args(["--bind", "127.0.0.1", "--save", "", "--port"]).arg(port.to_string());
     command.arg("--dir").arg(folder).stdout(Stdio::null()).stdin(Stdio::null());
-    command.spawn().expect("redis-server starts")
+    ServerProcess::spawn(&mut command)
 }

@@ -67,15 +67,15 @@ async fn messages_arrive_in_order_whatever_becomes_of_the_broker() {
     let producer = kafka.producer(fate.clone()).unwrap();
     send(&producer, 0..500);
     fate.arrives(100).await;
-    broker.kill();
+    broker.process.kill();
     send(&producer, 500..1_000);
     until("Kafka is away", async || !kafka.is_up().await).await;
     broker.restart().await;
     fate.arrives(1_000).await;
-    broker.freeze();
+    broker.process.freeze();
     send(&producer, 1_000..1_500);
     until("Kafka is away", async || !kafka.is_up().await).await;
-    broker.thaw();
+    broker.process.thaw();
     until("Kafka is back", async || kafka.is_up().await).await;
     fate.arrives(1_500).await;
     producer.close().await;

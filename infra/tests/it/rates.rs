@@ -90,20 +90,20 @@ async fn what_both_granted_before_they_knew_has_to_be_paid_off() {
 #[tokio::test]
 async fn a_redis_that_stands_still_or_dies_changes_nothing_but_sharing() {
     let Some(mut two) = Two::start().await else { return };
-    two.redis.freeze();
+    two.redis.process.freeze();
     // Nobody waits for it, and each grants what it would alone.
     for node in [0, 1] {
         assert!(two.exhaust(node, "frozen@example.org") >= RATE);
         two.nodes[node].exchange().await;
     }
-    two.redis.thaw();
+    two.redis.process.thaw();
     let number = std::cell::Cell::new(0);
     let shares_again = async |two: &Two| {
         number.set(number.get() + 1);
         two.share(&format!("{}@example.org", number.get())).await
     };
     until("they share again", async || shares_again(&two).await).await;
-    two.redis.kill();
+    two.redis.process.kill();
     for node in [0, 1] {
         assert!(two.exhaust(node, "gone@example.org") >= RATE);
         two.nodes[node].exchange().await;

@@ -35,7 +35,7 @@ async fn what_one_process_puts_there_others_find_until_it_ends() {
 async fn one_that_dies_is_as_empty_and_one_that_comes_back_is_used() {
     let Some((mut redis, cache)) = started().await else { return };
     cache.put("key", b"value", LONG).await;
-    redis.kill();
+    redis.process.kill();
     assert!(!cache.is_up().await);
     assert_eq!(cache.get("key").await, None);
     cache.put("key", b"value", LONG).await;
@@ -52,7 +52,7 @@ async fn one_that_dies_is_as_empty_and_one_that_comes_back_is_used() {
 async fn nobody_waits_for_one_that_stands_still() {
     let Some((redis, cache)) = started().await else { return };
     cache.put("key", b"value", LONG).await;
-    redis.freeze();
+    redis.process.freeze();
     // The first gives up, and then nobody asks: each would wait a tenth of a second.
     let asking = async {
         for _ in 0..10_000 {
@@ -61,7 +61,7 @@ async fn nobody_waits_for_one_that_stands_still() {
     };
     tokio::time::timeout(Duration::from_secs(60), asking).await.expect("nobody waits");
     assert!(!cache.is_up().await);
-    redis.thaw();
+    redis.process.thaw();
     until("Redis says so", async || cache.get("key").await.as_deref() == Some(b"value")).await;
 }
 

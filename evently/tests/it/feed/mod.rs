@@ -17,10 +17,11 @@ use crate::crowd::{Dice, Shopper};
 use crate::fleet::Fleet;
 use crate::people::{Gate, Sale};
 use crate::server::Server;
-use crate::serving::{get, until};
+use crate::serving::{dependency_is, get, until};
 use crate::shop::Shop;
 use crate::story::Story;
-use told::{TOPICS, everything_arrived, found};
+pub(crate) use told::everything_arrived;
+use told::{TOPICS, found};
 
 /// A crowd that buys until it is told to stop.
 struct Crowd {
@@ -68,12 +69,8 @@ async fn grows(log: &Path, records: u64) {
     until("people go on buying", async || head(log).await.0 >= end).await;
 }
 
-async fn status(data: &Path) -> Value {
-    status_with(data, data).await
-}
-
-/// Of a process that has its keys elsewhere.
-async fn status_with(data: &Path, shared: &Path) -> Value {
+/// How the feed is, by a process with this data that has its keys there.
+pub(crate) async fn status(data: &Path, shared: &Path) -> Value {
     let args = ["feed", "status", "--json", "--shared", shared.to_str().unwrap()];
     let (status, out, err) = run_on(data, &args).await;
     assert_eq!(status, 0, "{err}");
@@ -81,30 +78,16 @@ async fn status_with(data: &Path, shared: &Path) -> Value {
 }
 
 /// Waits until the brokers have everything.
-async fn is_fed(data: &Path) -> Value {
-    is_fed_with(data, data).await
-}
-
-async fn is_fed_with(data: &Path, shared: &Path) -> Value {
+pub(crate) async fn is_fed(data: &Path, shared: &Path) -> Value {
     until("the brokers have everything", async || {
-        let status = status_with(data, shared).await;
+        let status = status(data, shared).await;
         status["lag_records"] == 0 && status["position"] == status["head"]
     })
     .await;
-    status_with(data, shared).await
+    status(data, shared).await
 }
 
-async fn kafka_is(server: &Server, state: &str) {
-    until(&format!("Kafka is {state}"), async || {
-        let ready = get(server, "/health/ready").await;
-        let all = ready["dependencies"].as_array().unwrap();
-        let kafka = all.iter().find(|one| one["name"] == "kafka").unwrap();
-        kafka["state"] == state && kafka["needed"] == false
-    })
-    .await;
-}
-
-async fn figure(server: &Server, name: &str) -> f64 {
+pub(crate) async fn figure(server: &Server, name: &str) -> f64 {
     let figures = reqwest::get(server.url("/metrics")).await.unwrap().text().await.unwrap();
     let line = figures.lines().find(|line| line.starts_with(&format!("{name} ")));
     let line = line.unwrap_or_else(|| panic!("no {name} in:\n{figures}"));
@@ -120,7 +103,7 @@ async fn everything_arrives_in_order_whatever_is_killed() {
     until("the feed has begun", async || !broker.read("evently.booking").is_empty()).await;
     for round in 0..3 {
         grows(&log, 50).await;
-        broker.kill();
+        broker.process.kill();
         grows(&log, 50).await;
         broker.restart().await;
         // In the midst of catching up.
@@ -129,7 +112,7 @@ async fn everything_arrives_in_order_whatever_is_killed() {
         server.restart().await;
         gate.moved(Some(server.address()));
         grows(&log, 50).await;
-        broker.freeze();
+        broker.process.freeze();
         grows(&log, 50).await;
         if round == 1 {
             // With messages under way that the broker has and nobody will hear of.
@@ -138,10 +121,10 @@ async fn everything_arrives_in_order_whatever_is_killed() {
             server.restart().await;
             gate.moved(Some(server.address()));
         }
-        broker.thaw();
+        broker.process.thaw();
     }
     crowd.goes(&log).await;
-    is_fed(&server.data()).await;
+    is_fed(&server.data(), &server.data()).await;
     let found = everything_arrived(&broker, &log).await;
     assert!(found.messages > 400, "{}", found.messages);
     assert!(server.stop().await.success());
@@ -166,7 +149,7 @@ async fn another_projector_goes_on_where_one_was_killed() {
         projector.restart().await;
     }
     crowd.goes(&log).await;
-    is_fed_with(&fleet.projectors[0].data(), fleet.shared()).await;
+    is_fed(&fleet.projectors[0].data(), fleet.shared()).await;
     everything_arrived(&broker, &log).await;
     fleet.stop().await;
 }
@@ -174,7 +157,7 @@ async fn another_projector_goes_on_where_one_was_killed() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_dead_broker_delays_the_feed_and_nothing_else() {
     let Some(mut broker) = Broker::start().await else { return };
-    broker.kill();
+    broker.process.kill();
     let mut server = Server::start_with(&["--kafka-brokers", &broker.address()]).await;
     let (data, log) = (server.data(), server.data().join("log.sqlite"));
     let shop = Shop::open(&server, 20).await;
@@ -183,39 +166,75 @@ async fn a_dead_broker_delays_the_feed_and_nothing_else() {
         shop.confirm(buyer, &booking).await;
     };
     sells(1).await;
-    kafka_is(&server, "down").await;
+    dependency_is(&server, "kafka", "down").await;
     let ready = get(&server, "/health/ready").await;
     assert_eq!(ready["status"], "degraded");
-    let late = status(&data).await;
+    let late = status(&data, &data).await;
     assert_eq!((&late["position"], &late["brokers_answer"]), (&json!(0), &json!(false)));
     assert!(late["lag_records"].as_u64() > Some(3), "{late}");
     assert_eq!(figure(&server, "evently_kafka_up").await, 0.0);
     assert!(figure(&server, "evently_feed_lag_records").await > 3.0);
 
     broker.restart().await;
-    is_fed(&data).await;
-    kafka_is(&server, "up").await;
+    is_fed(&data, &data).await;
+    dependency_is(&server, "kafka", "up").await;
     everything_arrived(&broker, &log).await;
-    broker.freeze();
+    broker.process.freeze();
     sells(2).await;
-    kafka_is(&server, "down").await;
+    dependency_is(&server, "kafka", "down").await;
     sells(3).await;
-    broker.thaw();
-    is_fed(&data).await;
-    kafka_is(&server, "up").await;
-    broker.kill();
+    broker.process.thaw();
+    is_fed(&data, &data).await;
+    dependency_is(&server, "kafka", "up").await;
+    broker.process.kill();
     sells(4).await;
-    kafka_is(&server, "down").await;
+    dependency_is(&server, "kafka", "down").await;
     // Nobody waits for what does not come.
     drop(shop);
     assert!(server.stop().await.success());
     broker.restart().await;
     server.restart().await;
-    is_fed(&data).await;
+    is_fed(&data, &data).await;
     everything_arrived(&broker, &log).await;
     let log = server.log();
     assert!(log.contains("no Kafka broker answers"), "{log}");
     assert!(!log.contains(" ERROR "), "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn what_brokers_refuse_is_told_of_and_waited_for() {
+    let Some(broker) = Broker::start().await else { return };
+    let mut server = Server::start_with(&["--kafka-brokers", &broker.address()]).await;
+    let (data, log) = (server.data(), server.data().join("log.sqlite"));
+    let shop = Shop::open(&server, 20).await;
+    let sells = async |buyer: u128| {
+        let booking = shop.reserve(buyer, 1).await;
+        shop.confirm(buyer, &booking).await;
+    };
+    sells(1).await;
+    let fed = is_fed(&data, &data).await;
+    // No message is so small.
+    broker.set("evently.payment", "max.message.bytes", "100").await;
+    sells(2).await;
+    until("it is said what is wrong", async || {
+        let status = status(&data, &data).await;
+        status["problem"].as_str().is_some_and(|why| why.contains("Kafka does not take a message"))
+    })
+    .await;
+    sells(3).await;
+    let told = broker.read("evently.payment").len();
+    broker.set("evently.payment", "max.message.bytes", "1000000").await;
+    let all = is_fed(&data, &data).await;
+    assert_eq!(all["problem"], Value::Null);
+    assert!(all["position"].as_u64() > fed["position"].as_u64());
+    assert_eq!(told, 2, "of what was refused nothing was told");
+    everything_arrived(&broker, &log).await;
+    drop(shop);
+    assert!(server.stop().await.success());
+    let lines = server.log();
+    for said in ["the feed falls behind", "the feed goes on"] {
+        assert!(lines.contains(said), "{lines}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -230,7 +249,7 @@ async fn what_was_sent_is_sent_again_when_somebody_asks_for_it() {
         shop.confirm(buyer, &booking).await;
     }
     drop(shop);
-    let fed = is_fed(&data).await;
+    let fed = is_fed(&data, &data).await;
     let first = everything_arrived(&broker, &log).await;
     assert_eq!(first.repeated, 0);
     // Published, opened; held, started, confirmed with its payment, for each of five.
@@ -250,15 +269,15 @@ async fn what_was_sent_is_sent_again_when_somebody_asks_for_it() {
     let out: Value = serde_json::from_str(&out).unwrap();
     assert_eq!((&out["from"], &out["position"]), (&json!(last - 2), &json!(last)));
     until("they are there again", async || found(&broker).repeated == 3).await;
-    is_fed(&data).await;
+    is_fed(&data, &data).await;
 
     assert!(server.stop().await.success());
     let (code, _, err) = replay(0).await;
     assert_eq!(code, 0, "{err}");
-    let offline = status(&data).await;
+    let offline = status(&data, &data).await;
     assert_eq!((&offline["position"], &offline["brokers_answer"]), (&json!(0), &Value::Null));
     server.restart().await;
-    is_fed(&data).await;
+    is_fed(&data, &data).await;
     let all = everything_arrived(&broker, &log).await;
     assert_eq!((all.messages, all.repeated), (2 * first.messages + 3, first.messages + 3));
 }

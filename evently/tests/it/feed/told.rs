@@ -71,7 +71,7 @@ fn kinds(category: &str, record: &Record) -> Vec<&'static str> {
 }
 
 /// What readers found.
-pub(super) struct Found {
+pub(crate) struct Found {
     /// The first of each id.
     pub(super) told: Told,
     /// All of them.
@@ -108,7 +108,7 @@ pub(super) fn found(broker: &Broker) -> Found {
 }
 
 /// Everything arrived, in order for each event; what was found.
-pub(super) async fn everything_arrived(broker: &Broker, log: &Path) -> Found {
+pub(crate) async fn everything_arrived(broker: &Broker, log: &Path) -> Found {
     let (expected, found) = (expected(log).await, found(broker));
     for (place, expected) in &expected {
         let found = found.told.get(place).map_or(&[][..], Vec::as_slice);
