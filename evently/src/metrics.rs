@@ -33,15 +33,15 @@ const OF_VIEWS: [OfView; 3] = [
     (
         "evently_projection_lag_records",
         "Records of the log that are not in a view yet, counted up to 10000.",
-        |view| view.lag_records as f64,
+        |view| view.following.lag_records as f64,
     ),
     ("evently_projection_lag_seconds", "Time since the first of them was decided.", |view| {
-        view.lag_seconds
+        view.following.lag_seconds
     }),
     (
         "evently_projection_parked_records",
         "Records that could not be applied to a view, and those behind them.",
-        |view| view.parked as f64,
+        |view| view.following.parked as f64,
     ),
 ];
 
@@ -191,10 +191,10 @@ impl Sources {
         }
         let Some((_, Some(status))) = &*known else { return };
         let help = "Records of the log that Kafka does not have yet, counted up to 10000.";
-        text.gauge("evently_feed_lag_records", help, status.lag_records as f64);
+        text.gauge("evently_feed_lag_records", help, status.following.lag_records as f64);
         let help = "Time since the first of them was decided.";
-        text.gauge("evently_feed_lag_seconds", help, status.lag_seconds);
+        text.gauge("evently_feed_lag_seconds", help, status.following.lag_seconds);
         let help = "Records of which the feed can tell nothing.";
-        text.gauge("evently_feed_parked_records", help, status.parked as f64);
+        text.gauge("evently_feed_parked_records", help, status.following.parked as f64);
     }
 }

@@ -26,4 +26,6 @@ pub use projection::{Changes, Projection, WriteError};
 pub use projections::{PrepareError, Projections};
 pub use rebuild::{Progress, RebuildError};
 pub use retry::{Retried, RetryError};
-pub use status::{FirstParked, LastRebuild, MOST_LAG, RebuildStatus, Status, StatusError};
+pub use status::{
+    FirstParked, Following, LastRebuild, MOST_LAG, RebuildStatus, Status, StatusError,
+};

@@ -15,6 +15,26 @@ use crate::Projection;
 /// Records behind the log's end that are counted at most.
 pub const MOST_LAG: usize = 10_000;
 
+/// How far something is that follows the log: a view, or the feed.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct Following {
+    /// Everything up to here is in the view, or was acknowledged by the brokers.
+    pub position: u64,
+    /// Where the log ends.
+    pub head: u64,
+    /// Records of the log that are not there yet; counted up to 10000.
+    pub lag_records: u64,
+    /// Whether there are more of them than were counted.
+    pub lag_exceeded: bool,
+    /// Seconds since the first of them was decided.
+    pub lag_seconds: f64,
+    /// Records that could not be applied, and those behind them; or of which nothing can be told.
+    pub parked: u64,
+    /// The first of them that is at fault.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_parked: Option<FirstParked>,
+}
+
 /// How one projection is doing.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct Status {
@@ -24,21 +44,9 @@ pub struct Status {
     pub version: i32,
     /// What this program would make of the log; greater while the view is being brought up.
     pub known_version: i32,
-    /// Everything up to here is in the view.
-    pub position: u64,
-    /// Where the log ends.
-    pub head: u64,
-    /// Records of the log that are not in the view yet; counted up to 10000.
-    pub lag_records: u64,
-    /// Whether there are more of them than were counted.
-    pub lag_exceeded: bool,
-    /// Seconds since the first of them was decided.
-    pub lag_seconds: f64,
-    /// Records that could not be applied, and those behind them.
-    pub parked: u64,
-    /// The first of them that is at fault.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub first_parked: Option<FirstParked>,
+    /// How far it is.
+    #[serde(flatten)]
+    pub following: Following,
     /// The rebuild that is under way.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rebuild: Option<RebuildStatus>,
@@ -115,41 +123,51 @@ pub(crate) async fn status(
     for view in views {
         let (name, known_version) = (view.name(), view.version());
         let row = rows.remove(name);
-        let position = row.as_ref().map_or(Position(0), |row| row.position);
-        let behind = match position < head {
-            true => lag(log, position, clock.now()).await?,
-            false => Behind::default(),
-        };
-        all.push(Status {
-            name,
-            version: row.as_ref().map_or(known_version, |row| row.version),
-            known_version,
-            position: position.0,
-            head: head.0,
-            lag_records: behind.records,
-            lag_exceeded: behind.is_exceeded,
-            lag_seconds: behind.seconds,
-            parked: row.as_ref().map_or(0, |row| row.parked),
-            first_parked: parked.remove(name),
-            rebuild: row.and_then(|row| row.rebuild),
-            last_rebuild: None,
-        });
+        let first_parked = parked.remove(name);
+        let following = following(row.as_ref(), first_parked, head, log, clock.now()).await?;
+        let version = row.as_ref().map_or(known_version, |row| row.version);
+        let (rebuild, last_rebuild) = (row.and_then(|row| row.rebuild), None);
+        all.push(Status { name, version, known_version, following, rebuild, last_rebuild });
     }
     Ok(all)
 }
 
+/// How far whoever has this row is in a log that ends at `head`.
+pub(crate) async fn following(
+    row: Option<&Row>,
+    first_parked: Option<FirstParked>,
+    head: Position,
+    log: &dyn Log,
+    now: Time,
+) -> Result<Following, ReadError> {
+    let position = row.map_or(Position(0), |row| row.position);
+    let behind = match position < head {
+        true => lag(log, position, now).await?,
+        false => Behind::default(),
+    };
+    Ok(Following {
+        position: position.0,
+        head: head.0,
+        lag_records: behind.records,
+        lag_exceeded: behind.is_exceeded,
+        lag_seconds: behind.seconds,
+        parked: row.map_or(0, |row| row.parked),
+        first_parked,
+    })
+}
+
 /// How far behind the log a view is.
 #[derive(Debug, Default, PartialEq)]
-pub(crate) struct Behind {
-    pub(crate) records: u64,
+struct Behind {
+    records: u64,
     /// There are more than are counted.
-    pub(crate) is_exceeded: bool,
+    is_exceeded: bool,
     /// Since the first of them was decided.
-    pub(crate) seconds: f64,
+    seconds: f64,
 }
 
 /// Positions are not a count: what is missing is counted, and timed by its first record.
-pub(crate) async fn lag(log: &dyn Log, after: Position, now: Time) -> Result<Behind, ReadError> {
+async fn lag(log: &dyn Log, after: Position, now: Time) -> Result<Behind, ReadError> {
     // One more than is counted stands for more.
     let missing = log.read_all(after, MOST_LAG + 1).await?;
     let since_ms = missing.first().map_or(0, |first| now.ms_since(first.at));
@@ -162,8 +180,8 @@ pub(crate) async fn lag(log: &dyn Log, after: Position, now: Time) -> Result<Beh
 
 pub(crate) struct Row {
     version: i32,
-    pub(crate) position: Position,
-    pub(crate) parked: u64,
+    position: Position,
+    parked: u64,
     rebuild: Option<RebuildStatus>,
 }
 

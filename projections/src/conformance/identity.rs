@@ -69,19 +69,29 @@ pub async fn how_far_behind_a_view_is_can_be_seen(pool: PgPool) {
     let status = stage.projections.status().await.expect("the database works");
     let names: Vec<_> = status.iter().map(|status| status.name).collect();
     assert_eq!(names, ["catalog", "availability", "seats", "bookings", "waitlist", "audit"]);
-    assert!(status.iter().all(|status| status.lag_records == 0 && status.lag_seconds == 0.0));
+    assert!(
+        status
+            .iter()
+            .all(|status| status.following.lag_records == 0 && status.following.lag_seconds == 0.0)
+    );
     for (at, by, fact) in story::story().into_iter().take(3) {
         stage.append(at, by, &fact).await;
     }
     stage.clock.set(at(30));
     let head = stage.log.head().await.expect("the log can be read").0;
     for status in stage.projections.status().await.expect("the database works") {
-        assert_eq!((status.lag_records, status.position, status.head), (3, 0, head));
-        assert_eq!(status.lag_seconds, 30.0);
+        assert_eq!(
+            (status.following.lag_records, status.following.position, status.following.head),
+            (3, 0, head)
+        );
+        assert_eq!(status.following.lag_seconds, 30.0);
     }
     stage.catch_up().await;
     for status in stage.projections.status().await.expect("the database works") {
-        assert_eq!((status.lag_records, status.position, status.parked), (0, head, 0));
-        assert_eq!(status.lag_seconds, 0.0);
+        assert_eq!(
+            (status.following.lag_records, status.following.position, status.following.parked),
+            (0, head, 0)
+        );
+        assert_eq!(status.following.lag_seconds, 0.0);
     }
 }

@@ -53,15 +53,15 @@ pub async fn a_record_that_cannot_be_applied_is_parked_with_what_follows(pool: P
     );
     let status = stage.projections.status().await.expect("the database works");
     let bookings = status.iter().find(|status| status.name == "bookings").expect("it is there");
-    assert_eq!(bookings.parked, 3);
-    let first = bookings.first_parked.as_ref().expect("the one at fault");
+    assert_eq!(bookings.following.parked, 3);
+    let first = bookings.following.first_parked.as_ref().expect("the one at fault");
     assert_eq!((first.position, &*first.kind, first.attempts), (poison.0, "Reserved", 1));
     assert!(first.error.contains("damaged"), "{}", first.error);
     // Trying again changes nothing but the count.
     let retried = stage.projections.retry("bookings").await.expect("the database works");
     assert_eq!(retried, Retried { applied: 0, still_parked: 3 });
     let status = stage.projections.status().await.expect("the database works");
-    let first = status.into_iter().find_map(|status| status.first_parked);
+    let first = status.into_iter().find_map(|status| status.following.first_parked);
     assert_eq!(first.expect("the one at fault").attempts, 1, "another view was not tried");
 }
 

@@ -73,8 +73,11 @@ async fn what_cannot_be_told_is_parked_and_what_follows_is_told() {
     let once = [1, 4].map(|number| format!("{}/booking", Uuid::from_u128(number)));
     assert_eq!(ids(), once);
     let status = projections.feed_status().await.unwrap();
-    assert_eq!((status.lag_records, status.parked, status.problem), (0, 2, None));
-    let first = status.first_parked.unwrap();
+    assert_eq!(
+        (status.following.lag_records, status.following.parked, status.problem),
+        (0, 2, None)
+    );
+    let first = status.following.first_parked.unwrap();
     assert_eq!((first.position, &*first.kind), (poison.0, "Reserved"));
 
     // It may be that the program was mended, or that a reader lost something.
@@ -82,12 +85,12 @@ async fn what_cannot_be_told_is_parked_and_what_follows_is_told() {
     assert_eq!((replayed.from, replayed.position), (poison.0, last.0));
     until(async || ids().len() == 3).await;
     assert_eq!(ids()[2], once[1]);
-    until(async || projections.feed_status().await.unwrap().parked == 2).await;
+    until(async || projections.feed_status().await.unwrap().following.parked == 2).await;
     projections.replay_feed(Position(0)).await.unwrap();
     until(async || ids().len() == 5).await;
     assert_eq!(ids()[3..], once);
     let status = projections.feed_status().await.unwrap();
-    assert_eq!(status.first_parked.unwrap().position, poison.0);
+    assert_eq!(status.following.first_parked.unwrap().position, poison.0);
     assert!(unknown > poison);
     assert_eq!(feed.sent()[0], (Topic::Booking, 5));
     assert_eq!(feed.failures(), 0);
