@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use infra::auth::Role;
+use infra::kafka::testing::{Broker, Received};
 use reqwest::{Client, Method};
 use rusqlite::Connection;
 use serde_json::{Value, json};
@@ -164,6 +165,41 @@ async fn a_trace_goes_on_in_other_processes() {
     let service = |name: &str| one(&spans, RESERVING, name).service.as_str();
     assert_eq!(service("append"), "evently-command-api");
     assert_eq!(service("apply bookings"), "evently-projector");
+}
+
+#[tokio::test]
+async fn a_trace_leads_to_what_kafka_is_told_until_kafka_has_it() {
+    let Some(broker) = Broker::start().await else { return };
+    let (collector, brokers) = (Collector::start().await, broker.address());
+    let args = ["--otel-exporter-otlp-endpoint", &collector.url, "--otel-traces-sampler-arg", "0"];
+    let args = [&args[..], &["--kafka-brokers", &brokers]].concat();
+    let mut server = Server::start_with(&args).await;
+    let shop = Shop::open(&server, 10).await;
+    until("the feed has begun", async || !broker.read("evently.event").is_empty()).await;
+    broker.process.freeze();
+    buy(&shop, "01").await;
+    drop(shop);
+    let is_applied = |view: &str| {
+        let name = format!("apply {view}");
+        collector.spans().iter().any(|span| span.trace == CONFIRMING && span.name == name)
+    };
+    until("the views have it", async || is_applied("bookings")).await;
+    assert!(!is_applied("feed"), "nobody acknowledged it");
+    broker.process.thaw();
+    until("Kafka has it", async || is_applied("feed")).await;
+    assert!(server.stop().await.success());
+    let spans = collector.spans();
+    let command = one(&spans, RESERVING, "inventory Reserve");
+    let told = one(&spans, RESERVING, "apply feed");
+    assert_eq!((&told.parent, told.kind, told.is_error), (&command.id, 5, false));
+    assert_eq!(told.attributes["evently.projection"], "feed");
+    assert_eq!(told.attributes["evently.record.kind"], "Reserved");
+    // Readers can go on with it.
+    let (id, metadata) = written(&server.data(), "Reserved");
+    let messages = broker.read("evently.booking");
+    let is_of_it = |message: &&Received| message.headers["ce_id"].replace('-', "").starts_with(&id);
+    let message = messages.iter().find(is_of_it).unwrap();
+    assert_eq!(message.headers["ce_traceparent"], metadata["trace"]);
 }
 
 #[tokio::test]

@@ -203,7 +203,11 @@ impl Session<'_> {
     async fn send(&mut self, record: &Record) -> Result<(), End> {
         let messages = match self.worker.told(record).await? {
             Ok(messages) => messages,
-            Err(error) => return self.park(record, &error).await,
+            Err(error) => {
+                self.park(record, &error).await?;
+                self.window.pass(record.position);
+                return Ok(());
+            }
         };
         let Some(last) = messages.len().checked_sub(1) else {
             self.window.pass(record.position);
@@ -246,7 +250,6 @@ impl Session<'_> {
                  when that is mended"
             );
         }
-        self.window.pass(record.position);
         Ok(())
     }
 

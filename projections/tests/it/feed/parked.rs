@@ -11,6 +11,7 @@ use infra::log::{Expected, Log, NewRecord, Position};
 use infra::postgres::testing;
 use projections::Projections;
 use projections::feed::{Feed, ReplayError, Topic};
+use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
@@ -30,6 +31,15 @@ async fn append(log: &EmbeddedLog, number: u128, kind: &'static str, data: &[u8]
         data: data.to_vec().into(),
     };
     log.append(STREAM, Expected::Any, vec![record]).await.unwrap().position
+}
+
+/// An offer of so many places, each in a line of its own, that brokers would not take the message of it.
+fn offer_of_very_many() -> Vec<u8> {
+    let all = stored("inventory");
+    let (_, offer) = all.iter().find(|(name, _)| name.contains("Offered-1-most")).unwrap();
+    let mut offer: Value = serde_json::from_slice(offer).unwrap();
+    offer["lines"] = vec![offer["lines"][0].clone(); 20_000].into();
+    serde_json::to_vec(&offer).unwrap()
 }
 
 async fn until(mut condition: impl AsyncFnMut() -> bool) {
@@ -54,6 +64,7 @@ async fn what_cannot_be_told_is_parked_and_what_follows_is_told() {
     append(&log, 1, "Reserved", &reserved).await;
     let poison = append(&log, 2, "Reserved", b"{}").await;
     let unknown = append(&log, 3, "Rebooked", b"{}").await;
+    append(&log, 5, "Offered", &offer_of_very_many()).await;
     let last = append(&log, 4, "Reserved", &reserved).await;
 
     let settings = TopicSettings { partitions: 2, replication: None };
@@ -72,10 +83,14 @@ async fn what_cannot_be_told_is_parked_and_what_follows_is_told() {
     };
     let once = [1, 4].map(|number| format!("{}/booking", Uuid::from_u128(number)));
     assert_eq!(ids(), once);
+    // What else is to be told of a record is told, though one message of it is too large.
+    let waiting = broker.read(Topic::Waitlist.name());
+    assert_eq!(waiting.len(), 1);
+    assert_eq!(waiting[0].headers["ce_id"], format!("{}/waitlist", Uuid::from_u128(5)));
     let status = projections.feed_status().await.unwrap();
     assert_eq!(
         (status.following.lag_records, status.following.parked, status.problem),
-        (0, 2, None)
+        (0, 3, None)
     );
     let first = status.following.first_parked.unwrap();
     assert_eq!((first.position, &*first.kind), (poison.0, "Reserved"));
@@ -85,7 +100,7 @@ async fn what_cannot_be_told_is_parked_and_what_follows_is_told() {
     assert_eq!((replayed.from, replayed.position), (poison.0, last.0));
     until(async || ids().len() == 3).await;
     assert_eq!(ids()[2], once[1]);
-    until(async || projections.feed_status().await.unwrap().following.parked == 2).await;
+    until(async || projections.feed_status().await.unwrap().following.parked == 3).await;
     projections.replay_feed(Position(0)).await.unwrap();
     until(async || ids().len() == 5).await;
     assert_eq!(ids()[3..], once);
