@@ -9,7 +9,7 @@ use tokio::process::Command;
 
 use crate::log_server::LogServer;
 use crate::server::Server;
-use crate::serving::until;
+use crate::serving::{get, until};
 use crate::shop::Shop;
 
 const ALERTS: &str = include_str!("../../../deploy/prometheus/alerts.yml");
@@ -68,20 +68,50 @@ async fn alerts_and_dashboards_speak_of_figures_that_there_are() {
     // Nobody is there, which is a figure too.
     let nobody = ["--redis-url", "redis://127.0.0.1:1", "--kafka-brokers", "127.0.0.1:1"];
     let server = Server::start_with(&nobody).await;
+    // What is counted by route is there when somebody has asked.
+    Shop::open(&server, 1).await.reserve(1, 1).await;
+    get(&server, "/api/v1/events").await;
     let figures = figures(&server).await + &LogServer::start().await.tells("/metrics").await.1;
     assert!(figures.contains("evently_redis_up 0\n"));
     assert!(figures.contains("evently_kafka_up 0\n"));
     let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    let mut named = BTreeSet::new();
-    for text in [ALERTS, DASHBOARD] {
-        named.extend(text.split(|c| !is_name(c)).filter(|word| word.starts_with("evently_")));
+    let dashboard = DASHBOARD.replace("\\\"", "\"");
+    let (mut named, mut chosen) = (BTreeSet::new(), BTreeSet::new());
+    for text in [ALERTS, &dashboard] {
+        let begins = text.match_indices("evently_").map(|(begin, _)| &text[begin..]);
+        for text in begins {
+            let (name, rest) = text.split_at(text.find(|c| !is_name(c)).unwrap_or(text.len()));
+            named.insert(name);
+            let Some((chooses, _)) = rest.strip_prefix('{').and_then(|it| it.split_once('}'))
+            else {
+                continue;
+            };
+            chosen.extend(chooses.split(',').map(|one| (name, one)));
+        }
     }
-    assert!(named.len() > 8, "{named:?}");
+    assert!(named.len() > 8 && chosen.len() > 4, "{named:?} {chosen:?}");
+    let groups = [ALERTS, DASHBOARD].into_iter().flat_map(|text| text.split("by (").skip(1));
+    for label in groups.flat_map(|text| text.split(')').next().unwrap_or_default().split(", ")) {
+        assert!(figures.contains(&format!("{label}=\"")), "no figure has {label}");
+    }
     for name in named {
         let of_histogram = ["_bucket", "_count", "_sum"];
         let base = of_histogram.iter().find_map(|suffix| name.strip_suffix(suffix));
         let base = base.unwrap_or(name);
         assert!(figures.contains(&format!("# TYPE {base} ")), "there is no figure {name}");
+    }
+    for (name, chooses) in chosen {
+        let (label, values) = chooses.split_once('=').unwrap();
+        let (label, values) = (label.trim_end_matches('!'), values.trim_start_matches('~'));
+        for value in values.trim_matches('"').split('|') {
+            // Of what is not written out, only that there is such a label.
+            let sample = match value.contains('.') {
+                true => format!("{label}=\""),
+                false => format!("{label}=\"{value}\""),
+            };
+            let mut of_it = figures.lines().filter(|line| line.starts_with(&format!("{name}{{")));
+            assert!(of_it.any(|line| line.contains(&sample)), "no {name} has {sample}");
+        }
     }
 }
 
