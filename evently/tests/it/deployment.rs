@@ -1,6 +1,7 @@
 //! What is written for those who run it speaks of what there is.
 
 use std::collections::BTreeSet;
+use std::process::Stdio;
 
 use crate::server::evently;
 
@@ -64,6 +65,22 @@ fn traces_find_their_way_from_the_roles_to_grafana() {
     assert!(images.len() > 8, "{images:?}");
     let is_pinned = |line: &&str| line.rsplit(':').next().is_some_and(|tag| tag.contains('.'));
     assert!(images.iter().all(is_pinned), "{images:?}");
+}
+
+/// Compose and Kubernetes themselves would take the files, as far as their schemas say it.
+#[tokio::test]
+async fn compose_and_kubernetes_take_what_is_written_for_them() {
+    let Some(python) = std::env::var_os("EVENTLY_TEST_PYTHON") else {
+        println!("left out: .ci/with-services has what Compose and Kubernetes are read with");
+        return;
+    };
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/readers/deployment.py");
+    let mut reader = tokio::process::Command::new(python);
+    reader.args([script, root]).args(std::env::var_os("EVENTLY_TEST_COMPOSE_SCHEMA"));
+    let told = reader.stdin(Stdio::null()).output().await.unwrap();
+    let said = [told.stdout, told.stderr].concat();
+    assert!(told.status.success(), "{}", String::from_utf8_lossy(&said));
 }
 
 #[test]
