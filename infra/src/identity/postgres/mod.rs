@@ -1,5 +1,9 @@
 //! The identity store in PostgreSQL, shared by all nodes.
 
+mod codes;
+mod services;
+mod sessions;
+
 use async_trait::async_trait;
 use domain::{ServiceKeyId, Time, UserId};
 use sqlx::PgPool;
@@ -8,10 +12,8 @@ use tokio::sync::OnceCell;
 use uuid::Uuid;
 
 use super::{
-    Code, IdentityStore, Kept, KeyId, MOST_CODES, Purpose, Rotation, ServiceKey, Session,
-    StoreError, TokenHash,
+    Code, IdentityStore, Kept, KeyId, Purpose, Rotation, ServiceKey, Session, StoreError, TokenHash,
 };
-use crate::postgres;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("./migrations/identity");
 
@@ -193,41 +195,11 @@ impl IdentityStore for PostgresIdentity {
     }
 
     async fn open_session(&self, session: Session, token: TokenHash) -> Result<(), StoreError> {
-        sqlx::query!(
-            "WITH opened AS (
-                INSERT INTO identity.session (id, person, opened_at_ms, used_at_ms, expires_at_ms)
-                VALUES ($1, $2, $3, $4, $5) RETURNING id, expires_at_ms)
-             INSERT INTO identity.refresh_token (hash, session, expires_at_ms)
-             SELECT $6, id, expires_at_ms FROM opened",
-            Uuid::from_u128(session.id),
-            session.user.as_uuid(),
-            session.opened_at.as_ms(),
-            session.used_at.as_ms(),
-            session.expires_at.as_ms(),
-            hash(token),
-        )
-        .execute(self.pool().await?)
-        .await?;
-        Ok(())
+        sessions::open(self.pool().await?, session, token).await
     }
 
     async fn session(&self, token: TokenHash, now: Time) -> Result<Option<Session>, StoreError> {
-        let row = sqlx::query!(
-            "SELECT session.id, person, opened_at_ms, used_at_ms, session.expires_at_ms
-             FROM identity.refresh_token AS token
-             JOIN identity.session ON session.id = token.session
-             WHERE hash = $1 AND token.expires_at_ms > $2 AND NOT is_spent",
-            hash(token),
-            now.as_ms(),
-        );
-        let row = row.fetch_optional(self.pool().await?).await?;
-        Ok(row.map(|row| Session {
-            id: row.id.as_u128(),
-            user: user(row.person),
-            opened_at: Time::from_ms(row.opened_at_ms),
-            used_at: Time::from_ms(row.used_at_ms),
-            expires_at: Time::from_ms(row.expires_at_ms),
-        }))
+        sessions::find(self.pool().await?, token, now).await
     }
 
     async fn rotate(
@@ -237,104 +209,23 @@ impl IdentityStore for PostgresIdentity {
         now: Time,
         expires_at: Time,
     ) -> Result<Rotation, StoreError> {
-        let mut transaction = postgres::begin(self.pool().await?, "BEGIN").await?;
-        // The session's lock lets those who bring its tokens at once go one after the other.
-        let session = sqlx::query!(
-            "SELECT session.id, person FROM identity.session
-             WHERE id = (SELECT session FROM identity.refresh_token
-                         WHERE hash = $1 AND expires_at_ms > $2) FOR UPDATE",
-            hash(old),
-            now.as_ms(),
-        );
-        let Some(session) = session.fetch_optional(&mut *transaction).await? else {
-            return Ok(Rotation::Unknown);
-        };
-        let spent = sqlx::query!(
-            "UPDATE identity.refresh_token SET is_spent = true WHERE hash = $1 AND NOT is_spent",
-            hash(old),
-        );
-        if spent.execute(&mut *transaction).await?.rows_affected() == 0 {
-            sqlx::query!("DELETE FROM identity.session WHERE id = $1", session.id)
-                .execute(&mut *transaction)
-                .await?;
-            postgres::commit(transaction).await?;
-            return Ok(Rotation::Reused(user(session.person)));
-        }
-        sqlx::query!(
-            "WITH used AS (
-                UPDATE identity.session SET used_at_ms = $3, expires_at_ms = $4 WHERE id = $2)
-             INSERT INTO identity.refresh_token (hash, session, expires_at_ms)
-             VALUES ($1, $2, $4)",
-            hash(new),
-            session.id,
-            now.as_ms(),
-            expires_at.as_ms(),
-        )
-        .execute(&mut *transaction)
-        .await?;
-        postgres::commit(transaction).await?;
-        Ok(Rotation::Rotated(user(session.person)))
+        sessions::rotate(self.pool().await?, old, new, now, expires_at).await
     }
 
     async fn close_session(&self, token: TokenHash) -> Result<Option<UserId>, StoreError> {
-        let closed = sqlx::query_scalar!(
-            "DELETE FROM identity.session
-             WHERE id = (SELECT session FROM identity.refresh_token WHERE hash = $1)
-             RETURNING person",
-            hash(token),
-        );
-        Ok(closed.fetch_optional(self.pool().await?).await?.map(user))
+        sessions::close(self.pool().await?, token).await
     }
 
     async fn close_sessions(&self, user: UserId) -> Result<(), StoreError> {
-        sqlx::query!("DELETE FROM identity.session WHERE person = $1", user.as_uuid())
-            .execute(self.pool().await?)
-            .await?;
-        Ok(())
+        sessions::close_all(self.pool().await?, user).await
     }
 
     async fn sessions(&self, whose: UserId) -> Result<Vec<Session>, StoreError> {
-        let rows = sqlx::query!(
-            "SELECT id, opened_at_ms, used_at_ms, expires_at_ms FROM identity.session
-             WHERE person = $1 ORDER BY opened_at_ms, id",
-            whose.as_uuid(),
-        );
-        let rows = rows.fetch_all(self.pool().await?).await?;
-        let sessions = rows.into_iter().map(|row| Session {
-            id: row.id.as_u128(),
-            user: whose,
-            opened_at: Time::from_ms(row.opened_at_ms),
-            used_at: Time::from_ms(row.used_at_ms),
-            expires_at: Time::from_ms(row.expires_at_ms),
-        });
-        Ok(sessions.collect())
+        sessions::all(self.pool().await?, whose).await
     }
 
     async fn put_code(&self, code: Code) -> Result<(), StoreError> {
-        let mut transaction = postgres::begin(self.pool().await?, "BEGIN").await?;
-        let (user, purpose) = (code.user.as_uuid(), code.purpose.name());
-        sqlx::query!(
-            "INSERT INTO identity.code (hash, person, purpose, payload, expires_at_ms)
-             VALUES ($1, $2, $3, $4, $5)",
-            hash(code.hash),
-            user,
-            purpose,
-            code.payload,
-            code.expires_at.as_ms(),
-        )
-        .execute(&mut *transaction)
-        .await?;
-        sqlx::query!(
-            "DELETE FROM identity.code WHERE hash IN (
-                SELECT hash FROM identity.code WHERE person = $1 AND purpose = $2
-                ORDER BY expires_at_ms DESC, number DESC OFFSET $3)",
-            user,
-            purpose,
-            MOST_CODES,
-        )
-        .execute(&mut *transaction)
-        .await?;
-        Ok(postgres::commit(transaction).await?)
+        codes::put(self.pool().await?, code).await
     }
 
     async fn code(
@@ -343,74 +234,27 @@ impl IdentityStore for PostgresIdentity {
         purpose: Purpose,
         now: Time,
     ) -> Result<Option<(UserId, String)>, StoreError> {
-        let found = sqlx::query!(
-            "SELECT person, payload FROM identity.code
-             WHERE hash = $1 AND purpose = $2 AND expires_at_ms > $3",
-            hash(code),
-            purpose.name(),
-            now.as_ms(),
-        );
-        let found = found.fetch_optional(self.pool().await?).await?;
-        Ok(found.map(|row| (user(row.person), row.payload)))
+        codes::find(self.pool().await?, code, purpose, now).await
     }
 
     async fn drop_code(&self, code: TokenHash) -> Result<(), StoreError> {
-        sqlx::query!("DELETE FROM identity.code WHERE hash = $1", hash(code))
-            .execute(self.pool().await?)
-            .await?;
-        Ok(())
+        codes::drop_one(self.pool().await?, code).await
     }
 
     async fn drop_codes(&self, user: UserId) -> Result<(), StoreError> {
-        sqlx::query!("DELETE FROM identity.code WHERE person = $1", user.as_uuid())
-            .execute(self.pool().await?)
-            .await?;
-        Ok(())
+        codes::drop_all(self.pool().await?, user).await
     }
 
     async fn add_service_key(&self, key: ServiceKey) -> Result<(), StoreError> {
-        sqlx::query!(
-            "INSERT INTO identity.service_key (id, hash, name, scopes, created_at_ms)
-             VALUES ($1, $2, $3, $4, $5)",
-            key.id.as_uuid(),
-            hash(key.hash),
-            key.name,
-            key.scope_names(),
-            key.created_at.as_ms(),
-        )
-        .execute(self.pool().await?)
-        .await?;
-        Ok(())
+        services::add(self.pool().await?, key).await
     }
 
     async fn service_keys(&self) -> Result<Vec<ServiceKey>, StoreError> {
-        let rows = sqlx::query!(
-            "SELECT id, hash, name, scopes, created_at_ms, revoked_at_ms
-             FROM identity.service_key ORDER BY id",
-        );
-        let rows = rows.fetch_all(self.pool().await?).await?;
-        let damaged = || StoreError("the hash of a service key is damaged".into());
-        let keys = rows.into_iter().map(|row| {
-            Ok(ServiceKey {
-                id: ServiceKeyId::from_u128(row.id.as_u128()),
-                hash: TokenHash(row.hash.try_into().map_err(|_| damaged())?),
-                name: row.name,
-                scopes: ServiceKey::scopes_of(&row.scopes),
-                created_at: Time::from_ms(row.created_at_ms),
-                revoked_at: row.revoked_at_ms.map(Time::from_ms),
-            })
-        });
-        keys.collect()
+        services::all(self.pool().await?).await
     }
 
     async fn revoke_service_key(&self, key: ServiceKeyId, at: Time) -> Result<bool, StoreError> {
-        let known = sqlx::query!(
-            "UPDATE identity.service_key SET revoked_at_ms = coalesce(revoked_at_ms, $2)
-             WHERE id = $1",
-            key.as_uuid(),
-            at.as_ms(),
-        );
-        Ok(known.execute(self.pool().await?).await?.rows_affected() == 1)
+        services::revoke(self.pool().await?, key, at).await
     }
 
     async fn sweep(&self, now: Time) -> Result<(), StoreError> {

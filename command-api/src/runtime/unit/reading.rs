@@ -1,0 +1,111 @@
+//! How the state of an aggregate comes to be what its stream says.
+
+use domain::{StoredFact, Time};
+use infra::log::{Position, Record};
+use uuid::Uuid;
+
+use super::Unit;
+use crate::runtime::decider::Decider;
+use crate::runtime::draft::Found;
+use crate::runtime::records::is_of;
+
+/// How many records are read at a time when a state is loaded.
+const PAGE: usize = 10_000;
+
+impl<D: Decider> Unit<D> {
+    /// Reads the stream unless the state is known to be what the log has, and looks for records of
+    /// these commands in it. Returns the time to decide at.
+    pub(super) async fn load(
+        &mut self,
+        looked_for: &[Uuid],
+        found: &mut Found<D::Fact>,
+    ) -> Result<Time, ()> {
+        if self.state.is_none() {
+            (self.records, self.position, self.at) = Default::default();
+        }
+        if self.state.is_none() || self.may_be_behind {
+            self.read(looked_for, found).await?;
+        }
+        Ok(self.clock.now().max(self.at))
+    }
+
+    /// Takes in what others wrote since the state was read; whether there was anything.
+    pub(super) async fn catch_up(&mut self, is_fresh: bool) -> Result<bool, ()> {
+        let known = self.records;
+        if !is_fresh {
+            self.read(&[], &mut Found::new()).await?;
+        }
+        Ok(self.records != known)
+    }
+
+    async fn read(&mut self, looked_for: &[Uuid], found: &mut Found<D::Fact>) -> Result<(), ()> {
+        let read = self.fold_rest(looked_for, found).await;
+        self.may_be_behind = read.is_err();
+        let was_unreadable = std::mem::replace(&mut self.is_unreadable, read.is_err());
+        read.map_err(|error| {
+            let error: &dyn std::error::Error = &*error;
+            if !was_unreadable {
+                tracing::error!(stream = self.stream, error, "an aggregate cannot be loaded");
+            }
+        })
+    }
+
+    /// Takes the rest of the stream into the state, or all of it if there is no state. After a record
+    /// that cannot be read there is none.
+    async fn fold_rest(
+        &mut self,
+        looked_for: &[Uuid],
+        found: &mut Found<D::Fact>,
+    ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        let mut page = self.log.read_stream(&self.stream, self.records, PAGE).await?;
+        let mut state = self.state.take().unwrap_or_default();
+        while let Some(last) = page.last() {
+            let (records, position, at) = (last.revision + 1, last.position, last.at);
+            self.last_read = Some(last.id);
+            let whole = page.len() == PAGE;
+            // The next page is read while this one is decoded.
+            let next = async {
+                if whole {
+                    self.log.read_stream(&self.stream, records, PAGE).await
+                } else {
+                    Ok(vec![])
+                }
+            };
+            let wanted = looked_for.to_vec();
+            let folded = tokio::task::spawn_blocking(move || fold(state, &page, &wanted));
+            let (next, folded) = tokio::join!(next, folded);
+            let (folded, mine) = folded??;
+            found.extend(mine);
+            (self.records, self.position, self.at) = (records, position, at);
+            page = match next {
+                Ok(next) => next,
+                Err(error) => {
+                    self.state = Some(folded);
+                    return Err(error.into());
+                }
+            };
+            state = folded;
+        }
+        self.state = Some(state);
+        Ok(())
+    }
+}
+
+type Folded<D> = (D, Vec<(Uuid, (<D as Decider>::Fact, Position))>);
+
+/// Takes a page of records in, and picks those whose ids belong to the commands looked for.
+fn fold<D: Decider>(
+    mut state: D,
+    page: &[Record],
+    looked_for: &[Uuid],
+) -> Result<Folded<D>, domain::FactError> {
+    let mut mine = vec![];
+    for record in page {
+        let fact = D::Fact::decode(&record.kind, record.version, &record.data)?;
+        state.evolve(record.at, &fact);
+        if looked_for.iter().any(|id| is_of(record.id, *id)) {
+            mine.push((record.id, (fact, record.position)));
+        }
+    }
+    Ok((state, mine))
+}
