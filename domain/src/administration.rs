@@ -122,6 +122,16 @@ pub struct ServiceKeyRevocationOrdered {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct MasterKeyRotationOrdered {}
 
+/// Access tokens were to be signed with another key, on the command line.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct SigningKeyRotationOrdered {
+    /// Whether nothing that was signed before was to count any more, as after a leak.
+    pub forgets_old: bool,
+    /// Why, as the operator said: one word, which is not sealed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
 facts! {
     /// What was ordered.
     Fact {
@@ -132,6 +142,7 @@ facts! {
         ServiceKeyOrdered = 1,
         ServiceKeyRevocationOrdered = 1,
         MasterKeyRotationOrdered = 1,
+        SigningKeyRotationOrdered = 1,
     }
 }
 
@@ -145,7 +156,9 @@ impl Fact {
             Self::EventCancellationOrdered(fact) => Subject::Event(fact.event),
             Self::ServiceKeyOrdered(fact) => Subject::Service(fact.key),
             Self::ServiceKeyRevocationOrdered(fact) => Subject::Service(fact.key),
-            Self::MasterKeyRotationOrdered(_) => Subject::Installation,
+            Self::MasterKeyRotationOrdered(_) | Self::SigningKeyRotationOrdered(_) => {
+                Subject::Installation
+            }
         }
     }
 

@@ -45,6 +45,15 @@ impl OpenLog {
         }
     }
 
+    /// To write down what a command is about to do, whether a server runs on it or not: at the address
+    /// that is named, or in a data folder that has to be there.
+    pub(crate) fn of_commands(settings: &Checked) -> Result<Self, OpenError> {
+        match Self::at_url(settings)? {
+            Some(log) => Ok(log),
+            None => Self::open(settings, &DataFolder::open_existing(&settings.data)?),
+        }
+    }
+
     /// To look at it, whether a server runs on it or not. Nothing is changed.
     pub(crate) fn look_at(settings: &Checked) -> Result<Self, OpenError> {
         match Self::at_url(settings)? {

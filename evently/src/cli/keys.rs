@@ -7,23 +7,24 @@ use std::io::{self, Write};
 use std::sync::Arc;
 
 use clap::Subcommand;
-use domain::administration::MasterKeyRotationOrdered;
+use domain::administration::{self, MasterKeyRotationOrdered, SigningKeyRotationOrdered};
 use domain::{StoredFact as _, UserId, account};
 use infra::auth::Keys;
 use infra::clock::SystemClock;
-use infra::data_folder::DataFolder;
+use infra::data_folder::{DataFolder, DataFolderError};
 use infra::identity::{MasterKeys, Vault};
 use infra::log::{Log, Position};
 
 use super::Failure;
+use super::service_keys::plain_word;
 use crate::identity;
-use crate::log::OpenLog;
+use crate::log::{OpenError, OpenLog};
 use crate::settings::Checked;
 
 const EXAMPLES: &str = "\
 Examples:
   evently keys rotate-signing
-  evently keys rotate-signing --forget-old
+  evently keys rotate-signing --forget-old --reason leak
   evently keys rotate-master
   EVENTLY_MASTER_KEY=NEW,OLD evently keys rotate-master
   evently keys service create --name archive --scope audit:read
@@ -34,13 +35,17 @@ pub(super) enum KeysCommand {
     /// Sign access tokens with another key
     ///
     /// Makes a new key in the data folder, which a server that runs takes within a second. Tokens that
-    /// were signed before go on until they expire. Prints how many keys verify from now on.
+    /// were signed before go on until they expire. The log says before that it was ordered. Prints how
+    /// many keys verify from now on.
     #[command(after_help = EXAMPLES)]
     RotateSigning {
         /// Let nothing that was signed before count any more, as after a leak; who is logged in stays so
         /// with their refresh token
         #[arg(long)]
         forget_old: bool,
+        /// Why: letters, digits and dashes. It stays readable in the log for ever
+        #[arg(long, value_name = "WORD", value_parser = plain_word)]
+        reason: Option<String>,
     },
     /// Wrap the keys of all persons with another master key
     ///
@@ -67,10 +72,11 @@ pub(super) enum KeysCommand {
 /// Takes other keys.
 pub(super) fn run(command: &KeysCommand, settings: &Checked) -> Result<(), Failure> {
     match command {
-        KeysCommand::RotateSigning { forget_old } => {
-            if settings.shared.is_none() {
-                DataFolder::open_existing(&settings.data)?;
-            }
+        KeysCommand::RotateSigning { forget_old, reason } => {
+            let order =
+                SigningKeyRotationOrdered { forgets_old: *forget_old, reason: reason.clone() };
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            runtime.block_on(write_down(settings, order.into()))?;
             let count = Keys::rotate(settings.shared(), *forget_old)?;
             let says = if count == 1 { "key verifies" } else { "keys verify" };
             writeln!(io::stdout(), "{count} {says} tokens")?;
@@ -115,7 +121,7 @@ async fn rotate_master(folder: &DataFolder, settings: &Checked) -> Result<u64, F
         let store = identity::store(settings, folder, folder.keys_known()?)?;
         let vault = identity::vault(settings, store, MasterKeys::parse(keys.reveal())?);
         prove_complete(&vault, settings).await?;
-        write_down(settings, folder).await?;
+        write_down(settings, MasterKeyRotationOrdered {}.into()).await?;
         return Ok(vault.rewrap().await?);
     }
     // A server would go on wrapping with the key it knows, and so would a command.
@@ -125,17 +131,24 @@ async fn rotate_master(folder: &DataFolder, settings: &Checked) -> Result<u64, F
         (settings.shared(), identity::store(settings, folder, folder.keys_known()?)?);
     let vault = identity::vault(settings, store.clone(), MasterKeys::load_or_create(shared)?);
     prove_complete(&vault, settings).await?;
-    write_down(settings, folder).await?;
+    write_down(settings, MasterKeyRotationOrdered {}.into()).await?;
     let vault = identity::vault(settings, store, MasterKeys::renew(shared)?);
     let count = vault.rewrap().await?;
     vault.into_masters().forget_old(shared)?;
     Ok(count)
 }
 
-/// Before it is done: nothing is wrapped anew without the log saying so.
-async fn write_down(settings: &Checked, folder: &DataFolder) -> Result<(), Failure> {
-    let log = OpenLog::open(settings, folder)?;
-    let order = MasterKeyRotationOrdered {}.into();
+const NO_LOG: &str = "there is no log here to write it down in, and so nothing was changed: name it with \
+    --log-url, or the data folder it is in with --data";
+
+/// Before it is done: no key takes another's place without the log saying so.
+async fn write_down(settings: &Checked, order: administration::Fact) -> Result<(), Failure> {
+    let log = match OpenLog::of_commands(settings) {
+        Err(OpenError::Folder(DataFolderError::Missing(_))) if settings.shared.is_some() => {
+            return Err(Failure::Wrong(vec![NO_LOG.to_owned()]));
+        }
+        log => log?,
+    };
     let written = command_api::write_down(log.shared(), Arc::new(SystemClock), order, None).await;
     log.close().await;
     Ok(written?)

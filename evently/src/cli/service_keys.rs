@@ -28,7 +28,7 @@ pub(super) enum ServiceCommand {
     #[command(after_help = EXAMPLES)]
     Create {
         /// What it is for: letters, digits and dashes. It stays readable in the log for ever
-        #[arg(long, value_name = "NAME", value_parser = name)]
+        #[arg(long, value_name = "NAME", value_parser = plain_word)]
         name: String,
         /// What it may do: audit:read, projections:read or projections:run; may be repeated
         #[arg(long = "scope", value_name = "SCOPE", required = true)]
@@ -44,7 +44,8 @@ pub(super) enum ServiceCommand {
     },
 }
 
-fn name(text: &str) -> Result<String, &'static str> {
+/// What may stay readable in the log for ever.
+pub(super) fn plain_word(text: &str) -> Result<String, &'static str> {
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
     match (1..=64).contains(&text.len()) && text.bytes().all(fits) {
         true => Ok(text.to_owned()),
@@ -102,12 +103,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_is_short_and_plain() {
+    fn what_stays_readable_is_short_and_plain() {
         for sound in ["archive", "Deploy-2", &"x".repeat(64)] {
-            assert_eq!(name(sound).as_deref(), Ok(sound));
+            assert_eq!(plain_word(sound).as_deref(), Ok(sound));
         }
         for wrong in ["", "a b", "ä", "a_b", &"x".repeat(65)] {
-            assert!(name(wrong).is_err(), "{wrong}");
+            assert!(plain_word(wrong).is_err(), "{wrong}");
         }
     }
 }

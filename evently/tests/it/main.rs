@@ -22,6 +22,8 @@ mod deployment;
 #[cfg(test)]
 mod dex;
 #[cfg(test)]
+mod erasing;
+#[cfg(test)]
 mod feed;
 #[cfg(test)]
 mod figures;
@@ -29,6 +31,8 @@ mod figures;
 mod fleet;
 #[cfg(test)]
 mod house;
+#[cfg(test)]
+mod keys;
 #[cfg(test)]
 mod kill;
 #[cfg(test)]

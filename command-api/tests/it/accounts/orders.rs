@@ -1,5 +1,6 @@
 //! What admins and operators order is written down first, with who and why.
 
+use command_api::AccountError;
 use domain::administration::{
     self, BookingCancellationOrdered, EventCancellationOrdered, Fact, MasterKeyRotationOrdered,
 };
@@ -91,6 +92,28 @@ async fn nothing_is_done_that_could_not_be_written_down() {
     admin.send(&event).await.expect(200);
     let kinds: Vec<_> = orders(&world).await.iter().map(|(fact, _)| fact.kind()).collect();
     assert_eq!(kinds, ["RolesOrdered", "BookingCancellationOrdered", "EventCancellationOrdered"]);
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn nobody_is_erased_by_an_order_that_could_not_be_written_down() {
+    let world = World::new();
+    let node = world.start().await;
+    let guest = Guest::at(&world, &node);
+    let ada = guest.join(&world, "ada@example.org", "Ada").await;
+    let log = FaultyLog::new(world.log.clone());
+    let accounts = world.accounts(log.clone());
+    log.refuse("admin");
+    let refused = accounts.erase_by_order(ada.user, Some("a letter")).await;
+    assert!(matches!(refused, Err(AccountError::LogUnwritable(_))));
+    assert_eq!(count(&world, "AccountErased").await, 0);
+    assert_eq!(world.vault.store().erasing().await.unwrap(), []);
+    guest.me(&ada).await.expect(200);
+    log.refuse("");
+    let erased = accounts.erase_by_order(ada.user, Some("a letter")).await.unwrap();
+    let orders = orders(&world).await;
+    let [(Fact::ErasureOrdered(_), order)] = &orders[..] else { panic!("{orders:?}") };
+    assert!(order.position < erased);
     node.stop().await;
 }
 

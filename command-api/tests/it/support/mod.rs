@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use command_api::{CommandApi, CommandSettings, Parts, StartError};
+use command_api::{Accounts, AccountsParts, CommandApi, CommandSettings, Parts, StartError};
 use domain::UserId;
 use futures::StreamExt;
 use infra::auth::{Auth, Guarded, Keys, Role};
@@ -25,6 +25,7 @@ use infra::passwords::{Cost, Passwords};
 use infra::payment::{MockProvider, PaymentProvider};
 use tempfile::TempDir;
 use tokio::runtime::{Handle, Runtime};
+use tokio_util::task::TaskTracker;
 
 pub(crate) use client::{Answer, Call, Client};
 pub(crate) use clock::SkippingClock;
@@ -106,6 +107,19 @@ impl World {
             wake_file: self.folder.path().join(name),
             settings: self.settings.clone(),
         }
+    }
+
+    /// Accounts as the command line has them, on this log.
+    pub(crate) fn accounts(&self, log: Arc<dyn Log>) -> Accounts {
+        let parts = AccountsParts {
+            log,
+            clock: self.clock.clone(),
+            keys: self.keys.clone(),
+            vault: self.vault.clone(),
+            passwords: self.passwords.clone(),
+            mailer: Arc::new(FolderMailer::new(&self.mail(), self.clock.clone())),
+        };
+        Accounts::new(parts, Duration::ZERO, TaskTracker::new())
     }
 
     /// Where mails are written.

@@ -3,6 +3,7 @@
 use domain::administration::{
     BookingCancellationOrdered, ErasureOrdered, EventCancellationOrdered, Fact,
     MasterKeyRotationOrdered, RolesOrdered, ServiceKeyOrdered, ServiceKeyRevocationOrdered,
+    SigningKeyRotationOrdered,
 };
 use domain::{BookingId, EventId, Request, Role, Scope, Sealed, ServiceKeyId, UserId};
 
@@ -40,6 +41,7 @@ pub(super) fn facts() -> (Vec<Fact>, Vec<Fact>) {
         ServiceKeyOrdered { key, name, scopes: Scope::ALL.to_vec() }.into(),
         ServiceKeyRevocationOrdered { key }.into(),
         MasterKeyRotationOrdered {}.into(),
+        SigningKeyRotationOrdered { forgets_old: true, reason: Some("leak".to_owned()) }.into(),
     ];
     let (request, none) = (None, None);
     let least = vec![
@@ -47,6 +49,7 @@ pub(super) fn facts() -> (Vec<Fact>, Vec<Fact>) {
         ErasureOrdered { user, by: None, reason: None }.into(),
         BookingCancellationOrdered { booking, by, reason: None, request }.into(),
         EventCancellationOrdered { event, by, reason: None, request: none }.into(),
+        SigningKeyRotationOrdered { forgets_old: false, reason: None }.into(),
     ];
     (most, least)
 }
