@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use crate::server::Server;
+use crate::shop::read;
 
 /// How long one person waits for an answer, through all that happens to the server.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -207,13 +208,12 @@ impl Person {
             request = request.json(body);
         }
         let response = request.send().await?;
-        let status = response.status();
-        let position = response.headers().get("evently-position").cloned();
-        let body: Value = serde_json::from_slice(&response.bytes().await?).unwrap();
+        let (status, headers, body) = read(&call.method, response).await?;
+        let body: Value = serde_json::from_slice(&body).unwrap();
         let fault = status.is_server_error() && status != StatusCode::SERVICE_UNAVAILABLE;
         assert!(!fault, "{status} {body} for {call:?}");
         let promises = status.is_success() && call.method != Method::GET;
-        if let (true, Some(position)) = (promises, position) {
+        if let (true, Some(position)) = (promises, headers.get("evently-position")) {
             let position = position.to_str().unwrap().parse().unwrap();
             let (user, token) = (self.user, self.token.clone());
             let (call, body) = (call.clone(), body.clone());

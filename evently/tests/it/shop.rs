@@ -1,9 +1,11 @@
 //! A sale to try things on: an event with a few places, and people who buy them.
 
+use axum::body::Bytes;
 use domain::UserId;
 use infra::auth::Role;
 use infra::http::promise::Answered;
-use reqwest::{Client, Method, RequestBuilder};
+use reqwest::header::HeaderMap;
+use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
 
 use crate::server::Server;
@@ -83,17 +85,26 @@ pub(crate) async fn answer(request: RequestBuilder, status: u16) -> Value {
     let request = request.unwrap();
     let method = request.method().clone();
     let response = client.execute(request).await.unwrap();
+    let (found, _, body) = read(&method, response).await.unwrap();
+    assert_eq!(found, status, "{}", String::from_utf8_lossy(&body));
+    serde_json::from_slice(&body).unwrap()
+}
+
+/// Status, headers and body of an answer, which has to be as the API document says.
+pub(crate) async fn read(
+    method: &Method,
+    response: Response,
+) -> reqwest::Result<(StatusCode, HeaderMap, Bytes)> {
+    let (status, headers) = (response.status(), response.headers().clone());
     let path = response.url().path().to_owned();
-    let content_type = response.headers().get("content-type").cloned();
-    let (found, body) = (response.status().as_u16(), response.text().await.unwrap());
+    let body = response.bytes().await?;
     Answered {
         method: method.as_str(),
         path: &path,
-        status: found,
-        content_type: content_type.as_ref().map_or("", |kind| kind.to_str().unwrap()),
-        body: body.as_bytes(),
+        status: status.as_u16(),
+        content_type: headers.get("content-type").map_or("", |kind| kind.to_str().unwrap()),
+        body: &body,
     }
     .is_as_promised();
-    assert_eq!(found, status, "{body}");
-    serde_json::from_str(&body).unwrap()
+    Ok((status, headers, body))
 }
