@@ -177,6 +177,21 @@ async fn a_mail_that_comes_while_somebody_is_forgotten_does_not_stay() {
     node.stop().await;
 }
 
+#[tokio::test]
+async fn who_is_erased_stays_nowhere_logged_in_also_if_their_sessions_were_not_closed_yet() {
+    let world = World::new();
+    let node = world.start().await;
+    let guest = Guest::at(&world, &node);
+    let member = ada(&world, &guest).await;
+    append_erased(&world, member.user).await;
+    let sessions = async || world.vault.store().sessions(member.user).await.unwrap().len();
+    assert_eq!(sessions().await, 1);
+    guest.refresh(&member.refresh).await.refused(401, "SESSION_OVER");
+    assert_eq!(sessions().await, 0);
+    guest.log_in("ada@example.org", PASSWORD).await.refused(401, "LOGIN_REFUSED");
+    node.stop().await;
+}
+
 async fn append_erased(world: &World, user: UserId) {
     use domain::StoredFact;
     use domain::account::{AccountErased, Fact};

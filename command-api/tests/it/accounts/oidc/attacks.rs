@@ -62,6 +62,10 @@ async fn a_code_is_worth_nothing_without_the_secret_of_the_browser_it_was_given_
     let claims = provider.claims(&victim.nonce);
     let code = provider.grant(&victim.challenge, &claims, Signed::Well);
     thief.come_back(&provider, &code).await.refused(401, "OIDC_REFUSED");
+    // Nor if the nonce, which the provider writes and the browser sees, is the thief's (RFC 9700, 2.1.1).
+    let claims = provider.claims(&thief.nonce);
+    let code = provider.grant(&victim.challenge, &claims, Signed::Well);
+    thief.come_back(&provider, &code).await.refused(401, "OIDC_REFUSED");
     nobody_came_of_it(&world).await;
     node.stop().await;
 }
