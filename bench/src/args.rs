@@ -8,6 +8,9 @@ use crate::cpu;
 use crate::measure::Measure;
 use crate::report::Settings;
 
+/// Seconds that a storm has to be withstood, as the issue of its figure says.
+const STORM_S: f64 = 30.0;
+
 const EXAMPLES: &str = "\
 Examples:
   cargo run --release -p bench
@@ -93,6 +96,7 @@ impl Args {
             generator_threads: threads.unwrap_or_else(|| cpu::cores().div_ceil(2)),
             warm_up_s: seconds / 5.0,
             seconds,
+            storm_s: if self.quick { seconds } else { seconds.max(STORM_S) },
         }
     }
 }
@@ -118,6 +122,16 @@ mod tests {
         assert!(!measures(&[]).contains(&Measure::Feed));
         assert!(measures(&["--kafka", "localhost:9092"]).contains(&Measure::Feed));
         assert_eq!(measures(&["--only", "feed"]), [Measure::Feed]);
+    }
+
+    #[test]
+    fn a_storm_lasts_long_unless_it_only_shows_that_it_works() {
+        let storm_s = |line: &[&str]| {
+            Args::parse_from([&["bench"], line].concat()).settings().storm_s.round() as u32
+        };
+        assert_eq!(storm_s(&[]), 30);
+        assert_eq!(storm_s(&["--seconds", "60"]), 60);
+        assert_eq!(storm_s(&["--quick"]), 1);
     }
 
     #[test]

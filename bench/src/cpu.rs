@@ -19,6 +19,22 @@ pub fn thread() -> Option<Duration> {
     text.split_whitespace().next()?.parse().ok().map(Duration::from_nanos)
 }
 
+/// Processor time of all threads of this process with this name, since each was started.
+pub fn threads_named(name: &str) -> Option<Duration> {
+    let mut all = Duration::ZERO;
+    for task in fs::read_dir("/proc/self/task").ok()? {
+        let task = task.ok()?.path();
+        // One that has just ended used nothing more.
+        let Ok(called) = fs::read_to_string(task.join("comm")) else { continue };
+        if called.trim_end() == name {
+            let text = fs::read_to_string(task.join("schedstat")).unwrap_or_default();
+            let used = text.split_whitespace().next().and_then(|used| used.parse().ok());
+            all += Duration::from_nanos(used.unwrap_or(0));
+        }
+    }
+    Some(all)
+}
+
 /// What is used from `delay` after now, for as long as `duration`; returns after that.
 pub fn over(delay: Duration, duration: Duration) -> Option<Used> {
     let start = Instant::now();
@@ -83,6 +99,19 @@ fn pause(duration: Duration) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn threads_are_found_by_their_name() {
+        let work = || {
+            let begun = Instant::now();
+            // The kernel says so with a tick of its clock.
+            while threads_named("by-name").unwrap().is_zero() {
+                assert!(begun.elapsed() < Duration::from_secs(60));
+            }
+        };
+        thread::Builder::new().name("by-name".to_owned()).spawn(work).unwrap().join().unwrap();
+        assert_eq!(threads_named("nobody"), Some(Duration::ZERO));
+    }
 
     #[test]
     fn ticks_are_read_from_the_kernels_text() {

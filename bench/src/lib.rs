@@ -14,6 +14,7 @@ pub mod product;
 pub mod report;
 pub mod sale;
 pub mod server;
+pub mod storm;
 
 use std::fs;
 use std::io::{self, Write};

@@ -31,6 +31,8 @@ pub struct Settings {
     pub warm_up_s: f64,
     /// Seconds measured of each load.
     pub seconds: f64,
+    /// Seconds measured of a storm, and of what it is compared with.
+    pub storm_s: f64,
 }
 
 /// What is to be reached.

@@ -38,6 +38,8 @@ pub struct Bench {
     pub(super) postgres_bin: Option<PathBuf>,
     /// Whom facts are fed to, if there is a Kafka.
     pub(super) kafka: Option<String>,
+    /// Who signed all tokens.
+    pub(super) keys: Keys,
     /// Bearer tokens of the people who buy.
     pub(super) tokens: Vec<String>,
     /// Bearer token of who sets events up.
@@ -90,6 +92,7 @@ impl Bench {
             settings,
             postgres_bin,
             kafka,
+            keys,
             tokens,
             organizer,
             sale,

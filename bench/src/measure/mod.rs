@@ -5,6 +5,8 @@ mod feed;
 mod inventory;
 mod logs;
 mod round;
+mod storm;
+mod tokens;
 mod views;
 
 use clap::ValueEnum;
@@ -16,6 +18,7 @@ use crate::log_server::LogServerError;
 use crate::postgres::PostgresError;
 use crate::product::ProductError;
 use crate::report::{Row, Sample, Target};
+use crate::storm::StormError;
 use round::Round;
 
 pub use bench::{Bench, SetUpError};
@@ -49,6 +52,12 @@ pub enum MeasureError {
         /// Reservations in the log.
         stored: u64,
     },
+    /// Nobody could log in as was meant.
+    #[error("the log-in storm failed")]
+    Storm(#[from] StormError),
+    /// A token that was issued here is refused.
+    #[error("a token was refused")]
+    Token(#[from] infra::auth::AuthError),
     /// A server could not be started or stopped, or a folder not made.
     #[error("a file or server failed")]
     Io(#[from] std::io::Error),
@@ -85,7 +94,8 @@ pub enum MeasureError {
     /// The database failed.
     #[error("the database failed")]
     Database(#[from] sqlx::Error),
-    /// Those who watch the view panicked, or the product never caught up.
+    /// What goes on beside the load panicked, or the product never caught up, or this system does
+    /// not tell what is needed.
     #[error("{0}")]
     Stuck(&'static str),
 }
@@ -121,6 +131,12 @@ pub enum Measure {
     LogServer,
     /// reserve on one event by two command nodes that contend, against one
     TwoNodes,
+    /// reserve on one event while as many log in as the product takes, against the same in calm
+    LoginStorm,
+    /// what part of a reservation's processor time the check of its token is
+    TokenCheck,
+    /// the check of a token that was not seen before
+    TokenFirst,
     /// axum echo at half its maximum, open loop: what any reservation takes at least
     EchoP99,
 }
@@ -163,6 +179,13 @@ impl Measure {
             Self::TwoNodes => {
                 ("two-nodes", "reserve, two nodes on one event / one", "req/s", RatioAtLeast(0.33))
             }
+            Self::LoginStorm => {
+                ("login-storm", "reserve in a log-in storm / in calm", "req/s", RatioAtLeast(0.7))
+            }
+            Self::TokenCheck => {
+                ("token-check", "token check, part of a reservation", "%", AtMost(3.0))
+            }
+            Self::TokenFirst => ("token-first", "first check of a token", "us", Shown),
             Self::EchoP99 => ("echo-p99", "p99 of axum echo at half its maximum", "ms", Shown),
         }
     }
@@ -190,6 +213,9 @@ impl Measure {
             Self::HotAllRoles => Ok(compared(&round.hot_with_views()?, &*round.echo()?)),
             Self::LogServer => Ok(compared(&*round.distant()?, &*round.hot()?)),
             Self::TwoNodes => Ok(compared(&round.two_nodes()?, &*round.distant()?)),
+            Self::LoginStorm => storm::log_ins(round),
+            Self::TokenCheck => tokens::check(round),
+            Self::TokenFirst => tokens::first(round),
             Self::EchoP99 => Ok(p99(&round.half_echo()?)),
         }
     }
@@ -237,4 +263,38 @@ pub fn chain(error: &dyn std::error::Error) -> String {
         source = cause.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use infra::clock::SystemClock;
+
+    use super::*;
+    use crate::report::Settings;
+
+    /// Rough, and of a debug build: that there are figures, not which.
+    #[test]
+    fn what_is_measured_of_accounts_has_figures() {
+        let folder = tempfile::tempdir().unwrap();
+        let (connections, generator_threads) = (8, 1);
+        let (runs, warm_up_s, seconds, storm_s) = (1, 0.1, 0.5, 2.0);
+        let settings =
+            Settings { runs, connections, generator_threads, warm_up_s, seconds, storm_s };
+        let bench = Bench::new(folder.path(), settings, None, None, Arc::new(SystemClock)).unwrap();
+        for measure in [Measure::TokenFirst, Measure::TokenCheck, Measure::LoginStorm] {
+            // A machine that is busy with something else may look at no password in that time.
+            let mut failed = None;
+            let sample = (0..20).find_map(|_| match measure.run(&Round::new(&bench)) {
+                Ok(sample) => Some(sample),
+                Err(error) => {
+                    failed = Some(chain(&error));
+                    None
+                }
+            });
+            let sample = sample.unwrap_or_else(|| panic!("{measure:?}: {failed:?}"));
+            assert!(sample.product > 0.0, "{measure:?}: {sample:?}");
+        }
+    }
 }

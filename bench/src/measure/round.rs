@@ -202,15 +202,38 @@ impl<'a> Round<'a> {
     /// Starts the product on a fresh folder, sells so many events at this pace, and makes sure
     /// that the log has every booking that was answered.
     fn sell(&self, roles: Roles, events: usize, pace: Pace) -> Result<Outcome, MeasureError> {
+        let nothing = |_: &_, _: &_| Ok(|| Ok(()));
+        Ok(self.sell_beside(roles, events, self.load_of(pace), nothing)?.0)
+    }
+
+    /// The same while something else goes on in a thread of its own, which is made ready with the
+    /// running product and its data folder.
+    pub(super) fn sell_beside<T, W>(
+        &self,
+        roles: Roles,
+        events: usize,
+        load: Load,
+        make_ready: impl FnOnce(&Product, &Path) -> Result<W, MeasureError>,
+    ) -> Result<(Outcome, T), MeasureError>
+    where
+        T: Send,
+        W: FnOnce() -> Result<T, MeasureError> + Send,
+    {
         let runtime = &self.bench.runtime;
         let folder = self.bench.folder()?;
         let product = runtime.block_on(Product::start(folder.path(), roles))?;
         let sold = self.publish(&product, events)?;
-        let outcome = self.load_of(pace).run(&[product.address], &self.reservations(&sold));
+        let beside = make_ready(&product, folder.path())?;
+        let (outcome, beside) = thread::scope(|scope| {
+            let beside = scope.spawn(beside);
+            let outcome = load.run(&[product.address], &self.reservations(&sold));
+            (outcome, beside.join())
+        });
         runtime.block_on(product.stop());
-        let outcome = outcome?;
+        let beside = beside.map_err(|_| MeasureError::Stuck("what ran beside the load panicked"));
+        let (outcome, beside) = (outcome?, beside??);
         self.check(folder.path(), &sold, &outcome)?;
-        Ok(outcome)
+        Ok((outcome, beside))
     }
 
     /// The log has every booking that was answered, and no other.
@@ -274,7 +297,7 @@ impl<'a> Round<'a> {
         self.bench.times()
     }
 
-    fn load_of(&self, pace: Pace) -> Load {
+    pub(super) fn load_of(&self, pace: Pace) -> Load {
         let (warm_up, duration) = self.times();
         let settings = &self.bench.settings;
         let (connections, threads) = (settings.connections, settings.generator_threads);

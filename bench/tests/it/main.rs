@@ -2,3 +2,4 @@
 
 mod load;
 mod row_locks;
+mod storm;
