@@ -200,6 +200,7 @@ fn jars() -> Option<OsString> {
 fn configure(folder: &Path) -> u16 {
     let sockets = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").expect("a free port"));
     let [port, controller] = sockets.map(|socket| socket.local_addr().expect("it is bound").port());
+    // One that was killed is let in again when nobody waits for the one before it any more.
     let settings = format!(
         "process.roles=broker,controller\nnode.id=1\n\
          controller.quorum.voters=1@127.0.0.1:{controller}\n\
@@ -210,7 +211,8 @@ fn configure(folder: &Path) -> u16 {
          offsets.topic.replication.factor=1\ntransaction.state.log.replication.factor=1\n\
          transaction.state.log.min.isr=1\nshare.coordinator.state.topic.replication.factor=1\n\
          share.coordinator.state.topic.min.isr=1\ngroup.initial.rebalance.delay.ms=0\n\
-         auto.create.topics.enable=false\n",
+         auto.create.topics.enable=false\n\
+         broker.session.timeout.ms=3000\nbroker.heartbeat.interval.ms=500\n",
         folder.join("data").display()
     );
     fs::write(folder.join("properties"), settings).expect("the folder can be written");
