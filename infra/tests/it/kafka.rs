@@ -67,6 +67,12 @@ async fn messages_arrive_in_order_whatever_becomes_of_the_broker() {
     let producer = kafka.producer(fate.clone()).unwrap();
     send(&producer, 0..500);
     fate.arrives(100).await;
+    // Brokers keep the numbers of idempotent producers alone: what is sent again is not written twice.
+    let producers = ["describe-producers", "--topic", TOPIC, "--partition", "0"];
+    let known = broker.tool("org.apache.kafka.tools.TransactionsCommand", &producers);
+    let is_number =
+        |line: &str| line.split('\t').next().is_some_and(|id| id.trim().parse::<u64>().is_ok());
+    assert!(known.lines().any(is_number), "{known}");
     broker.process.kill();
     send(&producer, 500..1_000);
     until("Kafka is away", async || !kafka.is_up().await).await;
