@@ -174,6 +174,20 @@ async fn the_rival_who_is_first_gets_the_last_place() {
     stage.end().await;
 }
 
+/// A log that has lost a sale would sell the same place again.
+#[tokio::test]
+async fn nothing_is_decided_on_a_stream_with_a_gap() {
+    let stage = Stage::new(Terms { places: 1, ..Terms::default() }).await;
+    stage.buyer.hold(&stage.sale.reserve(1)).await;
+    let lossy = FaultyLog::new(stage.world.open_log());
+    lossy.lose(1);
+    let node = stage.world.start_on(lossy, "lossy.json").await;
+    let late = stage.world.buyer(&node);
+    late.send(&stage.sale.reserve(1)).await.refused(503, "LOG_UNAVAILABLE");
+    node.stop().await;
+    stage.end().await;
+}
+
 /// Somebody who is late every time is told so in the end, and keeps nobody else waiting for ever.
 #[tokio::test]
 async fn whoever_is_late_fifty_times_is_told_to_come_again() {

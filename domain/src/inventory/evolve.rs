@@ -44,6 +44,8 @@ impl Inventory {
                 self.event_version = fact.event_version;
                 self.waitlist.close();
             }
+            // A log that has it twice is wrong, but nobody got places twice.
+            Fact::Reserved(_) | Fact::Offered(_) if index.is_some() => {}
             Fact::Reserved(fact) => {
                 let (booking, user, lines) = (fact.booking, fact.user, &fact.lines);
                 let (expires_at, total_minor) = (fact.expires_at, fact.total_minor);

@@ -111,6 +111,7 @@ impl Inventory {
             Fact::InventoryOpened(_) | Fact::InventoryRevised(_) | Fact::InventoryClosed(_) => {
                 return false;
             }
+            Fact::Reserved(_) | Fact::Offered(_) if index.is_some() => {}
             Fact::Reserved(fact) => changes.extend([Before::NoBooking, user(fact.user)]),
             Fact::Offered(fact) => {
                 changes.extend([Before::NoBooking, user(fact.user)]);

@@ -83,6 +83,8 @@ impl Inventory {
             });
             self.evolve(now, &fact);
             facts.push(fact);
+            // Whatever became of it, it was due once: what comes back for ever would fill the log.
+            self.deadlines.remove(&(deadline, index));
         }
     }
 

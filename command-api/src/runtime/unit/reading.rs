@@ -72,7 +72,8 @@ impl<D: Decider> Unit<D> {
                 }
             };
             let wanted = looked_for.to_vec();
-            let folded = tokio::task::spawn_blocking(move || fold(state, &page, &wanted));
+            let first = self.records;
+            let folded = tokio::task::spawn_blocking(move || fold(state, first, &page, &wanted));
             let (next, folded) = tokio::join!(next, folded);
             let (folded, mine) = folded??;
             found.extend(mine);
@@ -93,14 +94,32 @@ impl<D: Decider> Unit<D> {
 
 type Folded<D> = (D, Vec<(Uuid, (<D as Decider>::Fact, Position))>);
 
-/// Takes a page of records in, and picks those whose ids belong to the commands looked for.
+/// Why a stream is not taken for what happened.
+#[derive(Debug, thiserror::Error)]
+enum Unsound {
+    #[error("a record cannot be read as a fact")]
+    Fact(#[from] domain::FactError),
+    #[error(
+        "the record at position {position} has revision {found} where its stream should have \
+         {expected}: restore the log from a backup"
+    )]
+    Revision { position: Position, found: u64, expected: u64 },
+}
+
+/// Takes a page of records in, the first of which has to have revision `first`, and picks those
+/// whose ids belong to the commands looked for.
 fn fold<D: Decider>(
     mut state: D,
+    first: u64,
     page: &[Record],
     looked_for: &[Uuid],
-) -> Result<Folded<D>, domain::FactError> {
+) -> Result<Folded<D>, Unsound> {
     let mut mine = vec![];
-    for record in page {
+    for (expected, record) in (first..).zip(page) {
+        if record.revision != expected {
+            let (position, found) = (record.position, record.revision);
+            return Err(Unsound::Revision { position, found, expected });
+        }
         let fact = D::Fact::decode(&record.kind, record.version, &record.data)?;
         state.evolve(record.at, &fact);
         if looked_for.iter().any(|id| is_of(record.id, *id)) {

@@ -39,6 +39,8 @@ pub(crate) struct FaultyLog {
     /// Appends to streams of this category fail; none if empty.
     refused: Mutex<&'static str>,
     deaf: AtomicBool,
+    /// Inventories are read without the record at this revision.
+    lost: Mutex<Option<u64>>,
     /// Appends to this stream wait.
     blocked: watch::Sender<Option<String>>,
     appends: AtomicUsize,
@@ -59,6 +61,7 @@ impl FaultyLog {
             away: AtomicBool::new(false),
             refused: Mutex::default(),
             deaf: AtomicBool::new(false),
+            lost: Mutex::default(),
             blocked: watch::Sender::new(None),
             appends: AtomicUsize::new(0),
             loads: AtomicUsize::new(0),
@@ -89,6 +92,11 @@ impl FaultyLog {
     /// Whoever subscribes from now on hears nothing.
     pub(crate) fn deafen(&self) {
         self.deaf.store(true, Ordering::SeqCst);
+    }
+
+    /// From now on inventories are read without the record at this revision.
+    pub(crate) fn lose(&self, revision: u64) {
+        *self.lost.lock() = Some(revision);
     }
 
     /// From now on, appends to this stream wait.
@@ -195,7 +203,10 @@ impl Log for FaultyLog {
         if from == 0 && stream.starts_with("inventory-") {
             self.loads.fetch_add(1, Ordering::SeqCst);
         }
-        self.inner.read_stream(stream, from, limit).await
+        let mut records = self.inner.read_stream(stream, from, limit).await?;
+        let lost = self.lost.lock().filter(|_| stream.starts_with("inventory-"));
+        records.retain(|record| Some(record.revision) != lost);
+        Ok(records)
     }
 
     async fn read_all(&self, after: Position, limit: usize) -> Result<Vec<Record>, ReadError> {

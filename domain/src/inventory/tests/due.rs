@@ -38,6 +38,20 @@ fn the_next_deadline_is_the_earliest_of_a_live_hold() {
 }
 
 #[test]
+fn a_hold_that_the_log_has_twice_takes_its_places_once_and_dies_once() {
+    let (s, hold) = reserved(0, 1, ANN, places(FLOOR, 2));
+    // The ledger of tests would refuse such a log, and so does whoever audits it.
+    let mut inventory = after(&[opened(&[floor(3)]), (s, hold.clone())]);
+    inventory.evolve(at(s), &hold);
+    let (_, other) = reserved(1, 2, BOB, places(FLOOR, 1));
+    let decided = inventory.execute(&reserve(2, BOB, some(FLOOR, 1)), at(1)).decided;
+    assert_eq!(decided, Ok(vec![other]));
+    let (_, dead) = expired(HOLD_S, 1, ANN, places(FLOOR, 2));
+    assert_eq!(inventory.settle(at(HOLD_S)), [dead]);
+    assert_eq!(inventory.next_due(), Some(at(1 + HOLD_S)));
+}
+
+#[test]
 fn returned_places_are_due_at_once_for_those_who_wait() {
     let two = || places(FLOOR, 2);
     let facts = [

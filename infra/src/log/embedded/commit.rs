@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode};
 
-use super::error::StorageError;
+use super::error::{StorageError, Whole};
 use super::file::LogFile;
 use super::known::{Known, Transaction};
 use crate::log::{AppendError, Appended, Expected, NewRecord, Record};
@@ -47,6 +47,7 @@ pub(super) struct Committer {
     room: PathBuf,
     /// Whether the last transaction failed: the same failure is not reported again and again.
     failing: Arc<AtomicBool>,
+    whole: Whole,
 }
 
 pub(super) type Outcome = Result<Appended, AppendError>;
@@ -81,13 +82,13 @@ impl From<rusqlite::Error> for Failure {
 }
 
 impl Committer {
-    pub(super) fn open(file: &LogFile) -> Result<Self, StorageError> {
+    pub(super) fn open(file: &LogFile, whole: Whole) -> Result<Self, StorageError> {
         let connection = file.connect()?;
         connection.execute_batch(CACHE)?;
         // The guards are against others: this writer only ever inserts, and looks where itself.
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false)?;
         let room = file.beside("-room");
-        Ok(Self { connection, known: Known::default(), room, failing: Arc::default() })
+        Ok(Self { connection, known: Known::default(), room, failing: Arc::default(), whole })
     }
 
     /// Whether the last transaction failed; for others to look at.
@@ -167,6 +168,7 @@ impl Committer {
             Failure::Before(error) => (error, true),
             Failure::Committing(error) => (error, self.settle()),
         };
+        self.whole.met(&error);
         if !self.failing.swap(true, Ordering::Relaxed) {
             let error = &error as &dyn std::error::Error;
             tracing::error!(error, surely_not_written, "the log cannot be written");
@@ -242,7 +244,7 @@ mod tests {
     fn committer() -> (Committer, TempDir) {
         let folder = tempfile::tempdir().unwrap();
         let file = LogFile::open(&folder.path().join("log.sqlite"), None).unwrap();
-        (Committer::open(&file).unwrap(), folder)
+        (Committer::open(&file, Whole::default()).unwrap(), folder)
     }
 
     /// A record of this many bytes for a stream of its own.
@@ -365,6 +367,27 @@ mod tests {
         assert!(stored(&committer).is_empty());
         let names = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name());
         assert!(names.into_iter().all(|name| !name.to_string_lossy().contains("room")));
+    }
+
+    #[test]
+    fn damage_that_is_met_while_writing_is_told_as_what_it_is() {
+        let (mut first, folder) = committer();
+        first.commit(&[append(1, 10)]);
+        let sql = "SELECT rootpage FROM sqlite_schema WHERE name = 'records'";
+        let page: usize =
+            first.connection.query_row(sql, [], |row| Ok(row.get::<_, u32>(0)? as usize)).unwrap();
+        first.connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)").unwrap();
+        drop(first);
+        let path = folder.path().join("log.sqlite");
+        let mut bytes = fs::read(&path).unwrap();
+        bytes[(page - 1) * 4_096..][..4_096].fill(0xA5);
+        fs::write(&path, bytes).unwrap();
+        let file = LogFile::open(&path, None).unwrap();
+        let whole = Whole::default();
+        let mut committer = Committer::open(&file, whole.clone()).unwrap();
+        let outcome = committer.commit(&[append(2, 10)]).outcomes.remove(0);
+        assert!(matches!(outcome, Err(AppendError::Unavailable(_))), "{outcome:?}");
+        assert!(matches!(whole.check(), Err(StorageError::NotWhole)));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rusqlite::ErrorCode;
 
@@ -146,6 +147,31 @@ impl StorageError {
             Self::Full(e) | Self::Locked(e) | Self::Database(e) => e.code() == Some(code),
             _ => false,
         }
+    }
+}
+
+/// Whether all of the file that was read or written so far was whole.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Whole(Arc<AtomicBool>);
+
+impl Whole {
+    /// Takes note of damage, and tells of it once.
+    pub(super) fn met(&self, error: &StorageError) {
+        if error.is_damage() && !self.0.swap(true, Ordering::Relaxed) {
+            let error: &dyn std::error::Error = error;
+            tracing::error!(
+                error,
+                "the log is damaged, and nothing more is written: stop the server, leave the file \
+                 as it is, copy the data folder, and restore log.sqlite from a backup"
+            );
+        }
+    }
+
+    /// # Errors
+    /// [`StorageError::NotWhole`].
+    pub(super) fn check(&self) -> Result<(), StorageError> {
+        // It holds that something is not.
+        if self.0.load(Ordering::Relaxed) { Err(StorageError::NotWhole) } else { Ok(()) }
     }
 }
 

@@ -12,6 +12,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 use uuid::Uuid;
 
 use super::error::{OpenError, StorageError};
+use super::wal;
 use crate::ids;
 use crate::sqlite::make_private;
 
@@ -53,6 +54,7 @@ impl LogFile {
     pub(super) fn open(path: &Path, known: Option<Uuid>) -> Result<Self, OpenError> {
         let mut file = Self::at(path, Access::Write);
         file.refuse_loss(known)?;
+        file.refuse_altered_wal()?;
         if known.is_none() {
             // What refuses this refuses SQLite too, which then says why.
             let _ = make_private(path);
@@ -74,6 +76,7 @@ impl LogFile {
     pub(super) fn open_read_only(path: &Path, known: Option<Uuid>) -> Result<Self, OpenError> {
         let file = Self::at(path, Access::Read);
         file.refuse_loss(known)?;
+        file.refuse_altered_wal()?;
         if !path.exists() {
             return Err(OpenError::Missing(path.to_owned()));
         }
@@ -114,6 +117,16 @@ impl LogFile {
             (true, false, true) => "is missing, though its log.sqlite-wal is there",
             (false, false, true) => "is empty, though its log.sqlite-wal is not",
         }))
+    }
+
+    /// Refuses a write-ahead log that SQLite would take to end where it was altered.
+    fn refuse_altered_wal(&self) -> Result<(), OpenError> {
+        // What cannot be read here cannot be by SQLite, which then says why.
+        let Ok(Some(frame)) = wal::altered_frame(&self.beside("-wal")) else { return Ok(()) };
+        Err(self.damaged(format!(
+            "frame {frame} of its log.sqlite-wal is not as it was written, and what was written after \
+             it would be lost"
+        )))
     }
 
     fn has_wal(&self) -> bool {

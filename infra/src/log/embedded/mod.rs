@@ -15,6 +15,7 @@ mod rows;
 mod scan;
 mod subscription;
 mod tail;
+mod wal;
 mod watch;
 mod writer;
 
@@ -33,6 +34,7 @@ pub use error::{OpenError, StorageError};
 
 use super::{AppendError, Appended, Expected, Log, NewRecord, Position, ReadError, Record, Unfit};
 use commit::{Append, Committer};
+use error::Whole;
 use file::LogFile;
 use readers::Readers;
 use watch::Watch;
@@ -57,6 +59,7 @@ pub struct EmbeddedLog {
     identity: Uuid,
     changed_guards: Vec<String>,
     readers: Arc<Readers>,
+    whole: Whole,
     watch: Arc<Watch>,
     /// Absent when opened for reading only.
     writer: Option<mpsc::UnboundedSender<Message>>,
@@ -121,11 +124,12 @@ impl EmbeddedLog {
         let head = readers::head(&file.connect_reader()?);
         // What is before a damaged end can be read.
         let head = if writes { head? } else { head.unwrap_or_default() };
-        let watch = Arc::new(Watch::new(head));
+        let (watch, whole) = (Arc::new(Watch::new(head)), Whole::default());
         let mut log = Self {
             identity: file.identity(),
             changed_guards: file.changed().to_vec(),
-            readers: Arc::new(Readers::new(file.clone(), options.readers)),
+            readers: Arc::new(Readers::new(file.clone(), options.readers, whole.clone())),
+            whole: whole.clone(),
             watch: Arc::clone(&watch),
             writer: None,
             failing: Arc::default(),
@@ -133,7 +137,7 @@ impl EmbeddedLog {
             threads: Mutex::new(vec![watch.start(file)?]),
         };
         if writes {
-            let committer = Committer::open(file)?;
+            let committer = Committer::open(file, whole)?;
             log.failing = committer.failing();
             let (sender, receiver) = mpsc::unbounded_channel();
             let (checkpoints, thread) = checkpoint::start(file)?;
@@ -239,7 +243,7 @@ impl Log for EmbeddedLog {
         records: Vec<NewRecord>,
     ) -> Result<Appended, AppendError> {
         let writer = self.writer.as_ref().ok_or(StorageError::ReadOnly)?;
-        self.readers.check_whole()?;
+        self.whole.check()?;
         Unfit::check(stream, &records).map_err(AppendError::Unfit)?;
         let (answer, answered) = oneshot::channel();
         let append = Append { stream: Arc::from(stream), expected, records };
@@ -272,7 +276,7 @@ impl Log for EmbeddedLog {
         if writer.is_closed() {
             return Err(StorageError::Closed.into());
         }
-        self.readers.check_whole()?;
+        self.whole.check()?;
         // Appends come first: only after a failure is there something to try.
         if !self.failing.load(Ordering::Relaxed) {
             return Ok(());

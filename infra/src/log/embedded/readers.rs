@@ -1,18 +1,18 @@
 //! Reading: connections of their own, on threads that may block.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
 use rusqlite::{Connection, OptionalExtension, params_from_iter};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError};
 use tokio_util::task::AbortOnDropHandle;
 
-use super::error::StorageError;
+use super::error::{StorageError, Whole};
 use super::file::LogFile;
 use super::names::Names;
 use super::rows::{COLUMNS, Decoder};
-use crate::log::{Position, Record};
+use crate::log::chain::Link;
+use crate::log::{ChainHash, Position, Record};
 
 /// Records read in one read transaction. A transaction that lasts keeps the write-ahead log from
 /// being used from its start again, and records never change, so long reads are done in pieces.
@@ -25,27 +25,18 @@ pub(super) struct Readers {
     idle: Mutex<Vec<Connection>>,
     free: Arc<Semaphore>,
     names: Names,
-    /// Something could not be read because the file is damaged.
-    damaged: AtomicBool,
+    whole: Whole,
 }
 
 impl Readers {
-    pub(super) fn new(file: LogFile, connections: usize) -> Self {
+    pub(super) fn new(file: LogFile, connections: usize, whole: Whole) -> Self {
         Self {
             file,
             idle: Mutex::default(),
             free: Arc::new(Semaphore::new(connections.max(1))),
             names: Names::default(),
-            damaged: AtomicBool::new(false),
+            whole,
         }
-    }
-
-    /// Whether all that was read so far was whole.
-    ///
-    /// # Errors
-    /// [`StorageError::NotWhole`].
-    pub(super) fn check_whole(&self) -> Result<(), StorageError> {
-        if self.damaged.load(Ordering::Relaxed) { Err(StorageError::NotWhole) } else { Ok(()) }
     }
 
     /// Runs `read` where it may block. Fails when the readers are closed.
@@ -96,16 +87,7 @@ impl Readers {
             None => self.file.connect_reader()?,
         };
         let outcome = read(Reader { connection: &connection, names: &self.names });
-        let outcome = outcome.inspect_err(|error| {
-            if error.is_damage() && !self.damaged.swap(true, Ordering::Relaxed) {
-                let error: &dyn std::error::Error = error;
-                tracing::error!(
-                    error,
-                    "the log is damaged, and nothing more is written: stop the server, leave the file \
-                     as it is, copy the data folder, and restore log.sqlite from a backup"
-                );
-            }
-        })?;
+        let outcome = outcome.inspect_err(|error| self.whole.met(error))?;
         // After a failure the connection is not used again. After closing it is not kept.
         if !self.free.is_closed() {
             self.idle.lock().push(connection);
@@ -173,11 +155,33 @@ impl Reader<'_> {
             "SELECT {COLUMNS} FROM records WHERE stream = ?1 AND revision >= ?2 \
              ORDER BY revision LIMIT ?3"
         );
+        let mut chain = Chain { revision: from, previous: self.hash_before(id, name, from)? };
         self.pieces(limit, &mut records, |records, piece| {
             let from = records.last().map_or(from, |last: &Record| last.revision + 1);
-            self.append_rows(&sql, &[id, stored(from), piece], records)
+            let before = records.len();
+            self.append_rows(&sql, &[id, stored(from), piece], records)?;
+            chain.follow(&records[before..])
         })?;
         Ok(records)
+    }
+
+    /// What the record of a stream at this revision is chained to, if that is there.
+    fn hash_before(
+        &self,
+        stream: i64,
+        name: &str,
+        revision: u64,
+    ) -> Result<Option<ChainHash>, StorageError> {
+        let Some(before) = revision.checked_sub(1) else {
+            return Ok(Some(ChainHash::before_first(name)));
+        };
+        let sql = "SELECT hash FROM records WHERE stream = ?1 AND revision = ?2";
+        let hash = self
+            .connection
+            .prepare_cached(sql)?
+            .query_row([stream, stored(before)], |row| row.get(0))
+            .optional()?;
+        Ok(hash.map(ChainHash))
     }
 
     /// Like [`Self::all`], from the record before `before` towards the beginning.
@@ -251,6 +255,34 @@ impl Reader<'_> {
         let mut decoder = Decoder::new(self.connection, self.names);
         while let Some(row) = rows.next()? {
             records.push(decoder.record(row)?);
+        }
+        Ok(())
+    }
+}
+
+/// The end of a stream as it was read so far. What is decided on has to be what was written: nobody
+/// decides on a record that was altered, or on a stream that has a gap.
+struct Chain {
+    /// Of the next record.
+    revision: u64,
+    /// Of the record before it.
+    previous: Option<ChainHash>,
+}
+
+impl Chain {
+    fn follow(&mut self, records: &[Record]) -> Result<(), StorageError> {
+        for record in records {
+            let position = record.position;
+            if record.revision != self.revision {
+                let what = "records of its stream are missing, doubled or out of order before it";
+                return Err(StorageError::Damaged { position, what });
+            }
+            if self.previous.map(|previous| Link::from(record).hash(previous)) != Some(record.hash)
+            {
+                let what = "its hash does not follow from its content and the record before it";
+                return Err(StorageError::Damaged { position, what });
+            }
+            (self.revision, self.previous) = (self.revision + 1, Some(record.hash));
         }
         Ok(())
     }

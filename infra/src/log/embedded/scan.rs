@@ -65,11 +65,13 @@ mod tests {
 
     use rusqlite::Connection;
 
+    use super::super::error::Whole;
     use super::super::file::LogFile;
     use super::*;
 
     /// A log whose only record is damaged, and the file it is in.
-    fn damaged() -> (tempfile::TempDir, Readers, std::path::PathBuf) {
+    fn damaged() -> (tempfile::TempDir, Readers, Whole, std::path::PathBuf) {
+        let whole = Whole::default();
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("log.sqlite");
         let file = LogFile::open(&path, None).unwrap();
@@ -85,12 +87,12 @@ mod tests {
         let at = (usize::try_from(page).unwrap() - 1) * 4_096;
         bytes[at..at + 4_096].fill(0xA5);
         fs::write(&path, bytes).unwrap();
-        (folder, Readers::new(file, 1), path)
+        (folder, Readers::new(file, 1, whole.clone()), whole, path)
     }
 
     #[test]
     fn what_cannot_be_read_now_is_read_later() {
-        let (folder, readers, path) = damaged();
+        let (folder, readers, whole, path) = damaged();
         let aside = folder.path().join("aside");
         fs::rename(&path, &aside).unwrap();
         let (readers, closing) = (Arc::new(readers), Arc::new(AtomicBool::new(false)));
@@ -98,17 +100,17 @@ mod tests {
         // It does not end before it has seen everything.
         let until = Instant::now() + PAUSE / 2;
         while Instant::now() < until {
-            assert!(!scanning.is_finished() && readers.check_whole().is_ok());
+            assert!(!scanning.is_finished() && whole.check().is_ok());
             std::thread::park_timeout(LOOK);
         }
         fs::rename(&aside, &path).unwrap();
         scanning.join().unwrap();
-        assert!(matches!(readers.check_whole(), Err(StorageError::NotWhole)));
+        assert!(matches!(whole.check(), Err(StorageError::NotWhole)));
     }
 
     #[test]
     fn it_ends_when_the_log_is_closed() {
-        let (_folder, readers, path) = damaged();
+        let (_folder, readers, _, path) = damaged();
         fs::remove_file(&path).unwrap();
         let (readers, closing) = (Arc::new(readers), Arc::new(AtomicBool::new(false)));
         let scanning = start(readers, Arc::clone(&closing)).unwrap();

@@ -1,5 +1,6 @@
 //! The embedded log.
 
+mod altered;
 mod append_only;
 mod closing;
 mod conformance;

@@ -1,0 +1,114 @@
+//! Logs that somebody, or a disk, has altered: nobody decides on them.
+
+use std::fs;
+use std::path::Path;
+
+use infra::log::embedded::{EmbeddedLog, EmbeddedOptions};
+use infra::log::{Expected, Log, Position, ReadError};
+use rusqlite::Connection;
+
+use super::record;
+
+fn open(path: &Path) -> EmbeddedLog {
+    EmbeddedLog::open(path, EmbeddedOptions::default()).unwrap()
+}
+
+/// A closed log with some hundred records of one stream.
+async fn closed_log(path: &Path) {
+    let log = open(path);
+    log.append("inventory-a", Expected::NoStream, (0..300).map(record).collect()).await.unwrap();
+    log.close().await;
+}
+
+fn told(error: &ReadError) -> String {
+    error.0.to_string()
+}
+
+/// Nothing of it is read as far as the record at `position`, and nothing more is written.
+async fn assert_refused(path: &Path, position: u64, says: &str) {
+    let log = open(path);
+    let error = log.read_stream("inventory-a", 0, 1_000).await.expect_err(says);
+    let named = format!("the record at position {position} is damaged");
+    assert!(told(&error).contains(&named) && told(&error).contains(says), "{}", told(&error));
+    let append = log.append("inventory-b", Expected::NoStream, vec![record(900)]).await;
+    let reason = append.expect_err("it is damaged").reason();
+    assert!(reason.is_some_and(|reason| reason.contains("restored from a backup")));
+    let reason = log.check_writable().await.expect_err("it is damaged").reason();
+    assert!(reason.is_some_and(|reason| reason.contains("restored from a backup")));
+}
+
+#[tokio::test]
+async fn a_record_that_was_altered_is_not_decided_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("log.sqlite");
+    closed_log(&path).await;
+    let mut bytes = fs::read(&path).unwrap();
+    let data = br#"{"number":150}"#;
+    let at = bytes.windows(data.len()).position(|some| some == data).unwrap();
+    bytes[at..at + data.len()].copy_from_slice(br#"{"number":950}"#);
+    fs::write(&path, bytes).unwrap();
+    {
+        let log = open(&path);
+        // What is before it is as it was.
+        assert_eq!(log.read_stream("inventory-a", 0, 150).await.unwrap().len(), 150);
+        log.append("inventory-b", Expected::NoStream, vec![record(800)]).await.unwrap();
+        let error = log.read_stream("inventory-a", 150, 1).await.expect_err("it was altered");
+        assert!(told(&error).contains("position 151"), "{}", told(&error));
+    }
+    assert_refused(&path, 151, "its hash does not follow").await;
+}
+
+#[tokio::test]
+async fn a_record_that_stands_twice_is_not_decided_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("log.sqlite");
+    closed_log(&path).await;
+    let copy = "INSERT INTO records SELECT position + 1, stream, revision + 1, id, kind, version, at, \
+        metadata, data, hash FROM records WHERE position = 300";
+    assert_eq!(Connection::open(&path).unwrap().execute(copy, []).unwrap(), 1);
+    assert_refused(&path, 301, "its hash does not follow").await;
+}
+
+#[tokio::test]
+async fn a_stream_with_a_gap_is_not_decided_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("log.sqlite");
+    closed_log(&path).await;
+    let gap = "INSERT INTO records SELECT position + 1, stream, revision + 2, id, kind, version, at, \
+        metadata, data, hash FROM records WHERE position = 300";
+    assert_eq!(Connection::open(&path).unwrap().execute(gap, []).unwrap(), 1);
+    assert_refused(&path, 301, "missing, doubled or out of order").await;
+    let log = open(&path);
+    let error = log.read_stream("inventory-a", 301, 1).await.expect_err("nothing is before it");
+    assert!(told(&error).contains("position 301"), "{}", told(&error));
+}
+
+/// As a server leaves it that was killed: all but the last append would be lost without a word.
+#[tokio::test]
+async fn an_altered_write_ahead_log_is_refused() {
+    let (live, killed) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let path = killed.path().join("log.sqlite");
+    let log = open(&live.path().join("log.sqlite"));
+    for number in 0..20 {
+        log.append("inventory-a", Expected::Any, vec![record(number)]).await.unwrap();
+    }
+    for file in ["log.sqlite", "log.sqlite-wal"] {
+        fs::copy(live.path().join(file), killed.path().join(file)).unwrap();
+    }
+    let (file, wal) = (fs::read(&path).unwrap(), killed.path().join("log.sqlite-wal"));
+    let mut bytes = fs::read(&wal).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&wal, &bytes).unwrap();
+    for outcome in
+        [EmbeddedLog::open(&path, EmbeddedOptions::default()), EmbeddedLog::open_read_only(&path)]
+    {
+        let text = outcome.expect_err("it was altered").to_string();
+        assert!(text.contains("log.sqlite-wal is not as it was written"), "{text}");
+        assert!(text.contains("restore log.sqlite from a backup"), "{text}");
+    }
+    assert!(fs::read(&path).unwrap() == file && fs::read(&wal).unwrap() == bytes);
+    bytes[middle] ^= 1;
+    fs::write(&wal, &bytes).unwrap();
+    assert_eq!(open(&path).head().await.unwrap(), Position(20));
+}
