@@ -40,8 +40,8 @@ pub(crate) struct JoinBody {
         (status = 201, description = "You wait", body = WaitlistEntry),
         (status = 404, description = "EVENT_NOT_FOUND, TIER_NOT_FOUND", body = ProblemDocument),
         (status = 409, description = "TICKETS_AVAILABLE, ALREADY_WAITING, NEVER_ENOUGH, \
-            LIMIT_PER_BOOKING, LIMIT_PER_USER, SALE_NOT_OPEN, SALE_CLOSED, EVENT_CANCELLED, \
-            EVENT_STARTED", body = ProblemDocument),
+            LIMIT_PER_BOOKING, LIMIT_PER_USER, TOO_MANY_LAPSED, SALE_NOT_OPEN, SALE_CLOSED, \
+            EVENT_CANCELLED, EVENT_STARTED", body = ProblemDocument),
         (status = 422, description = "INVALID, IDEMPOTENCY_KEY_REUSED", body = ProblemDocument),
         (status = 503, description = "TOO_MANY_WAITING, LOG_UNAVAILABLE", body = ProblemDocument),
     ),
@@ -57,7 +57,8 @@ pub(crate) async fn join_waitlist(
     let asked = Asked::new(caller, key, "join-waitlist", &body)?;
     let (user, request, tier) = (asked.user(), asked.request.clone(), body.tier_id);
     let waitlist = WaitlistId::from_u128(infra::ids::random_u128());
-    let command = Command::JoinWaitlist { waitlist, user, tier, quantity, request };
+    let patience = state.0.patience;
+    let command = Command::JoinWaitlist { waitlist, user, tier, quantity, patience, request };
     let done = state.inventory(body.event_id, command, asked.origin).await?;
     let (fact, position) = state.outcome(body.event_id, done).await?;
     let Fact::WaitlistJoined(fact) = &fact else { return Err(unexpected()) };

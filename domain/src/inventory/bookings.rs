@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use super::PaymentFailure;
 use super::chunks::Chunks;
+use super::holders::MadeUpFor;
 use super::places::Places;
 use super::uniform::ByUniform;
 use crate::{PaymentId, Request, Time, UserId};
@@ -37,6 +38,8 @@ pub(super) struct Booking {
     pub(super) payment: u32,
     /// Revision of its last fact.
     pub(super) told: u32,
+    /// What it makes up for since it was confirmed.
+    pub(super) made_up: MadeUpFor,
     pub(super) status: BookingStatus,
 }
 

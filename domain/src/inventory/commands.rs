@@ -67,6 +67,8 @@ pub enum Command {
         tier: Option<TierId>,
         /// For how many tickets.
         quantity: u32,
+        /// How much one person may let go without buying; anything if absent.
+        patience: Option<Patience>,
         /// The command's key.
         request: Option<Request>,
     },
@@ -118,7 +120,8 @@ impl Command {
 pub struct Patience {
     /// Holds at once.
     pub holds: u32,
-    /// Holds within a day that were given back or died, as long as nothing is bought.
+    /// Holds, offers and purchases within a day that were given back or died, as long as nothing is
+    /// bought that makes up for them.
     pub lapsed: u32,
 }
 
@@ -203,7 +206,7 @@ pub enum Refusal {
         /// Holds allowed.
         limit: u32,
     },
-    /// The person let too many holds go and bought nothing.
+    /// The person let too many holds and offers go and bought nothing.
     TooManyLapsed {
         /// Holds allowed to lapse within a day.
         limit: u32,

@@ -30,8 +30,9 @@ impl Inventory {
             Command::Cancel { booking, user, as_admin, request } => {
                 self.cancel(*booking, *user, *as_admin, request.as_ref(), now)
             }
-            Command::JoinWaitlist { waitlist, user, tier, quantity, request } => {
-                self.join(*waitlist, *user, *tier, *quantity, request.as_ref(), now)
+            Command::JoinWaitlist { waitlist, user, tier, quantity, patience, request } => {
+                let wanted = (*tier, *quantity);
+                self.join(*waitlist, *user, wanted, *patience, request.as_ref(), now)
             }
             Command::LeaveWaitlist { user, request } => self.leave(*user, request.as_ref()),
             Command::Follow { event, event_version, plan } => {
@@ -195,8 +196,8 @@ impl Inventory {
         &self,
         waitlist: WaitlistId,
         user: UserId,
-        tier: Option<TierId>,
-        quantity: u32,
+        (tier, quantity): (Option<TierId>, u32),
+        patience: Option<Patience>,
         request: Option<&Request>,
         now: Time,
     ) -> Decided {
@@ -213,6 +214,8 @@ impl Inventory {
         };
         check_quantity(plan, quantity)?;
         self.check_user(user, quantity)?;
+        // An offer is a hold too; how many live is no matter, as it comes later.
+        self.check_lapsed(user, patience, now)?;
         self.check_wait(&tiers, quantity, now)?;
         let (position, request) = (self.waitlist.waiting() + 1, request.cloned());
         let joined = WaitlistJoined { waitlist, event, user, tier, quantity, position, request };

@@ -3,9 +3,11 @@
 use std::collections::HashMap;
 
 use super::bookings::{Booking, BookingStatus, NONE, Payment, PaymentStage, narrow};
+use super::holders::MadeUpFor;
 use super::waitlist::{Entry, EntryStatus};
 use super::{
-    Cancelled, Confirmed, Fact, Inventory, Line, PaymentStarted, Plan, Reinstated, WaitlistJoined,
+    Cancelled, CancelledBy, Confirmed, Fact, Inventory, Line, PaymentStarted, Plan, Reinstated,
+    WaitlistJoined,
 };
 use crate::{BookingId, EventId, PaymentId, Request, Time, UserId};
 
@@ -67,7 +69,7 @@ impl Inventory {
             }
             Fact::Confirmed(fact) => self.confirmed(index?, fact),
             Fact::Reinstated(fact) => self.reinstated(index?, fact),
-            Fact::Expired(_) => self.end_booking(index?, BookingStatus::Expired),
+            Fact::Expired(_) => self.end_booking(index?, BookingStatus::Expired, true),
             Fact::Cancelled(fact) => self.given_back(index?, fact),
             Fact::RefundDue(fact) => {
                 let stage = PaymentStage::RefundOwed(fact.amount_minor);
@@ -150,6 +152,7 @@ impl Inventory {
             waitlist: NONE,
             payment: NONE,
             told: NONE,
+            made_up: MadeUpFor::default(),
             status: BookingStatus::Held,
         });
         self.deadlines.insert((hold.expires_at, index));
@@ -189,7 +192,10 @@ impl Inventory {
         if booking.waitlist != NONE {
             self.waitlist.end(booking.waitlist, EntryStatus::Served);
         }
-        self.bought_hold(user);
+        let made_up = self.bought_hold(user);
+        if let Some(booking) = self.bookings.get_mut(index) {
+            booking.made_up = made_up;
+        }
     }
 
     /// Its deadline is over: only the confirmation in the same append keeps it.
@@ -205,13 +211,14 @@ impl Inventory {
     }
 
     fn given_back(&mut self, index: u32, fact: &Cancelled) {
-        self.end_booking(index, BookingStatus::Cancelled);
+        let is_their_doing = fact.by == CancelledBy::Buyer && fact.admin.is_none();
+        self.end_booking(index, BookingStatus::Cancelled, is_their_doing);
         if let Some(payment) = fact.payment.filter(|_| fact.refund_minor > 0) {
             self.move_payment(index, payment, PaymentStage::RefundOwed(fact.refund_minor));
         }
     }
 
-    fn end_booking(&mut self, index: u32, status: BookingStatus) {
+    fn end_booking(&mut self, index: u32, status: BookingStatus, is_their_doing: bool) {
         let Some(booking) = self.bookings.get_mut(index) else { return };
         let (user, given_back) = (booking.user, booking.places.tickets());
         let mut has = self.per_user.get(&user).copied().unwrap_or_default();
@@ -229,19 +236,20 @@ impl Inventory {
         }
         let was_held = booking.status == BookingStatus::Held;
         booking.status = status;
+        let (entry, made_up) = (booking.waitlist, std::mem::take(&mut booking.made_up));
         if has.held == 0 && has.bought == 0 {
             self.per_user.remove(&user);
         } else if let Some(had) = self.per_user.get_mut(&user) {
             *had = has;
         }
         // The booking keeps its entry: money that comes late may serve it yet.
-        let entry = booking.waitlist;
         if self.waitlist.entry(entry).is_some_and(|entry| entry.status == EntryStatus::Offered) {
             self.waitlist.end(entry, EntryStatus::Left);
         }
         if was_held {
-            // An offer was not asked for when it came.
-            self.lost_hold(user, entry == NONE);
+            self.lost_hold(user, is_their_doing);
+        } else if is_their_doing {
+            self.gave_back_purchase(user, made_up);
         }
     }
 

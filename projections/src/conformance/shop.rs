@@ -118,6 +118,7 @@ impl Shop {
                     user,
                     tier: self.maybe_tier(),
                     quantity: self.small(3),
+                    patience: None,
                     request: None,
                 }
             }

@@ -154,3 +154,98 @@ fn what_is_given_back_cannot_be_held_again_for_ever() {
     let bought = [&lapsed[..], &bought].concat();
     given(&bought).when(10, patiently(9, ANN)).then(&[reserved(10, 9, ANN, one())]);
 }
+
+/// Ann holds and gives back, so many times, from that second on.
+fn lapses(seconds: u64, numbers: std::ops::RangeInclusive<u64>) -> Vec<Then> {
+    let one = || places(FLOOR, 1);
+    let lapse =
+        |number| [reserved(seconds, number, ANN, one()), released(seconds, number, ANN, one())];
+    numbers.flat_map(lapse).collect()
+}
+
+fn buys(seconds: u64, number: u64) -> [Then; 3] {
+    let one = || places(FLOOR, 1);
+    [
+        reserved(seconds, number, ANN, one()),
+        started(seconds, number, number, 1_000),
+        confirmed(seconds, number, ANN, number, one()),
+    ]
+}
+
+fn returns(seconds: u64, number: u64) -> Then {
+    given_back(released(seconds, number, ANN, places(FLOOR, 1)), number, 1_000)
+}
+
+fn is_too_many(facts: &[Then], seconds: u64) -> bool {
+    let decided = after(facts).execute(&patiently(99, ANN), at(seconds)).decided;
+    matches!(decided, Err(Refusal::TooManyLapsed { .. }))
+}
+
+#[test]
+fn a_purchase_that_is_given_back_makes_up_for_nothing() {
+    let start = vec![opened(&[floor(10)])];
+    let bought = [start.clone(), lapses(1, 1..=2), buys(2, 3).to_vec()].concat();
+    assert!(!is_too_many(&bought, 3));
+    let back = [bought.clone(), vec![returns(3, 3)]].concat();
+    given(&back)
+        .when(4, patiently(9, ANN))
+        .refused(Refusal::TooManyLapsed { limit: 3, until: at(1 + 86_400) });
+    assert!(!is_too_many(&back, 1 + 86_400));
+    // Whoever gives back for them, or because nothing takes place, is not they.
+    let by_admin = [bought.clone(), vec![by_admin(returns(3, 3), BOB)]].concat();
+    assert!(!is_too_many(&by_admin, 4));
+    // What another purchase makes up for stays made up for.
+    let two = [bought.clone(), lapses(3, 4..=4), buys(4, 5).to_vec()].concat();
+    assert!(!is_too_many(&[two.clone(), vec![returns(5, 5)]].concat(), 6));
+    assert!(is_too_many(&[two.clone(), vec![returns(5, 3)]].concat(), 6));
+    // By itself it is one like another, and what was made up for on another day is over.
+    let only = [start, buys(1, 1).to_vec(), vec![returns(2, 1)], lapses(3, 2..=3)].concat();
+    assert!(is_too_many(&only, 4));
+    let days = [bought, lapses(90_000, 4..=4), vec![returns(90_001, 3)]].concat();
+    assert!(!is_too_many(&days, 90_002));
+}
+
+#[test]
+fn offers_count_as_holds_do_and_who_let_too_many_go_does_not_join() {
+    let one = || places(FLOOR, 1);
+    let full = vec![opened(&[floor(1)])];
+    let patient = |number| match join(number, ANN, None, 1) {
+        Command::JoinWaitlist { waitlist, user, tier, quantity, request, .. } => {
+            let patience = Some(PATIENCE);
+            Command::JoinWaitlist { waitlist, user, tier, quantity, patience, request }
+        }
+        other => panic!("{other:?}"),
+    };
+    let mut facts = full;
+    for number in 1..=3 {
+        let s = 10 * number;
+        facts.extend([
+            reserved(s, number, CY, one()),
+            joined(s + 1, number, ANN, None, 1),
+            released(s + 2, number, CY, one()),
+            offered(s + 2, number, ANN, one()),
+        ]);
+        let (booking, offer) = (served(number), |fact| of_offer(fact, number));
+        // One way or the other.
+        facts.push(match number {
+            2 => offer(expired(s + 2 + OFFER_S, booking, ANN, one())),
+            _ => offer(released(s + 3, booking, ANN, one())),
+        });
+        facts.push(reserved(s + 700, 10 + number, CY, one()));
+        let joining = given(&facts).when(s + 701, patient(9));
+        if number < 3 {
+            joining.then(&[joined(s + 701, 9, ANN, None, 1)]);
+        } else {
+            let until = at(13 + 86_400);
+            joining.refused(Refusal::TooManyLapsed { limit: 3, until });
+            given(&facts).when(s + 701, join(9, ANN, None, 1)).then(&[joined(
+                s + 701,
+                9,
+                ANN,
+                None,
+                1,
+            )]);
+        }
+        facts.push(released(s + 702, 10 + number, CY, one()));
+    }
+}

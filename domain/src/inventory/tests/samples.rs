@@ -118,7 +118,8 @@ pub(super) fn cancel_for(number: u64, admin: UserId) -> Command {
 }
 
 pub(super) fn join(number: u64, user: UserId, tier: Option<TierId>, quantity: u32) -> Command {
-    Command::JoinWaitlist { waitlist: wl(number), user, tier, quantity, request: None }
+    let (waitlist, patience) = (wl(number), None);
+    Command::JoinWaitlist { waitlist, user, tier, quantity, patience, request: None }
 }
 
 pub(super) fn leave(user: UserId) -> Command {

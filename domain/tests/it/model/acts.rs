@@ -1,7 +1,7 @@
 //! What can happen to a shop.
 
 use domain::event::{RefundRule, Stock, Tier};
-use domain::inventory::{Command, Fact, PaymentFailure, PaymentResult, Plan, Wanted};
+use domain::inventory::{Command, Fact, Patience, PaymentFailure, PaymentResult, Plan, Wanted};
 use domain::seating::{Row, Seats};
 use domain::{BookingId, Currency, EventId, PaymentId, Request, TierId, Time, WaitlistId};
 use proptest::prelude::*;
@@ -31,6 +31,7 @@ pub(super) struct Scene {
     offer_s: u32,
     floor_opens_s: Option<u64>,
     stalls_close_s: Option<u64>,
+    patience: Option<Patience>,
 }
 
 impl Arbitrary for Scene {
@@ -44,6 +45,7 @@ impl Arbitrary for Scene {
             prop::option::weighted(0.2, 0..900u64),
             prop::option::weighted(0.2, 100..4_000u64),
             prop::option::weighted(0.2, 1..4u32),
+            prop::option::weighted(0.5, (1..5u32, 1..5u32)),
         );
         (sizes, times, windows)
             .prop_map(|(sizes, times, windows)| Self {
@@ -57,12 +59,24 @@ impl Arbitrary for Scene {
                 floor_opens_s: windows.0,
                 stalls_close_s: windows.1,
                 max_of_lawn: windows.2,
+                patience: windows.3.map(|(holds, lapsed)| Patience { holds, lapsed }),
             })
             .boxed()
     }
 }
 
 impl Scene {
+    fn reserve(
+        &self,
+        booking: BookingId,
+        user: u8,
+        wanted: Wanted,
+        request: Option<Request>,
+    ) -> Command {
+        let (user, patience) = (person(user), self.patience);
+        Command::Reserve { booking, user, wanted, patience, request }
+    }
+
     fn plan(&self) -> Plan {
         let label = |label: &str| label.to_owned();
         let rows = vec![
@@ -255,22 +269,19 @@ impl Act {
         Some(match self {
             Self::Reserve { user, tier, quantity } => {
                 let wanted = Wanted::Quantity { tier: TIERS[*tier], quantity: *quantity };
-                Command::Reserve { booking, user: person(*user), wanted, patience: None, request }
+                scene.reserve(booking, *user, wanted, request)
             }
             Self::ReserveSeats { user, seats } => {
                 let seats = seats.iter().map(|seat| SEATS[*seat].to_owned()).collect();
-                let wanted = Wanted::Seats(seats);
-                Command::Reserve { booking, user: person(*user), wanted, patience: None, request }
+                scene.reserve(booking, *user, Wanted::Seats(seats), request)
             }
             Self::ReserveRest { user, tier } => {
-                let wanted =
-                    Wanted::Quantity { tier: TIERS[*tier], quantity: shop.rest(TIERS[*tier]) };
-                Command::Reserve { booking, user: person(*user), wanted, patience: None, request }
+                let (tier, quantity) = (TIERS[*tier], shop.rest(TIERS[*tier]));
+                scene.reserve(booking, *user, Wanted::Quantity { tier, quantity }, request)
             }
             Self::ReserveAgain { user, which } => {
-                let (booking, user) = (booked(which)?.id, person(*user));
                 let wanted = Wanted::Quantity { tier: FLOOR, quantity: 1 };
-                Command::Reserve { booking, user, wanted, patience: None, request }
+                scene.reserve(booked(which)?.id, *user, wanted, request)
             }
             Self::Pay { which, stranger } => {
                 let found = booked(which)?;
@@ -301,6 +312,7 @@ impl Act {
                 user: person(*user),
                 tier: tier.map(|tier| TIERS[tier]),
                 quantity: *quantity,
+                patience: scene.patience,
                 request,
             },
             Self::Leave { user } => Command::LeaveWaitlist { user: person(*user), request },

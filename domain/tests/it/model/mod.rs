@@ -1,6 +1,7 @@
 //! Random commands at random moments, against a shop that keeps its books on paper.
 
 mod acts;
+mod patience;
 mod shop;
 mod verdict;
 

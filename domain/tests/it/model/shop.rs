@@ -12,6 +12,8 @@ use domain::inventory::{
 };
 use domain::{BookingId, PaymentId, TierId, Time, UserId, WaitlistId};
 
+use super::patience::Lapses;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum State {
     Held,
@@ -69,6 +71,7 @@ pub(super) struct Shop {
     pub(super) bookings: Vec<Booking>,
     pub(super) line: Vec<Waiting>,
     pub(super) money: BTreeMap<PaymentId, Money>,
+    pub(super) lapses: Lapses,
 }
 
 fn tickets(lines: &[Line]) -> u32 {
@@ -220,6 +223,7 @@ impl Shop {
 impl Shop {
     /// Takes in a fact, and fails if it was wrong at that moment.
     pub(super) fn take_in(&mut self, fact: &Fact, now: Time) {
+        self.lapses.take_in(fact, now);
         match fact {
             Fact::InventoryOpened(fact) => {
                 assert!(self.plan.is_none());

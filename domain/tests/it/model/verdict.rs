@@ -11,9 +11,12 @@ impl Shop {
     pub(super) fn may(&self, command: &Command, now: Time) -> Option<bool> {
         let accepted = |sound: bool| sound.then_some(true);
         match command {
-            Command::Reserve { booking, user, wanted, .. } => {
-                accepted(self.booking(*booking).is_none() && self.may_reserve(*user, wanted, now))
-            }
+            Command::Reserve { booking, user, wanted, patience, .. } => accepted(
+                self.booking(*booking).is_none()
+                    && self.may_reserve(*user, wanted, now)
+                    && self.holds_little(*user, *patience)
+                    && self.is_trusted(*user, *patience, now),
+            ),
             Command::StartPayment { booking, user, .. } => {
                 let booking = self.booking(*booking).filter(|it| it.user == *user)?;
                 let open = booking.state == State::Held && !self.is_being_paid(booking);
@@ -42,9 +45,10 @@ impl Shop {
                     State::Expired | State::Cancelled => false,
                 })
             }
-            Command::JoinWaitlist { user, tier, quantity, .. } => {
-                accepted(self.may_join(*user, *tier, *quantity, now))
-            }
+            Command::JoinWaitlist { user, tier, quantity, patience, .. } => accepted(
+                self.may_join(*user, *tier, *quantity, now)
+                    && self.is_trusted(*user, *patience, now),
+            ),
             Command::LeaveWaitlist { user, .. } => {
                 let waits = self.line.iter().any(|entry| entry.user == *user);
                 let offer = self.offer_of(*user);
