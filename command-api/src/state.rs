@@ -262,7 +262,12 @@ impl Asked {
 }
 
 impl CommandState {
-    /// Counts a try with the account of an address, whoever asks and whether there is one or not.
+    /// Counts a mail of a kind to an address, whoever asks and whether it is known or not.
+    pub(crate) fn count_mail(&self, kind: &str, email: &Email) -> Result<(), Problem> {
+        self.0.limits.as_ref().map_or(Ok(()), |limits| limits.ask_mail(kind, &email.normal()))
+    }
+
+    /// Counts a log-in to the account of an address, whoever asks and whether there is one or not.
     pub(crate) fn count_try(&self, email: &Email) -> Result<(), Problem> {
         self.0.limits.as_ref().map_or(Ok(()), |limits| limits.ask_account(&email.normal()))
     }

@@ -38,7 +38,7 @@ pub(crate) async fn forgot_password(
 ) -> Result<(StatusCode, AtPosition<Json<SentAnswer>>), Problem> {
     let accounts = &state.0.accounts;
     let email: Email = body.email.parse().map_err(AccountError::Invalid)?;
-    state.count_try(&email)?;
+    state.count_mail("forgot", &email)?;
     accounts.forgot_password(email).await?;
     Ok((StatusCode::ACCEPTED, sent(accounts.head().await?)))
 }

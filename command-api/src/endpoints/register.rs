@@ -47,7 +47,7 @@ pub(crate) async fn register(
 ) -> Result<(StatusCode, AtPosition<Json<SentAnswer>>), Problem> {
     let RegisterBody { email, password, name, phone, language } = body;
     let email: Email = email.parse().map_err(AccountError::Invalid)?;
-    state.count_try(&email)?;
+    state.count_mail("register", &email)?;
     let profile = Profile { name, phone, language };
     let accounts = &state.0.accounts;
     accounts.register(NewAccount { email, password: password.take(), profile }).await?;

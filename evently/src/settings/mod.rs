@@ -135,8 +135,9 @@ pub struct Settings {
         hide_short_help = true
     )]
     pub mail_from: Option<String>,
-    /// What one may ask for in a minute, and hold without buying: `on`, `off`, or what differs from
-    /// `general=100,booking=10,authentication=5,export=5,holds=5,lapsed=20`
+    /// What one may ask for in a minute (mails: an hour), and hold without buying: `on`, `off`, or what
+    /// differs from
+    /// `general=100,booking=10,authentication=5,account=60,mails=5,export=5,holds=5,lapsed=20`
     #[arg(
         long,
         global = true,

@@ -12,9 +12,13 @@ fn header<'a>(answer: &'a Response, name: &str) -> &'a str {
 
 /// The answer to somebody who asked for too much.
 async fn refused(answer: Response) {
+    refused_within(answer, 60).await;
+}
+
+async fn refused_within(answer: Response, seconds: u32) {
     assert_eq!(answer.status(), 429);
     let wait: u32 = header(&answer, "retry-after").parse().unwrap();
-    assert!((1..=60).contains(&wait), "{wait}");
+    assert!((1..=seconds).contains(&wait), "{wait}");
     let left = header(&answer, "ratelimit").to_owned();
     assert!(left.contains(&format!(";r=0;t={wait}")), "{left}");
     let body: Value = answer.json().await.unwrap();
@@ -53,7 +57,7 @@ async fn a_person_has_ten_booking_commands_in_a_minute() {
 }
 
 #[tokio::test]
-async fn passwords_are_tried_five_times_from_an_address_and_with_an_account() {
+async fn passwords_are_tried_five_times_from_an_address_and_more_often_with_an_account() {
     let server = Server::start_with(&["--rate-limits", "on"]).await;
     for number in 0..5 {
         // What the client says of where it is counts for nothing.
@@ -61,19 +65,25 @@ async fn passwords_are_tried_five_times_from_an_address_and_with_an_account() {
         let answer =
             ask.header("x-forwarded-for", format!("10.0.0.{number}")).send().await.unwrap();
         assert_eq!(answer.status(), 401);
+        // Of the address less is left than of any of the accounts.
+        let says = header(&answer, "ratelimit");
+        assert!(says.starts_with(&format!("\"authentication\";r={};t=", 4 - number)), "{says}");
     }
     let ask = log_in(&server, "6@example.org").bearer_auth(server.token(crate::shop::user(1), &[]));
     refused(ask.header("x-forwarded-for", "10.0.0.6").send().await.unwrap()).await;
     // Who runs it is told, once, in case it was a proxy.
     assert_eq!(server.log().matches("EVENTLY_TRUSTED_PROXIES").count(), 1, "{}", server.log());
 
-    let proxied = ["--rate-limits", "on", "--trusted-proxies", "127.0.0.0/8,::1"];
+    let proxied = ["--rate-limits", "account=7", "--trusted-proxies", "127.0.0.0/8,::1"];
     let server = Server::start_with(&proxied).await;
-    for number in 0..5 {
+    for number in 0..7 {
         let ask = log_in(&server, "ada@example.org");
-        let answer =
-            ask.header("x-forwarded-for", format!("10.0.0.{number}")).send().await.unwrap();
+        let ask = ask.header("x-forwarded-for", format!("10.0.1.{number}"));
+        let answer = ask.send().await.unwrap();
         assert_eq!(answer.status(), 401);
+        let says = header(&answer, "ratelimit");
+        let (name, left) = if number < 2 { ("authentication", 4) } else { ("account", 6 - number) };
+        assert!(says.starts_with(&format!("\"{name}\";r={left};t=")), "{says}");
     }
     // From everywhere, known or not, and in any spelling.
     let ask = log_in(&server, "ADA@example.org").header("x-forwarded-for", "10.0.0.6");
@@ -81,6 +91,32 @@ async fn passwords_are_tried_five_times_from_an_address_and_with_an_account() {
     let ask = log_in(&server, "eve@example.org").header("x-forwarded-for", "10.0.0.6");
     assert_eq!(ask.send().await.unwrap().status(), 401);
     assert!(!server.log().contains("EVENTLY_TRUSTED_PROXIES"), "{}", server.log());
+}
+
+#[tokio::test]
+async fn who_has_mails_written_to_somebody_keeps_them_from_nothing() {
+    let proxied = ["--rate-limits", "on", "--trusted-proxies", "127.0.0.0/8,::1"];
+    let server = Server::start_with(&proxied).await;
+    let ask = async |path: &str, from: &str, body: Value| {
+        let ask = Client::new().post(server.url(path)).json(&body);
+        ask.header("x-forwarded-for", from).send().await.unwrap()
+    };
+    let register =
+        json!({"email": "Ada@example.org", "name": "Ada", "password": "not the right one"});
+    let forgot = json!({"email": "ada@example.org"});
+    for number in 0..5 {
+        let answer =
+            ask("/api/v1/auth/register", &format!("10.0.0.{number}"), register.clone()).await;
+        assert_eq!(answer.status(), 202);
+    }
+    let again = ask("/api/v1/auth/register", "10.0.0.9", register).await;
+    assert_eq!(header(&again, "ratelimit-policy"), "\"mails\";q=5;w=3600");
+    refused_within(again, 720).await;
+    // She can log in, and asks for a mail of another kind.
+    let log_in = log_in(&server, "ada@example.org").header("x-forwarded-for", "10.0.1.1");
+    assert_eq!(log_in.send().await.unwrap().status(), 401);
+    let asked = ask("/api/v1/auth/password/forgot", "10.0.1.1", forgot).await;
+    assert_eq!(asked.status(), 202);
 }
 
 #[tokio::test]

@@ -322,7 +322,7 @@ async fn every_route_lets_through_whom_it_should() {
 
 #[tokio::test]
 async fn every_route_is_counted_as_it_should() {
-    let rates = "general=1000,booking=1000,authentication=1000,export=1000";
+    let rates = "general=1000,booking=1000,authentication=1000,account=1000,mails=1000,export=1000";
     let server = Server::start_with(&["--rate-limits", rates]).await;
     let client = Client::new();
     for row in TABLE {

@@ -84,10 +84,13 @@ pub(super) fn set_reading_body(reading: bool) {
     let _ = CURRENT.try_with(|context| context.reading_body.set(reading));
 }
 
-/// Has the answer say what is left.
+/// Has the answer say what is left, unless less is left of something else that it is counted in.
 pub(crate) fn set_left(left: Left) {
     // Outside of a request there is no answer.
-    let _ = CURRENT.try_with(|context| context.left.set(Some(left)));
+    let _ = CURRENT.try_with(|context| {
+        let tighter = left.or_tighter(context.left.take());
+        context.left.set(Some(tighter));
+    });
 }
 
 pub(super) fn take_left() -> Option<Left> {

@@ -20,15 +20,20 @@ pub enum Budget {
     Export,
 }
 
-/// How much there is for each in a minute, and what one may hold without buying.
+/// How much there is for each, in a minute unless it says otherwise, and what one may hold without buying.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rates {
     /// Of [`Budget::General`].
     pub general: u32,
     /// Of [`Budget::Booking`].
     pub booking: u32,
-    /// Of [`Budget::Authentication`], for an address and for an account.
+    /// Of [`Budget::Authentication`], for an address.
     pub authentication: u32,
+    /// Log-ins to one account, from wherever: far more than one address has, as who makes them need
+    /// not be its owner.
+    pub account: u32,
+    /// Mails of one kind to one address in an hour, whoever has them written.
+    pub mails: u32,
     /// Of [`Budget::Export`].
     pub export: u32,
     /// Live holds of one person and event.
@@ -39,7 +44,16 @@ pub struct Rates {
 
 impl Default for Rates {
     fn default() -> Self {
-        Self { general: 100, booking: 10, authentication: 5, export: 5, holds: 5, lapsed: 20 }
+        Self {
+            general: 100,
+            booking: 10,
+            authentication: 5,
+            account: 60,
+            mails: 5,
+            export: 5,
+            holds: 5,
+            lapsed: 20,
+        }
     }
 }
 
@@ -47,7 +61,7 @@ impl Default for Rates {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
     "expected off, on, or numbers from 1 to 60000 like \
-     general=100,booking=10,authentication=5,export=5,holds=5,lapsed=20"
+     general=100,booking=10,authentication=5,account=60,mails=5,export=5,holds=5,lapsed=20"
 )]
 pub struct RatesError;
 
@@ -81,6 +95,8 @@ impl FromStr for Rates {
                 "general" => rates.general = number,
                 "booking" => rates.booking = number,
                 "authentication" => rates.authentication = number,
+                "account" => rates.account = number,
+                "mails" => rates.mails = number,
                 "export" => rates.export = number,
                 "holds" => rates.holds = number,
                 "lapsed" => rates.lapsed = number,
@@ -93,8 +109,9 @@ impl FromStr for Rates {
 
 impl fmt::Display for Rates {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { general, booking, authentication, export, holds, lapsed } = self;
+        let Self { general, booking, authentication, account, mails, export, holds, lapsed } = self;
         write!(f, "general={general},booking={booking},authentication={authentication}")?;
+        write!(f, ",account={account},mails={mails}")?;
         write!(f, ",export={export},holds={holds},lapsed={lapsed}")
     }
 }

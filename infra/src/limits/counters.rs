@@ -48,7 +48,9 @@ pub(super) enum Asked {
 pub(super) struct Counters {
     rows: Box<[[AtomicU64; PLACES]]>,
     hasher: RandomState,
-    per_minute: u32,
+    /// So many may be asked at once, and in `minutes`.
+    most: u32,
+    minutes: u32,
     /// What a request costs, in ticks.
     cost: u64,
     /// The most that can be owed, in ticks. More is owed only to a clock that stepped back.
@@ -56,18 +58,19 @@ pub(super) struct Counters {
 }
 
 impl Counters {
-    pub(super) fn new(per_minute: u32) -> Self {
+    /// Of so many requests in so many minutes.
+    pub(super) fn new(most: u32, minutes: u32) -> Self {
         let rows = (0..ROWS).map(|_| [const { AtomicU64::new(0) }; PLACES]).collect();
-        let per_minute = per_minute.clamp(1, MOST_PER_MINUTE);
-        let cost = MINUTE / u64::from(per_minute);
-        let longest = cost * u64::from(per_minute);
-        Self { rows, hasher: RandomState::new(), per_minute, cost, longest }
+        let most = most.clamp(1, MOST_PER_MINUTE);
+        let cost = MINUTE * u64::from(minutes) / u64::from(most);
+        let longest = cost * u64::from(most);
+        Self { rows, hasher: RandomState::new(), most, minutes, cost, longest }
     }
 
     /// The same, of askers who ask other processes too, which may grant as much as this one before
     /// they know of each other.
-    pub(super) fn shared(per_minute: u32) -> Self {
-        let alone = Self::new(per_minute);
+    pub(super) fn shared(most: u32, minutes: u32) -> Self {
+        let alone = Self::new(most, minutes);
         Self { longest: alone.longest * MOST_PROCESSES, ..alone }
     }
 
@@ -108,8 +111,9 @@ impl Counters {
         (&self.rows[(hash as usize) % ROWS], (hash >> TIME_BITS) | 1, now)
     }
 
-    pub(super) const fn per_minute(&self) -> u32 {
-        self.per_minute
+    /// So many requests in so many minutes.
+    pub(super) const fn policy(&self) -> (u32, u32) {
+        (self.most, self.minutes)
     }
 
     /// Counts a request at `now`, unless it is too much.
@@ -117,7 +121,7 @@ impl Counters {
         let (row, tag, now) = self.place(asker, now);
         loop {
             let (place, found) = find(row, tag, now);
-            let most = self.cost * u64::from(self.per_minute);
+            let most = self.cost * u64::from(self.most);
             let before = (found & TIME_MASK).saturating_sub(now);
             // More than there can be is forgiven.
             let is_owed = found >> TIME_BITS == tag && before <= self.longest;
@@ -166,7 +170,7 @@ mod tests {
 
     #[test]
     fn as_many_as_allowed_and_then_one_after_the_other() {
-        let counters = Counters::new(10);
+        let counters = Counters::new(10, 1);
         for left in (0..10).rev() {
             let reset_s = 6 * (10 - left);
             assert_eq!(counters.ask("ada", at(0)), Asked::Granted { left, reset_s });
@@ -182,8 +186,19 @@ mod tests {
     }
 
     #[test]
+    fn what_is_counted_by_the_hour_comes_back_in_an_hour() {
+        let counters = Counters::new(5, 60);
+        for left in (0..5).rev() {
+            let reset_s = 720 * (5 - left);
+            assert_eq!(counters.ask("ada", at(0)), Asked::Granted { left, reset_s });
+        }
+        assert_eq!(counters.ask("ada", at(60_000)), Asked::Refused { retry_after_s: 660 });
+        assert_eq!(counters.ask("ada", at(720_000)), Asked::Granted { left: 0, reset_s: 3_600 });
+    }
+
+    #[test]
     fn a_clock_that_steps_back_refuses_nobody_for_long() {
-        let counters = Counters::new(10);
+        let counters = Counters::new(10, 1);
         counters.ask("ada", at(3_600_000));
         assert_eq!(counters.ask("ada", at(3_599_000)), Asked::Granted { left: 7, reset_s: 13 });
         assert_eq!(counters.ask("ada", at(0)), Asked::Granted { left: 9, reset_s: 6 });
@@ -191,7 +206,7 @@ mod tests {
 
     #[test]
     fn what_others_granted_has_to_be_paid_off_here_too() {
-        let counters = Counters::shared(10);
+        let counters = Counters::shared(10, 1);
         assert_eq!(counters.ask("ada", at(0)), Asked::Granted { left: 9, reset_s: 6 });
         // Four of ten requests by all processes.
         counters.raise("ada", 4 * counters.cost(), at(0));
@@ -211,7 +226,7 @@ mod tests {
 
     #[test]
     fn of_those_who_ask_at_once_no_more_get_through() {
-        let counters = Counters::new(1_000);
+        let counters = Counters::new(1_000, 1);
         let granted = std::thread::scope(|scope| {
             let count = || {
                 let asked = (0..500).map(|_| counters.ask("ada", at(0)));
@@ -225,7 +240,7 @@ mod tests {
 
     #[test]
     fn more_askers_than_places_are_not_refused_for_one_another() {
-        let counters = Counters::new(2);
+        let counters = Counters::new(2, 1);
         for asker in 0..(ROWS * PLACES * 2) as u64 {
             assert!(matches!(counters.ask(asker, at(0)), Asked::Granted { .. }), "{asker}");
         }

@@ -70,8 +70,10 @@ struct Limits {
     booking: Limit,
     authentication: Limit,
     export: Limit,
-    /// Of email addresses that are written to or logged in with, whoever asks.
-    accounts: Limit,
+    /// Of email addresses that are logged in with, whoever asks.
+    account: Limit,
+    /// Of email addresses that are written to, whoever asks.
+    mails: Limit,
     /// Through what it is shared with other processes, if it is.
     redis: Option<SharedCache>,
 }
@@ -85,13 +87,13 @@ struct Limit {
 }
 
 impl Limit {
-    fn new(name: &'static str, per_minute: u32, is_shared: bool) -> Self {
-        let policy = format!("\"{name}\";q={per_minute};w=60");
+    fn new(name: &'static str, most: u32, minutes: u32, is_shared: bool) -> Self {
+        let policy = format!("\"{name}\";q={most};w={}", minutes * 60);
         // A name and numbers always are a header's value.
         let policy = HeaderValue::try_from(policy).unwrap_or(HeaderValue::from_static(""));
         let counters = match is_shared {
-            true => Counters::shared(per_minute),
-            false => Counters::new(per_minute),
+            true => Counters::shared(most, minutes),
+            false => Counters::new(most, minutes),
         };
         Self { counters, granted: is_shared.then(Granted::new), name, policy }
     }
@@ -101,17 +103,28 @@ impl Limit {
 pub(crate) struct Left {
     policy: HeaderValue,
     left: HeaderValue,
+    /// How many more, and until when fewer than all, in seconds.
+    count: (u32, u32),
 }
 
 impl Left {
     fn of(limit: &Limit, asked: Asked) -> Self {
-        let (left, reset_s) = match asked {
+        let count @ (left, reset_s) = match asked {
             Asked::Granted { left, reset_s } => (left, reset_s),
             Asked::Refused { retry_after_s } => (0, retry_after_s),
         };
         let left = format!("\"{}\";r={left};t={reset_s}", limit.name);
         let left = HeaderValue::try_from(left).unwrap_or(HeaderValue::from_static(""));
-        Self { policy: limit.policy.clone(), left }
+        Self { policy: limit.policy.clone(), left, count }
+    }
+
+    /// Of two that a request was counted in, the one that refuses sooner, or for longer.
+    pub(crate) fn or_tighter(self, other: Option<Self>) -> Self {
+        let room = |it: &Self| (it.count.0, std::cmp::Reverse(it.count.1));
+        match other {
+            Some(other) if room(&other) < room(&self) => other,
+            _ => self,
+        }
     }
 
     /// Says it.
@@ -134,15 +147,16 @@ impl RateLimits {
     }
 
     fn with(rates: Rates, clock: Arc<dyn Clock>, redis: Option<SharedCache>) -> Self {
-        let Rates { general, booking, authentication, export, .. } = rates;
-        let limit = |name, per_minute| Limit::new(name, per_minute, redis.is_some());
+        let Rates { general, booking, authentication, account, mails, export, .. } = rates;
+        let limit = |name, per_minute| Limit::new(name, per_minute, 1, redis.is_some());
         Self(Arc::new(Limits {
             clock,
             general: limit("general", general),
             booking: limit("booking", booking),
             authentication: limit("authentication", authentication),
             export: limit("export", export),
-            accounts: limit("authentication", authentication),
+            account: limit("account", account),
+            mails: Limit::new("mails", mails, 60, redis.is_some()),
             redis,
         }))
     }
@@ -158,8 +172,8 @@ impl RateLimits {
     pub async fn exchange(&self) {
         let limits = &*self.0;
         let Some(redis) = &limits.redis else { return };
-        let Limits { general, booking, authentication, export, accounts, .. } = limits;
-        for limit in [general, booking, authentication, export, accounts] {
+        let Limits { general, booking, authentication, export, account, mails, .. } = limits;
+        for limit in [general, booking, authentication, export, account, mails] {
             if let Some(granted) = &limit.granted {
                 let now = || limits.clock.now();
                 granted.exchange(limit.name, &limit.counters, redis, now).await;
@@ -182,12 +196,21 @@ impl RateLimits {
         self.count(limit, asker)
     }
 
-    /// Counts a try with the account of `email`, known or not, whoever asks.
+    /// Counts a log-in to the account of `email`, known or not, whoever asks.
     ///
     /// # Errors
     /// 429 if there were too many.
     pub fn ask_account(&self, email: &str) -> Result<(), Problem> {
-        self.count(&self.0.accounts, Asker::account(email))
+        self.count(&self.0.account, Asker::account(email))
+    }
+
+    /// Counts a mail of a `kind` to `email`, known or not, whoever asks. Each kind for itself: whoever
+    /// has mails written that help nobody does not keep its owner from those that help them.
+    ///
+    /// # Errors
+    /// 429 if there were too many.
+    pub fn ask_mail(&self, kind: &str, email: &str) -> Result<(), Problem> {
+        self.count(&self.0.mails, Asker::account(&format!("{kind} {email}")))
     }
 
     fn count(&self, limit: &Limit, asker: Asker) -> Result<(), Problem> {
@@ -201,9 +224,10 @@ impl RateLimits {
                 Ok(())
             }
             Asked::Refused { retry_after_s } => {
-                let most = limit.counters.per_minute();
+                let (most, minutes) = limit.counters.policy();
+                let window = if minutes == 1 { "a minute" } else { "an hour" };
                 let detail = format!(
-                    "More than {most} requests of this kind in a minute. Nothing was done."
+                    "More than {most} requests of this kind in {window}. Nothing was done."
                 );
                 Err(Problem::too_many(detail, retry_after_s))
             }

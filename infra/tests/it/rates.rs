@@ -26,7 +26,7 @@ impl Two {
         let node = async || {
             let cache = SharedCache::open(&redis.url()).unwrap();
             until("Redis answers", async || cache.is_up().await).await;
-            let rates = Rates { authentication: RATE, ..Rates::default() };
+            let rates = Rates { account: RATE, ..Rates::default() };
             RateLimits::shared(rates, Arc::new(SystemClock), cache)
         };
         let nodes = [node().await, node().await];
@@ -64,7 +64,7 @@ async fn what_one_process_granted_another_does_not_grant_again() {
     assert!(two.exhaust(1, "eve@example.org") >= RATE);
     // Nobody is found in Redis by name, and all is forgotten when it is paid off.
     let keys = two.redis.tell(&["KEYS", "*"]);
-    assert!(keys.contains("evently:limit:authentication:"), "{keys}");
+    assert!(keys.contains("evently:limit:account:"), "{keys}");
     for key in keys.lines().filter(|key| key.contains("limit:")) {
         assert!(!key.contains("example"), "{key}");
         let left_ms: i64 = two.redis.tell(&["PTTL", key]).parse().unwrap();
