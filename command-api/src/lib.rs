@@ -6,6 +6,7 @@ mod endpoints;
 mod followup;
 mod payments;
 mod refusal;
+mod request_secret;
 mod runtime;
 mod state;
 

@@ -99,6 +99,12 @@ pub(crate) fn log_unavailable(what: &str) -> Problem {
     problem("LOG_UNAVAILABLE", detail).retry_after_s(2)
 }
 
+/// What hides clients' keys is not known: nothing can be stored under one.
+pub(crate) fn no_identity() -> Problem {
+    let detail = "Requests with an Idempotency-Key cannot be taken at the moment. Try again.";
+    problem("IDENTITY_UNAVAILABLE", detail).retry_after_s(2)
+}
+
 pub(crate) fn invalid(Invalid { field, problem }: &Invalid) -> Problem {
     Problem::invalid(field, &format!("must be {problem}"))
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use domain::account::Email;
 use domain::inventory::{self, Inventory, Patience};
-use domain::{EventId, Request, UserId};
+use domain::{Aggregate, EventId, Request, UserId};
 use futures::FutureExt;
 use infra::auth::{Caller, Keys};
 use infra::clock::Clock;
@@ -28,6 +28,7 @@ use crate::accounts::{Accounts, AccountsParts};
 use crate::followup::FollowUp;
 use crate::payments::{Payments, Saga};
 use crate::refusal;
+use crate::request_secret::RequestSecret;
 use crate::runtime::{
     Decider, Done, Inventories, Job, LostEnd, Origin, Surroundings, Unit, WakeList,
 };
@@ -115,6 +116,7 @@ pub(crate) struct Shared {
     pub(crate) log: Arc<dyn Log>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) accounts: Arc<Accounts>,
+    hidden_with: Arc<RequestSecret>,
     pub(crate) limits: Option<RateLimits>,
     pub(crate) oidc: Option<Provider>,
     pub(crate) patience: Option<Patience>,
@@ -144,6 +146,8 @@ impl CommandApi {
         } = parts;
         let (work, background) = (TaskTracker::new(), TaskTracker::new());
         let stop = CancellationToken::new();
+        let hidden_with = Arc::new(RequestSecret::of(vault.clone()).await);
+        background.spawn(hidden_with.clone().learn(stop.clone()));
         let wake = Arc::new(WakeList::load(&wake_file, log.head().await?)?);
         let (payments, steps) = Payments::new();
         let around = Arc::new(Surroundings {
@@ -188,7 +192,8 @@ impl CommandApi {
         background.spawn(follow_up.clone().wake_up());
         background.spawn(follow_up.clone().keep_saved());
         let patience = settings.patience;
-        let shared = Shared { log, clock, accounts, limits, oidc, patience, inventories, saga };
+        let shared =
+            Shared { log, clock, accounts, hidden_with, limits, oidc, patience, inventories, saga };
         Ok(Self { state: CommandState(Arc::new(shared)), work, background, follow_up, stop })
     }
 
@@ -215,13 +220,14 @@ pub(crate) struct Asked {
     pub(crate) caller: Caller,
     pub(crate) request: Option<Request>,
     pub(crate) origin: Origin,
-    /// The bare key, from which ids are derived.
+    /// The key as it was sent, from which ids were derived once.
     key: Option<String>,
 }
 
 impl Asked {
     /// Takes note of a request: `operation` and `body` are what the key stands for (BK-6).
     pub(crate) fn new(
+        state: &CommandState,
         caller: Caller,
         IdempotencyKey(key): IdempotencyKey,
         operation: &str,
@@ -232,7 +238,8 @@ impl Asked {
             Some(key) => {
                 let asked = serde_json::to_vec(&(operation, body))
                     .map_err(|error| Problem::internal(&error))?;
-                let request = Request::new(key, &asked);
+                let secret = state.0.hidden_with.get().ok_or_else(refusal::no_identity)?;
+                let request = Request::hidden(secret, caller.user, key, &asked);
                 Some(request.map_err(|error| Problem::malformed(error.to_string()))?)
             }
         };
@@ -251,17 +258,27 @@ impl Asked {
     pub(crate) fn with_anothers(&self) -> bool {
         self.caller.with_anothers
     }
-
-    /// The id of a new stream: the same for the same key, so that a repetition finds it.
-    pub(crate) fn new_id(&self, clock: &dyn Clock, purpose: &str) -> u128 {
-        match &self.key {
-            Some(key) => infra::ids::derived(self.caller.user, key, purpose),
-            None => infra::ids::time_ordered(clock.now()),
-        }
-    }
 }
 
 impl CommandState {
+    /// The id of a new stream: the same for the same key, so that a repetition finds it.
+    pub(crate) async fn new_id<A: Aggregate>(
+        &self,
+        asked: &Asked,
+        purpose: &str,
+        id: fn(u128) -> A::Id,
+    ) -> Result<A::Id, Problem> {
+        let (Some(request), Some(sent)) = (&asked.request, &asked.key) else {
+            return Ok(id(infra::ids::time_ordered(self.0.clock.now())));
+        };
+        let derived = |key| id(infra::ids::derived(asked.user(), key, purpose));
+        // One from when ids were derived from keys as they were sent.
+        let before = derived(sent);
+        let records = self.0.log.read_stream(&A::stream(before), 0, 1).await;
+        let records = records.map_err(|_| refusal::log_unavailable("The log cannot be read"))?;
+        Ok(if records.is_empty() { derived(&request.key) } else { before })
+    }
+
     /// Counts a mail of a kind to an address, whoever asks and whether it is known or not.
     pub(crate) fn count_mail(&self, kind: &str, email: &Email) -> Result<(), Problem> {
         self.0.limits.as_ref().map_or(Ok(()), |limits| limits.ask_mail(kind, &email.normal()))

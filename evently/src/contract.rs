@@ -122,7 +122,11 @@ fn headers(rule: &Rule, status: &str, response: &mut Value) {
         }
     };
     let text = || json!({"type": "string"});
-    carries("x-request-id", "Names the request, in logs too", text());
+    carries(
+        "x-request-id",
+        "Names the request, in logs and records too: the UUID it brought, or one made here",
+        text(),
+    );
     if rule.budget != Budget::Free {
         let policy = "What may be asked in a minute; absent if nothing is counted";
         carries("RateLimit-Policy", policy, text());

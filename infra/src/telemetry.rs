@@ -204,6 +204,8 @@ mod tests {
     use super::*;
     use std::sync::Arc;
 
+    const MINE: &str = "0199e1f2-3b4c-7d5e-8f60-718293a4b5c6";
+
     use axum::Router;
     use axum::body::Body;
     use axum::extract::Request;
@@ -244,7 +246,7 @@ mod tests {
             .route("/error", get(async || Problem::internal(&io::Error::other("disk on fire"))));
         let service =
             service(Guarded::not_at_all(router), ServiceLimits::default(), Arc::new(SystemClock));
-        let request = Request::get(path).header("x-request-id", "r-1").body(Body::empty());
+        let request = Request::get(path).header("x-request-id", MINE).body(Body::empty());
         let response = service.oneshot(request.unwrap()).await.unwrap();
         assert_eq!(response.status(), status);
         let text = String::from_utf8(lines.0.lock().clone()).unwrap();
@@ -261,7 +263,7 @@ mod tests {
         let failed = lines_of("/error", Level::INFO, 500).await;
         for (lines, cause) in [(panicked, "the moon is full"), (failed, "disk on fire")] {
             assert_eq!(lines.len(), 1, "{lines:?}");
-            assert!(lines[0].contains(r#""request_id":"r-1""#), "{lines:?}");
+            assert!(lines[0].contains(&format!(r#""request_id":"{MINE}""#)), "{lines:?}");
             assert!(lines[0].contains(cause), "{lines:?}");
         }
     }
@@ -271,7 +273,8 @@ mod tests {
         assert!(lines_of("/ok?name=Ada", Level::INFO, 200).await.is_empty());
         let lines = lines_of("/ok?name=Ada", Level::DEBUG, 200).await;
         assert_eq!(lines.len(), 1, "{lines:?}");
-        for part in [r#""status":200"#, r#""path":"/ok""#, r#""request_id":"r-1""#] {
+        let id = format!(r#""request_id":"{MINE}""#);
+        for part in [r#""status":200"#, r#""path":"/ok""#, &id] {
             assert!(lines[0].contains(part), "{lines:?}");
         }
         assert!(!lines[0].contains("Ada"), "{lines:?}");
@@ -299,7 +302,7 @@ mod tests {
         );
         let service =
             service(Guarded::not_at_all(router), ServiceLimits::default(), Arc::new(SystemClock));
-        let request = Request::get("/odd").header("x-request-id", "r-\"1");
+        let request = Request::get("/odd").header("x-request-id", MINE);
         let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
         let request = request.header("traceparent", format!("00-{trace}-00f067aa0ba902b7-00"));
         service.oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
@@ -310,7 +313,7 @@ mod tests {
         let lines: Vec<_> = lines.iter().filter(|line| line["level"] == "WARN").collect();
         let [odd, odder, outside] = lines[..] else { panic!("{text}") };
         for line in [odd, odder] {
-            assert_eq!((&line["request_id"], &line["trace_id"]), (&"r-\"1".into(), &trace.into()));
+            assert_eq!((&line["request_id"], &line["trace_id"]), (&MINE.into(), &trace.into()));
         }
         assert_eq!(odder["said"], "\"}");
         assert!(outside.get("request_id").is_none() && outside.get("trace_id").is_none());

@@ -72,7 +72,7 @@ pub(crate) async fn cancel_booking(
     Path(booking): Path<BookingId>,
     Query(why): Query<ReasonQuery>,
 ) -> Result<AtPosition<Json<CancelledBody>>, Problem> {
-    let asked = Asked::new(caller, key, "cancel", &booking)?;
+    let asked = Asked::new(&state, caller, key, "cancel", &booking)?;
     let (user, as_admin, request) = (asked.user(), asked.with_anothers(), asked.request.clone());
     if as_admin {
         let (accounts, reason) = (&state.0.accounts, why.reason.as_deref());

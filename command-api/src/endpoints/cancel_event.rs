@@ -38,7 +38,7 @@ pub(crate) async fn cancel_event(
     Path(event): Path<EventId>,
     Query(why): Query<ReasonQuery>,
 ) -> Result<AtPosition<Json<EventAnswer>>, Problem> {
-    let asked = Asked::new(caller, key, "cancel-event", &event)?;
+    let asked = Asked::new(&state, caller, key, "cancel-event", &event)?;
     if asked.with_anothers() {
         let (accounts, reason) = (&state.0.accounts, why.reason.as_deref());
         let request = asked.request.clone();

@@ -42,7 +42,7 @@ pub(crate) async fn change_event(
     Path(event): Path<EventId>,
     Json(body): Json<EventBody>,
 ) -> Result<AtPosition<Json<EventAnswer>>, Problem> {
-    let asked = Asked::new(caller, key, "change-event", &(event, &body))?;
+    let asked = Asked::new(&state, caller, key, "change-event", &(event, &body))?;
     if let Some((position, answer)) = state.event_before(event, &asked).await? {
         return Ok(AtPosition(position, Json(answer)));
     }

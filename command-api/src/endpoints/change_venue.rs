@@ -36,7 +36,7 @@ pub(crate) async fn change_venue(
     Path(venue): Path<VenueId>,
     Json(body): Json<VenueBody>,
 ) -> Result<AtPosition<Json<VenueAnswer>>, Problem> {
-    let asked = Asked::new(caller, key, "change-venue", &(venue, &body))?;
+    let asked = Asked::new(&state, caller, key, "change-venue", &(venue, &body))?;
     let (by, as_admin) = (asked.user(), asked.with_anothers());
     let (profile, request) = (body.profile()?, asked.request.clone());
     let command = Command::Change { venue, by, as_admin, profile, request };

@@ -60,7 +60,7 @@ pub(crate) async fn confirm(
     if body.payment_token.is_empty() || body.payment_token.len() > 500 {
         return Err(Problem::invalid("payment_token", "must have 1 to 500 bytes"));
     }
-    let asked = Asked::new(caller, key, "confirm", &body)?;
+    let asked = Asked::new(&state, caller, key, "confirm", &body)?;
     // A task of its own: whoever started a payment and went away finds it carried to its end.
     let paying = pay(state.clone(), body.booking_id, body.payment_token, asked);
     state.0.saga.tasks.spawn(carried(paying)).await.unwrap_or_else(|_| Err(unexpected()))

@@ -3,7 +3,7 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 use domain::VenueId;
-use domain::venue::Command;
+use domain::venue::{Command, Venue};
 use infra::auth::Caller;
 use infra::http::{AtPosition, IdempotencyKey, Json, Problem, ProblemDocument};
 
@@ -30,8 +30,8 @@ pub(crate) async fn create_venue(
     key: IdempotencyKey,
     Json(body): Json<VenueBody>,
 ) -> Result<(StatusCode, AtPosition<Json<VenueAnswer>>), Problem> {
-    let asked = Asked::new(caller, key, "create-venue", &body)?;
-    let venue = VenueId::from_u128(asked.new_id(&*state.0.clock, "create-venue"));
+    let asked = Asked::new(&state, caller, key, "create-venue", &body)?;
+    let venue = state.new_id::<Venue>(&asked, "create-venue", VenueId::from_u128).await?;
     let (by, profile, request) = (asked.user(), body.profile()?, asked.request.clone());
     let command = Command::Create { venue, by, profile, request };
     let (position, answer) = state.venue(venue, command, asked).await?;

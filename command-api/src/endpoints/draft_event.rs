@@ -3,7 +3,7 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 use domain::EventId;
-use domain::event::Command;
+use domain::event::{Command, Event};
 use infra::auth::Caller;
 use infra::http::{AtPosition, IdempotencyKey, Json, Problem, ProblemDocument};
 
@@ -32,8 +32,8 @@ pub(crate) async fn draft_event(
     key: IdempotencyKey,
     Json(body): Json<EventBody>,
 ) -> Result<(StatusCode, AtPosition<Json<EventAnswer>>), Problem> {
-    let asked = Asked::new(caller, key, "draft-event", &body)?;
-    let event = EventId::from_u128(asked.new_id(&*state.0.clock, "draft-event"));
+    let asked = Asked::new(&state, caller, key, "draft-event", &body)?;
+    let event = state.new_id::<Event>(&asked, "draft-event", EventId::from_u128).await?;
     if let Some((position, answer)) = state.event_before(event, &asked).await? {
         return Ok((StatusCode::CREATED, AtPosition(position, Json(answer))));
     }

@@ -305,7 +305,7 @@ impl CommandState {
         let Some(request) = &asked.request else { return Ok(None) };
         let mut is_reused = false;
         let first = self.right_after::<Event>(event_id, |fact| match asked_by(fact) {
-            (user, Some(before)) if user == asked.user() && before.key == request.key => {
+            (user, Some(before)) if user == asked.user() && request.has_key_of(user, before) => {
                 is_reused = before.body != request.body;
                 true
             }
@@ -331,7 +331,9 @@ impl CommandState {
         let (user, request) = (asked.user(), asked.request.as_ref());
         let (event, position) = self
             .handle::<Event>(event_id, command, asked.origin.clone(), |fact| {
-                request.is_some() && asked_by(fact) == (user, request)
+                let (by, before) = asked_by(fact);
+                let both = request.zip(before);
+                by == user && both.is_some_and(|(request, before)| request.repeats(user, before))
             })
             .await
             .map_err(refusal::event)?;

@@ -54,7 +54,7 @@ pub(crate) async fn join_waitlist(
     Json(body): Json<JoinBody>,
 ) -> Result<(StatusCode, AtPosition<Json<WaitlistEntry>>), Problem> {
     let quantity = tickets(body.quantity)?;
-    let asked = Asked::new(caller, key, "join-waitlist", &body)?;
+    let asked = Asked::new(&state, caller, key, "join-waitlist", &body)?;
     let (user, request, tier) = (asked.user(), asked.request.clone(), body.tier_id);
     let waitlist = WaitlistId::from_u128(infra::ids::random_u128());
     let patience = state.0.patience;

@@ -52,7 +52,7 @@ pub(crate) async fn leave_waitlist(
     key: IdempotencyKey,
     Query(LeaveQuery { event_id }): Query<LeaveQuery>,
 ) -> Result<AtPosition<Json<LeftBody>>, Problem> {
-    let asked = Asked::new(caller, key, "leave-waitlist", &event_id)?;
+    let asked = Asked::new(&state, caller, key, "leave-waitlist", &event_id)?;
     let command = Command::LeaveWaitlist { user: asked.user(), request: asked.request.clone() };
     let done = state.inventory(event_id, command, asked.origin).await?;
     let (fact, position) = state.outcome(event_id, done).await?;

@@ -36,7 +36,7 @@ pub(crate) async fn publish_event(
     key: IdempotencyKey,
     Path(event): Path<EventId>,
 ) -> Result<AtPosition<Json<EventAnswer>>, Problem> {
-    let asked = Asked::new(caller, key, "publish-event", &event)?;
+    let asked = Asked::new(&state, caller, key, "publish-event", &event)?;
     let command = Command::Publish { event, caller: asked.asker() };
     let (position, answer) = state.event(event, command, asked).await?;
     Ok(AtPosition(position, Json(answer)))

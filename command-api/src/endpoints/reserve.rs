@@ -88,7 +88,7 @@ pub(crate) async fn reserve(
     Json(body): Json<ReserveBody>,
 ) -> Result<(StatusCode, AtPosition<Json<Booking>>), Problem> {
     let wanted = body.wanted()?;
-    let asked = Asked::new(caller, key, "reserve", &body)?;
+    let asked = Asked::new(&state, caller, key, "reserve", &body)?;
     let event = body.event_id;
     let booking = BookingId { event, number: infra::ids::random_u64() };
     let (user, request) = (asked.user(), asked.request.clone());

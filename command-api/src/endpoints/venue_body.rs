@@ -195,7 +195,9 @@ impl CommandState {
         let (user, request) = (asked.user(), asked.request.clone());
         let (state, position) = self
             .handle::<domain::venue::Venue>(venue_id, command, asked.origin, |fact| {
-                request.is_some() && asked_by(fact) == (user, request.as_ref())
+                let (by, before) = asked_by(fact);
+                let both = request.as_ref().zip(before);
+                by == user && both.is_some_and(|(request, before)| request.repeats(user, before))
             })
             .await
             .map_err(crate::refusal::venue)?;

@@ -24,6 +24,8 @@ pub(super) struct Requests {
     current: HashMap<Key, Seen, ByUniform>,
     previous: HashMap<Key, Seen, ByUniform>,
     since: Time,
+    /// Some of them were stored when keys were stored as they were sent.
+    some_as_sent: bool,
 }
 
 /// The two halves of [`Request::identity`], which is a hash: a `u128` would be padded.
@@ -38,7 +40,12 @@ impl Hash for Key {
 
 impl Key {
     fn of(user: UserId, request: &Request) -> Self {
-        let identity = request.identity(user);
+        request.identity(user).into()
+    }
+}
+
+impl From<u128> for Key {
+    fn from(identity: u128) -> Self {
         Self((identity >> 64) as u64, identity as u64)
     }
 }
@@ -59,6 +66,7 @@ impl Requests {
             self.previous = std::mem::take(&mut self.current);
             self.since = at;
         }
+        self.some_as_sent |= !request.is_hidden();
         let seen = Seen { body: short(request.body), revision };
         self.current.insert(Key::of(user, request), seen);
     }
@@ -83,8 +91,9 @@ impl Requests {
 
     pub(super) fn seek(&self, user: UserId, request: Option<&Request>) -> Seek {
         let Some(request) = request else { return Seek::New };
-        let key = Key::of(user, request);
-        match self.current.get(&key).or_else(|| self.previous.get(&key)) {
+        let find = |key: &Key| self.current.get(key).or_else(|| self.previous.get(key));
+        let as_sent = || request.identity_as_sent().filter(|_| self.some_as_sent).map(Key::from);
+        match find(&Key::of(user, request)).or_else(|| find(&as_sent()?)) {
             None => Seek::New,
             Some(seen) if seen.body == short(request.body) => Seek::Done(u64::from(seen.revision)),
             Some(_) => Seek::Reused,
@@ -117,6 +126,18 @@ mod tests {
         let changed = Request::new("b", b"z").unwrap();
         assert_eq!(requests.seek(USER, Some(&changed)), Seek::Reused);
         assert_eq!(requests.seek(USER, None), Seek::New);
+    }
+
+    #[test]
+    fn a_request_from_when_keys_were_stored_as_sent_is_known_again() {
+        let mut requests = Requests::default();
+        let asked = |body| Request::hidden(&[7; 32], USER, "a", body).unwrap();
+        assert_eq!(requests.seek(USER, Some(&asked(b"x"))), Seek::New);
+        requests.remember(Time::default(), 7, USER, &Request::new("a", b"x").unwrap());
+        assert_eq!(requests.seek(USER, Some(&asked(b"x"))), Seek::Done(7));
+        assert_eq!(requests.seek(USER, Some(&asked(b"y"))), Seek::Reused);
+        requests.remember(Time::default(), 8, USER, &asked(b"y"));
+        assert_eq!(requests.seek(USER, Some(&asked(b"y"))), Seek::Done(8));
     }
 
     #[test]

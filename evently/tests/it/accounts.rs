@@ -67,7 +67,9 @@ pub(crate) async fn ada(server: &Server) -> (String, String) {
     let hold = json!({"event_id": shop.event, "tier_id": shop.tier, "quantity": 1});
     let url = server.url("/api/v1/bookings/reserve");
     let held = reqwest::Client::new().post(url).bearer_auth(&token).json(&hold);
-    answer(held, 201).await;
+    // What clients may put there, whoever wrote them.
+    let held = held.header("Idempotency-Key", "Ada@example.org");
+    answer(held.header("X-Request-Id", "Ada@example.org"), 201).await;
     (user, token)
 }
 

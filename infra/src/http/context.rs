@@ -22,7 +22,10 @@ use crate::trace::TraceContext;
 
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-const MAX_REQUEST_ID: usize = 100;
+/// A UUID as text.
+const MAX_REQUEST_ID: usize = 36;
+/// Where it has dashes.
+const DASHES: [usize; 4] = [8, 13, 18, 23];
 
 tokio::task_local! {
     static CURRENT: Context;
@@ -125,8 +128,8 @@ pub(super) fn is_reading_body() -> bool {
 }
 
 /// Names one request: in the answer's `x-request-id`, in problems, in logs, and as the correlation
-/// of the records it caused. The client's own if it sent up to 100 visible ASCII characters, else
-/// 32 hexadecimal digits.
+/// of the records it caused. The client's own if it sent a UUID, with or without dashes, else 32
+/// hexadecimal digits made here: the log never forgets, and any other text may be about a person.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct RequestId {
     /// In place, because it is copied several times with every request.
@@ -141,7 +144,7 @@ impl RequestId {
         std::str::from_utf8(self.as_bytes()).unwrap_or_default()
     }
 
-    fn as_bytes(&self) -> &[u8] {
+    pub(super) fn as_bytes(&self) -> &[u8] {
         self.text.get(..usize::from(self.length)).unwrap_or_default()
     }
 
@@ -157,7 +160,13 @@ impl RequestId {
     }
 
     fn sound(bytes: &[u8]) -> Option<Self> {
-        let is_sound = !bytes.is_empty() && bytes.iter().all(u8::is_ascii_graphic);
+        let is_sound = match bytes.len() {
+            32 => bytes.iter().all(u8::is_ascii_hexdigit),
+            MAX_REQUEST_ID => bytes.iter().enumerate().all(|(place, byte)| {
+                if DASHES.contains(&place) { *byte == b'-' } else { byte.is_ascii_hexdigit() }
+            }),
+            _ => false,
+        };
         let mut text = [0; MAX_REQUEST_ID];
         text.get_mut(..bytes.len()).filter(|_| is_sound)?.copy_from_slice(bytes);
         Some(Self { text, length: bytes.len() as u8 })
@@ -206,20 +215,31 @@ mod tests {
     }
 
     #[test]
-    fn a_sane_request_id_is_kept() {
-        for sent in ["7", "0c9e-b9d/+=", &"x".repeat(100)] {
+    fn a_uuid_is_kept() {
+        let dashes = "0199e1f2-3b4c-7d5e-8f60-718293A4B5C6";
+        for sent in [dashes, &dashes.replace('-', "")] {
             assert_eq!(id_of(sent.as_bytes()).as_str(), sent);
         }
     }
 
     #[test]
     fn any_other_is_replaced() {
-        let long = "x".repeat(101);
-        for sent in [b"".as_slice(), b"two words", b"tab\there", "ünï".as_bytes(), long.as_bytes()]
-        {
+        let table: [&[u8]; 9] = [
+            b"",
+            b"ada@example.org",
+            b"two words",
+            b"tab\there",
+            "ünï".as_bytes(),
+            b"0199e1f23b4c7d5e8f60718293a4b5c",
+            b"0199e1f23b4c7d5e8f60718293a4b5cg",
+            b"0199e1f2-3b4c-7d5e-8f60718293a4b5c6-",
+            b"00000000-0000-0000-ada@example.org--",
+        ];
+        for sent in table {
             let id = id_of(sent);
             assert_eq!(id.as_str().len(), 32, "{id}");
             assert!(id.as_str().bytes().all(|byte| byte.is_ascii_hexdigit()), "{id}");
+            assert_ne!(id.as_bytes(), sent);
         }
         assert_ne!(RequestId::of(&HeaderMap::new()), RequestId::of(&HeaderMap::new()));
     }

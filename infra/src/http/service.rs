@@ -124,6 +124,12 @@ async fn answer(
     // Without the query, which may be about a person.
     let (method, path) = (request.method(), request.uri().path());
     let span = tracing::debug_span!("request", %request_id, %method, path);
+    if span.is_disabled().not()
+        && let Some(sent) = request.headers().get(REQUEST_ID)
+        && sent.as_bytes() != request_id.as_bytes()
+    {
+        tracing::debug!(parent: &span, ?sent, "the client's request id is no UUID: it is replaced");
+    }
     let traced = trace::request(&request);
     let begun = Instant::now();
     let by_tls = shared.proxies.by_tls(visit.peer, request.headers());

@@ -16,6 +16,9 @@ use super::person::PersonKey;
 use super::{IdentityStore, Kept, KeyId, StoreError};
 use crate::ids::{self, NoRandomness};
 
+/// Keeps the secret of clients' keys apart from every other use of BLAKE3.
+const REQUESTS: &str = "evently 2026-11 idempotency keys that clients sent";
+
 /// Keys read at a time when all are wrapped anew.
 const PAGE: usize = 500;
 
@@ -120,6 +123,15 @@ impl Vault {
             return Err(VaultError::Foreign);
         }
         Ok(Some(self.index.get_or_init(|| async { index }).await))
+    }
+
+    /// What clients' idempotency keys are hashed with before they are stored: the same in all
+    /// processes of an installation, as it is made of the name of its store. So it is known also
+    /// while the store is away; absent as long as nobody used one from here.
+    pub fn requests(&self) -> Option<Zeroizing<[u8; 32]>> {
+        let noted = || self.binding.as_ref().and_then(|binding| binding.read().ok().flatten());
+        let name = self.index.get().map(|index| binding::name(index)).or_else(noted)?;
+        Some(Zeroizing::new(blake3::derive_key(REQUESTS, name.as_bytes())))
     }
 
     /// Where they are kept.
