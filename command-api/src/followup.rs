@@ -7,9 +7,10 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use domain::account::Account;
 use domain::event::{Event, Status};
 use domain::inventory::Command;
-use domain::{Aggregate, EventId, Time};
+use domain::{Aggregate, EventId, Time, UserId};
 use futures::StreamExt;
 use infra::clock::Clock;
 use infra::log::{Log, Outage, ReadError, Record};
@@ -83,6 +84,14 @@ impl FollowUp {
 
     fn note(&self, record: &Record) {
         let Some((category, id)) = record.stream.split_once('-') else { return };
+        if category == Account::CATEGORY {
+            if let Ok(user) = id.parse::<UserId>()
+                && &*record.kind == "AccountErased"
+            {
+                self.wake.forget(user, record.at);
+            }
+            return;
+        }
         let Ok(event) = id.parse::<EventId>() else { return };
         if category == Event::CATEGORY {
             if &*record.kind != "EventDrafted" {

@@ -4,6 +4,7 @@ mod accounts;
 mod booking;
 mod endpoints;
 mod followup;
+mod forget;
 mod payments;
 mod refusal;
 mod request_secret;

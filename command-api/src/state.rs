@@ -189,6 +189,7 @@ impl CommandApi {
         });
         background.spawn(follow_up.clone().follow_log());
         background.spawn(follow_up.clone().follow_events());
+        background.spawn(follow_up.clone().forget_erased());
         background.spawn(follow_up.clone().wake_up());
         background.spawn(follow_up.clone().keep_saved());
         let patience = settings.patience;

@@ -9,7 +9,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use domain::{EventId, Time};
+use domain::{EventId, Time, UserId};
 use infra::log::Position;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
@@ -21,6 +21,7 @@ pub(crate) struct WakeList {
     state: Mutex<State>,
     changed: Notify,
     has_to_follow: Notify,
+    has_to_forget: Notify,
 }
 
 #[derive(Default)]
@@ -30,6 +31,8 @@ struct State {
     by_time: BTreeSet<(Time, EventId)>,
     /// Events whose inventories have to follow them, and their last facts.
     to_follow: HashMap<EventId, Position>,
+    /// Who was erased, and when, and has not been let go of everywhere yet.
+    to_forget: HashMap<UserId, Time>,
     followed: Position,
     /// Changed since it was written to the file.
     unsaved: bool,
@@ -41,6 +44,8 @@ struct Stored {
     due: HashMap<EventId, Time>,
     #[serde(default)]
     to_follow: HashMap<EventId, Position>,
+    #[serde(default)]
+    to_forget: HashMap<UserId, Time>,
 }
 
 /// The log ends before a position to which it was followed.
@@ -116,11 +121,13 @@ impl WakeList {
             by_time: stored.due.iter().map(|(event, due)| (*due, *event)).collect(),
             due: stored.due,
             to_follow: stored.to_follow,
+            to_forget: stored.to_forget,
             followed: stored.followed,
             unsaved: false,
         });
-        let (changed, has_to_follow) = Default::default();
-        Ok(Self { file: file.to_owned(), state: Mutex::new(state), changed, has_to_follow })
+        let (changed, has_to_follow, has_to_forget) = Default::default();
+        let (file, state) = (file.to_owned(), Mutex::new(state));
+        Ok(Self { file, state, changed, has_to_follow, has_to_forget })
     }
 
     /// How far the log has been followed.
@@ -159,6 +166,31 @@ impl WakeList {
     /// Waits until an inventory has to follow its event.
     pub(crate) async fn has_to_follow(&self) {
         self.has_to_follow.notified().await;
+    }
+
+    /// The person was erased then.
+    pub(crate) fn forget(&self, user: UserId, at: Time) {
+        let mut state = self.state.lock();
+        state.to_forget.insert(user, at);
+        state.unsaved = true;
+        self.has_to_forget.notify_one();
+    }
+
+    /// Who was erased and when, of whom something may be left.
+    pub(crate) fn to_forget(&self) -> Vec<(UserId, Time)> {
+        self.state.lock().to_forget.iter().map(|(user, at)| (*user, *at)).collect()
+    }
+
+    /// Nothing is left of them.
+    pub(crate) fn has_forgotten(&self, user: UserId) {
+        let mut state = self.state.lock();
+        state.to_forget.remove(&user);
+        state.unsaved = true;
+    }
+
+    /// Waits until somebody was erased.
+    pub(crate) async fn has_to_forget(&self) {
+        self.has_to_forget.notified().await;
     }
 
     /// The inventory is due then, and not before; or not at all.
@@ -208,7 +240,8 @@ impl WakeList {
                 return Ok(());
             }
             let (due, to_follow) = (state.due.clone(), state.to_follow.clone());
-            Stored { followed: state.followed, due, to_follow }
+            let to_forget = state.to_forget.clone();
+            Stored { followed: state.followed, due, to_follow, to_forget }
         };
         let written = self.write(&stored);
         if written.is_err() {
@@ -287,6 +320,20 @@ mod tests {
         assert_eq!(again.to_follow(), []);
         std::fs::write(&file, r#"{"followed":2,"due":{}}"#).unwrap();
         assert_eq!(WakeList::load(&file, Position(2)).unwrap().to_follow(), []);
+    }
+
+    #[test]
+    fn who_has_to_be_forgotten_is_known_after_a_restart() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("wake.json");
+        let (list, user) = (WakeList::load(&file, Position(0)).unwrap(), UserId::from_u128(7));
+        list.forget(user, at(5));
+        list.save().unwrap();
+        let again = WakeList::load(&file, Position(0)).unwrap();
+        assert_eq!(again.to_forget(), [(user, at(5))]);
+        again.has_forgotten(user);
+        again.save().unwrap();
+        assert_eq!(WakeList::load(&file, Position(0)).unwrap().to_forget(), []);
     }
 
     #[test]

@@ -79,6 +79,11 @@ pub enum Command {
         /// The command's key.
         request: Option<Request>,
     },
+    /// Let go of what somebody who was erased waits for and holds unpaid, or of some of it (AC-3).
+    Forget {
+        /// Who was.
+        user: UserId,
+    },
     /// Follow the event's terms: open, revise, or close without a plan.
     Follow {
         /// Whose inventory.
@@ -108,6 +113,7 @@ impl Command {
             Self::Cancel { .. } => "Cancel",
             Self::JoinWaitlist { .. } => "JoinWaitlist",
             Self::LeaveWaitlist { .. } => "LeaveWaitlist",
+            Self::Forget { .. } => "Forget",
             Self::Follow { .. } => "Follow",
             Self::CheckPlan { .. } => "CheckPlan",
             Self::Settle => "Settle",

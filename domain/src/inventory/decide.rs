@@ -35,6 +35,7 @@ impl Inventory {
                 self.join(*waitlist, *user, wanted, *patience, request.as_ref(), now)
             }
             Command::LeaveWaitlist { user, request } => self.leave(*user, request.as_ref()),
+            Command::Forget { user } => Ok(self.forget(*user)),
             Command::Follow { event, event_version, plan } => {
                 Ok(self.follow_event(*event, *event_version, plan.as_ref()))
             }

@@ -10,6 +10,7 @@ mod decide;
 mod evolve;
 mod facts;
 mod follow;
+mod forget;
 mod holders;
 mod ledger;
 mod payments;

@@ -5,16 +5,17 @@ use std::sync::Arc;
 
 use domain::account::Account;
 use domain::{Aggregate, UserId};
+use infra::auth::Role;
 use infra::identity::{
     IdentityStore as _, Kept, KeyId, MasterKeys, SqliteIdentity, Vault, VaultError,
 };
 use infra::log::chain::ChainVerifier;
-use infra::log::{Log, Position};
+use infra::log::{Log, Position, Record};
 use serde_json::json;
 
 use super::store::{Gate, gated};
 use super::{Guest, Member, PASSWORD, count, grep, holding};
-use crate::support::{Node, Terms, World, eventually};
+use crate::support::{Client, Node, Sale, Terms, World, cancel, eventually};
 
 const PERSONAL: [&str; 4] = ["lovelace", "ada@example", "ada=40example", "+44 1234"];
 
@@ -208,6 +209,54 @@ async fn append_erased(world: &World, user: UserId) {
     };
     let stream = Account::stream(user);
     world.log.append(&stream, Expected::Any, vec![record]).await.unwrap();
+}
+
+/// Who waits for a sold-out event, and holds something of another.
+async fn waiting(world: &World, node: &Node, guest: &Guest) -> (Member, Sale, Client, String) {
+    let sold_out = world.sale(node, Terms { places: 1, ..Terms::default() }).await;
+    let other = world.sale(node, Terms { places: 1, ..Terms::default() }).await;
+    let first = world.buyer(node);
+    let booking = first.hold(&sold_out.reserve(1)).await;
+    let member = ada(world, guest).await;
+    let person = world.somebody(node, member.user, &[Role::Attendee]);
+    person.send(&sold_out.join(1)).await.expect(201);
+    person.hold(&other.reserve(1)).await;
+    world.buyer(node).send(&sold_out.join(1)).await.expect(201);
+    (member, sold_out, first, booking)
+}
+
+#[tokio::test]
+async fn who_is_erased_waits_no_longer_and_holds_nothing_unpaid() {
+    for is_broken_off in [false, true] {
+        let world = World::new();
+        let mut node = world.start().await;
+        let guest = Guest::at(&world, &node);
+        let (member, sold_out, first, booking) = waiting(&world, &node, &guest).await;
+        let mut first = first;
+        if is_broken_off {
+            // Whoever erased them ended right after it, and nobody has either event in memory.
+            node.stop().await;
+            append_erased(&world, member.user).await;
+            node = world.start().await;
+            first = world.somebody(&node, first.user, &[Role::Attendee]);
+        } else {
+            forget(&guest, &member).await;
+        }
+        let given_back = world.until_kind("Cancelled", 1).await;
+        let theirs = member.user.to_string();
+        let is_theirs =
+            |record: &Record| std::str::from_utf8(&record.data).unwrap().contains(&theirs);
+        assert!(is_theirs(given_back.iter().find(|it| &*it.kind == "Cancelled").unwrap()));
+        let left = world.until_kind("WaitlistLeft", 1).await;
+        assert!(is_theirs(left.iter().find(|it| &*it.kind == "WaitlistLeft").unwrap()));
+        // What comes back goes to who is next.
+        first.send(&cancel(&booking)).await.expect(200);
+        let offered = world.until_kind("Offered", 1).await;
+        let offered = offered.iter().find(|it| &*it.kind == "Offered").unwrap();
+        assert!(!is_theirs(offered), "{offered:?}");
+        assert!(offered.stream.contains(&sold_out.event.to_string()));
+        node.stop().await;
+    }
 }
 
 #[tokio::test]

@@ -110,3 +110,46 @@ fn whoever_cancels_with_a_cancelled_event_gets_everything_back() {
     given(&held).when(2, start(1, ANN, 5)).refused(Refusal::EventCancelled);
     given(&held).when(2, cancel(1, ANN)).then(&[by_event(released(2, 1, ANN, lines))]);
 }
+
+#[test]
+fn who_is_erased_leaves_and_gives_back_what_is_not_paid() {
+    let one = || places(FLOOR, 1);
+    let facts = [
+        opened(&[floor(4), lawn(1)]),
+        reserved(0, 1, ANN, one()),
+        reserved(0, 2, ANN, one()),
+        reserved(0, 3, ANN, one()),
+        started(1, 2, 2, 1_000),
+        confirmed(1, 2, ANN, 2, one()),
+        started(1, 3, 3, 1_000),
+        reserved(2, 4, BOB, places(FLOOR, 1)),
+        reserved(2, 5, CY, places(LAWN, 1)),
+        joined(3, 7, ANN, Some(LAWN), 1),
+        nth(2, joined(3, 8, BOB, Some(LAWN), 1)),
+    ];
+    let forget = || Command::Forget { user: ANN };
+    // What is paid, or being paid, and what is others' stays.
+    let after = given(&facts).when(4, forget());
+    let after = after.then(&[left(4, 7, ANN), released(4, 1, ANN, one())]);
+    // Whoever was next in line is.
+    let back = after.and().when(5, cancel(5, CY)).facts;
+    let offered_to = after_settling(&back, 6);
+    assert_eq!(offered_to, [offered(6, 8, BOB, places(LAWN, 1))]);
+    // An offer is given back as well.
+    let offer = [
+        opened(&[lawn(1)]),
+        reserved(0, 1, CY, places(LAWN, 1)),
+        joined(1, 7, ANN, None, 1),
+        released(2, 1, CY, places(LAWN, 1)),
+        offered(2, 7, ANN, places(LAWN, 1)),
+    ];
+    let given_up = of_offer(released(3, served(7), ANN, places(LAWN, 1)), 7);
+    given(&offer).when(3, forget()).then(&[given_up]);
+    given(&[]).when(3, forget()).then(&[]);
+}
+
+/// What time alone brings about after these facts.
+fn after_settling(facts: &[Then], seconds: u64) -> Vec<Then> {
+    let settled = after(facts).settle(at(seconds));
+    settled.into_iter().map(|fact| (seconds, fact)).collect()
+}

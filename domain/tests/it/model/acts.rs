@@ -186,6 +186,9 @@ pub(super) enum Act {
     Leave {
         user: u8,
     },
+    Forget {
+        user: u8,
+    },
     Revise {
         scene: Box<Scene>,
         stale: bool,
@@ -236,6 +239,7 @@ impl Arbitrary for Act {
             7 => (user(), prop::option::weighted(0.6, 0..3usize), few())
                 .prop_map(|(user, tier, quantity)| Self::Join { user, tier, quantity }),
             2 => user().prop_map(|user| Self::Leave { user }),
+            1 => user().prop_map(|user| Self::Forget { user }),
             2 => (any::<Scene>(), any::<bool>())
                 .prop_map(|(scene, stale)| Self::Revise { scene: Box::new(scene), stale }),
             1 => (0..12u8).prop_map(|rare| if rare == 0 { Self::Close } else { Self::Settle }),
@@ -315,6 +319,7 @@ impl Act {
                 patience: scene.patience,
                 request,
             },
+            Self::Forget { user } => Command::Forget { user: person(*user) },
             Self::Leave { user } => Command::LeaveWaitlist { user: person(*user), request },
             Self::Revise { scene: changed, stale } => {
                 let starts_s = changed.starts_s.max(scene.starts_s);

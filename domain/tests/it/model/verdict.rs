@@ -54,6 +54,12 @@ impl Shop {
                 let offer = self.offer_of(*user);
                 accepted(waits || offer.is_some_and(|offer| !self.is_being_paid(offer)))
             }
+            Command::Forget { user } => {
+                let waits = self.line.iter().any(|entry| entry.user == *user);
+                let mut bookings = self.bookings.iter().filter(|it| it.user == *user);
+                let held = bookings.any(|it| it.state == State::Held && !self.is_being_paid(it));
+                Some(self.plan.is_some() && (waits || held))
+            }
             Command::Follow { event_version, plan, .. } => {
                 let newer = *event_version > self.version && !self.closed;
                 Some(newer && (self.plan.is_some() || plan.is_some()))
