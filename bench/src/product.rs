@@ -180,6 +180,7 @@ impl SomeRoles {
             log: log.clone() as Arc<dyn Log>,
             clock: clock.clone(),
             keys,
+            auth: auth.clone(),
             vault: Arc::new(vault),
             passwords: Arc::new(Passwords::start(Cost::OWASP)?),
             mailer: Arc::new(FolderMailer::new(&DataFolder::mail(folder.path()), clock.clone())),

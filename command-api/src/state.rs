@@ -8,7 +8,7 @@ use domain::account::Email;
 use domain::inventory::{self, Inventory, Patience};
 use domain::{EventId, Request, UserId};
 use futures::FutureExt;
-use infra::auth::{Caller, Keys};
+use infra::auth::{Auth, Caller, Keys};
 use infra::clock::Clock;
 use infra::http::{IdempotencyKey, Problem, RequestId};
 use infra::identity::Vault;
@@ -67,6 +67,8 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
     /// Who signs tokens.
     pub keys: Arc<Keys>,
+    /// Who checks them for this process, and is told here whose are refused from now on.
+    pub auth: Auth,
     /// Keys of persons, sessions, codes.
     pub vault: Arc<Vault>,
     /// Who hashes passwords.
@@ -133,6 +135,7 @@ impl CommandApi {
             log,
             clock,
             keys,
+            auth,
             vault,
             passwords,
             mailer,
@@ -167,6 +170,7 @@ impl CommandApi {
                 log: log.clone(),
                 clock: clock.clone(),
                 keys,
+                auth,
                 vault,
                 passwords,
                 mailer,

@@ -136,11 +136,13 @@ impl Accounts {
         .await
     }
 
-    /// Ends every session and forgets every code, and begins a session.
+    /// Ends every session and what was given in it, forgets every code, and begins a session.
     async fn enter_alone(&self, proven: &Proven) -> Result<Tokens, AccountError> {
         let store = self.vault.store();
         store.close_sessions(proven.user).await?;
         store.drop_codes(proven.user).await?;
+        // Last of all: until then who is told to ask again can.
+        self.bar_older(proven.user).await?;
         self.open_session(proven).await
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::http::HeaderValue;
 use axum::http::header::WWW_AUTHENTICATE;
-use domain::{Scope, Time};
+use domain::{Scope, Time, UserId};
 use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, Validation};
 
@@ -15,6 +15,7 @@ use super::keys::{AUDIENCE, Claims, ISSUER, Keys};
 use super::services::{ServiceCaller, ServiceError, Services};
 use crate::clock::Clock;
 use crate::http::Problem;
+use crate::identity::Bar;
 
 /// How much another machine's clock may be ahead of this one's. There is no grace after `exp`.
 const LEEWAY_MS: u64 = 5_000;
@@ -45,7 +46,8 @@ pub enum AuthError {
     /// Its time has not come.
     #[error("The bearer token is not valid yet.")]
     NotYetValid,
-    /// Its bearer was erased since, or it is older than so many erasures that none is told apart.
+    /// Its bearer was erased since, lost roles or sessions, or it is older than so many of those that
+    /// none is told apart.
     #[error("The bearer token was revoked.")]
     Revoked,
 }
@@ -125,6 +127,17 @@ impl Auth {
         &self.0.barred
     }
 
+    /// Has tokens refused from now on by this process. Others learn it from the store.
+    pub fn bar(&self, bar: Bar) {
+        self.0.barred.add(bar);
+    }
+
+    /// What a token of `user` may be issued at that is made of what is read of them from now on: not
+    /// earlier than what is known to be over, whoever's clock said when that was.
+    pub fn moment(&self, user: UserId) -> Time {
+        self.0.barred.before(user).map_or(self.now(), |before| self.now().max(before))
+    }
+
     pub(super) fn now(&self) -> Time {
         self.0.clock.now()
     }
@@ -161,6 +174,7 @@ impl Verifier {
             caller: Caller { user: claims.sub, roles: claims.roles, with_anothers: false },
             generation,
             not_before: Time::from_ms(claims.nbf.saturating_mul(1000)),
+            issued: claims.issued(),
             expires: Time::from_ms(claims.exp.saturating_mul(1000)),
         })
     }
@@ -173,7 +187,7 @@ impl Verifier {
         if now.plus_ms(LEEWAY_MS) < verified.not_before {
             return Err(AuthError::NotYetValid);
         }
-        if self.barred.has(verified.caller.user, verified.not_before) {
+        if self.barred.has(verified.caller.user, verified.issued) {
             return Err(AuthError::Revoked);
         }
         Ok(verified.caller)
