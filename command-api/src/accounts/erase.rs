@@ -123,7 +123,8 @@ impl Accounts {
                 store.close_sessions(user).await?;
                 store.drop_codes(user).await?;
                 let (account, _) = self.look::<Account>(user).await?;
-                self.release_logins(user, &account, &key).await?;
+                let logins = [account.former_logins, account.logins].concat();
+                self.release_logins(user, &logins, &[], &key).await?;
                 self.release_address(user, key).await?;
                 self.forget_mails(user).await?;
             }

@@ -71,10 +71,14 @@ impl Accounts {
         };
         self.write_down(order.into(), by).await?;
         let is_less = !revoke.is_empty();
+        let is_more = grant.iter().any(|role| *role != Role::Attendee);
         let command = Command::ChangeRoles { grant, revoke, by, reason, request: request.clone() };
         let done = self.execute::<Account>(user, command, origin(by)).await?;
-        // Also if it was so before: whoever revoked it may not have come as far as this.
-        if is_less {
+        // Also if it was so before: whoever ordered it may not have come as far as this.
+        if is_more && !done.seen.logins.is_empty() {
+            // Who may do more than buy is not had by way of a provider, also who is in already.
+            self.end_sessions(user).await?;
+        } else if is_less {
             self.bar_older(user).await?;
         }
         if done.facts.is_empty()

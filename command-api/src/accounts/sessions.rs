@@ -100,7 +100,10 @@ impl Accounts {
         // Whoever took another password meanwhile has closed the sessions that there were, but not
         // this one.
         let (now, _) = self.look::<Account>(user).await?;
-        if now.in_use() != Some(user) || now.password != account.password {
+        let is_other = now.in_use() != Some(user) || now.password != account.password;
+        // Nor is what whoever comes from a provider may be looked at before it became more.
+        let is_more = !now.logins.is_empty() && now.roles != account.roles;
+        if is_other || is_more {
             store.close_session(hash).await?;
             return Err(AccountError::LoginRefused);
         }

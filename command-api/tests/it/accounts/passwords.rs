@@ -63,6 +63,30 @@ async fn a_password_is_reset_by_who_reads_the_mail() {
 }
 
 #[tokio::test]
+async fn who_resets_what_a_stranger_began_has_nothing_of_the_strangers() {
+    let world = World::new();
+    let node = world.start().await;
+    let guest = Guest::at(&world, &node);
+    let body = json!({"email": "ada@example.org", "name": "Eve", "phone": "+44 1234",
+        "password": "password of eve"});
+    guest.post("/auth/register", body).await.expect(202);
+    guest.post("/auth/password/forgot", json!({"email": "ada@example.org"})).await.expect(202);
+    let code = code(&world, "ada@example.org", "Another password").await;
+    let body = json!({"code": code, "new_password": OTHER});
+    let ada = Member::of(&guest.post("/auth/password/reset", body).await.expect(200));
+    let me = guest.me(&ada).await.expect(200).json();
+    assert_eq!((&me["name"], &me["phone"]), (&json!("Guest"), &json!(null)));
+    // Whoever is known keeps what they said.
+    let bob = guest.join(&world, "bob@example.org", "Bob").await;
+    guest.post("/auth/password/forgot", json!({"email": "bob@example.org"})).await.expect(202);
+    let code = super::code(&world, "bob@example.org", "Another password").await;
+    let body = json!({"code": code, "new_password": OTHER});
+    let now = Member::of(&guest.post("/auth/password/reset", body).await.expect(200));
+    assert_eq!((now.user, &guest.me(&now).await.json()["name"]), (bob.user, &json!("Bob")));
+    node.stop().await;
+}
+
+#[tokio::test]
 async fn a_code_is_valid_for_half_an_hour() {
     let world = World::new();
     let node = world.start().await;
