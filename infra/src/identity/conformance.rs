@@ -211,10 +211,11 @@ async fn codes(store: &dyn IdentityStore) {
     store.put_code(code("x", ONE, 10)).await.expect("kept");
     let take = async |name: &str, purpose, now| {
         let code = store.code(token(name), purpose, now).await.expect("an answer");
-        // Until it is dropped it is there.
+        // Until it is taken it is there.
         assert_eq!(store.code(token(name), purpose, now).await.expect("an answer"), code);
         if code.is_some() {
-            store.drop_code(token(name)).await.expect("dropped");
+            assert!(store.take_code(token(name)).await.expect("taken"));
+            assert!(!store.take_code(token(name)).await.expect("taken before"));
         }
         code
     };

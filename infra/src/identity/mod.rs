@@ -233,7 +233,7 @@ pub trait IdentityStore: Send + Sync + 'static {
     /// Keeps a code. A person has at most a few of each purpose: older ones go.
     async fn put_code(&self, code: Code) -> Result<(), StoreError>;
 
-    /// Whose code it is, and what was kept with it. It stays until it is dropped, so that what fails
+    /// Whose code it is, and what was kept with it. It stays until it is taken, so that what fails
     /// can be asked again.
     async fn code(
         &self,
@@ -242,8 +242,8 @@ pub trait IdentityStore: Send + Sync + 'static {
         now: Time,
     ) -> Result<Option<(UserId, String)>, StoreError>;
 
-    /// Forgets a code.
-    async fn drop_code(&self, hash: TokenHash) -> Result<(), StoreError>;
+    /// Forgets a code; `false` if somebody has taken it before.
+    async fn take_code(&self, hash: TokenHash) -> Result<bool, StoreError>;
 
     /// Forgets the codes of a person.
     async fn drop_codes(&self, user: UserId) -> Result<(), StoreError>;

@@ -20,6 +20,7 @@ use crate::support::World;
 pub(super) enum Gate {
     OpenSession,
     Rotate,
+    TakeCode,
     CloseSessions,
     DestroyPerson,
     Bar,
@@ -172,8 +173,8 @@ impl IdentityStore for GatedStore {
         self.store().code(hash, purpose, now).await
     }
 
-    async fn drop_code(&self, hash: TokenHash) -> Result<(), StoreError> {
-        self.store().drop_code(hash).await
+    async fn take_code(&self, hash: TokenHash) -> Result<bool, StoreError> {
+        self.pass(Gate::TakeCode).await?.take_code(hash).await
     }
 
     async fn drop_codes(&self, user: UserId) -> Result<(), StoreError> {

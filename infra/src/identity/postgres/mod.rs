@@ -244,8 +244,8 @@ impl IdentityStore for PostgresIdentity {
         codes::find(self.pool().await?, code, purpose, now).await
     }
 
-    async fn drop_code(&self, code: TokenHash) -> Result<(), StoreError> {
-        codes::drop_one(self.pool().await?, code).await
+    async fn take_code(&self, code: TokenHash) -> Result<bool, StoreError> {
+        codes::take(self.pool().await?, code).await
     }
 
     async fn drop_codes(&self, user: UserId) -> Result<(), StoreError> {

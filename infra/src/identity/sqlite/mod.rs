@@ -267,12 +267,8 @@ impl IdentityStore for SqliteIdentity {
         .await
     }
 
-    async fn drop_code(&self, hash: TokenHash) -> Result<(), StoreError> {
-        self.with(move |t| {
-            t.execute("DELETE FROM code WHERE hash = ?1", [hash.0])?;
-            Ok(())
-        })
-        .await
+    async fn take_code(&self, hash: TokenHash) -> Result<bool, StoreError> {
+        self.with(move |t| Ok(t.execute("DELETE FROM code WHERE hash = ?1", [hash.0])? == 1)).await
     }
 
     async fn drop_codes(&self, user: UserId) -> Result<(), StoreError> {
