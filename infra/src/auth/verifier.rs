@@ -6,7 +6,7 @@ use axum::http::HeaderValue;
 use axum::http::header::WWW_AUTHENTICATE;
 use domain::{Scope, Time, UserId};
 use jsonwebtoken::errors::ErrorKind;
-use jsonwebtoken::{Algorithm, Validation};
+use jsonwebtoken::{Algorithm, Header, Validation};
 
 use super::barred::Barred;
 use super::cache::{Cache, Verified};
@@ -154,6 +154,9 @@ impl Verifier {
             return Err(AuthError::Malformed);
         }
         let header = jsonwebtoken::decode_header(token).map_err(|_| AuthError::Malformed)?;
+        if !is_understood(&header) {
+            return Err(AuthError::Malformed);
+        }
         let kid = header.kid.ok_or(AuthError::Malformed)?;
         if self.keys.ring().verifying(&kid).is_none() {
             // Another process may have signed with a key that came a moment ago.
@@ -191,5 +194,46 @@ impl Verifier {
             return Err(AuthError::Revoked);
         }
         Ok(verified.caller)
+    }
+}
+
+/// Whether it is a token of the kind that is issued here, and asks for nothing more to be understood:
+/// there is nothing that this does (RFC 7515, 4.1.11).
+fn is_understood(header: &Header) -> bool {
+    let is_token = |typ: &str| ["JWT", "at+jwt"].iter().any(|it| it.eq_ignore_ascii_case(typ));
+    header.crit.is_none() && header.typ.as_deref().is_none_or(is_token)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::clock::SystemClock;
+
+    #[test]
+    fn a_token_of_another_kind_is_refused_though_the_key_is_ours() {
+        let folder = tempfile::tempdir().unwrap();
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let keys = Keys::load_or_create(folder.path(), clock.clone()).unwrap();
+        let now_s = clock.now().as_ms() / 1000;
+        let claims = json!({
+            "iss": ISSUER, "aud": AUDIENCE, "sub": UserId::from_u128(7), "roles": [],
+            "iat": now_s, "nbf": now_s, "exp": now_s + 900, "jti": "1",
+        });
+        let (auth, ring) = (Auth::new(&keys, clock), keys.ring());
+        let signed = |typ: Option<&str>, crit: Option<&[&str]>| {
+            let crit = crit.map(|names| names.iter().map(ToString::to_string).collect());
+            let header = Header { typ: typ.map(str::to_owned), crit, ..ring.header.clone() };
+            auth.verify(&jsonwebtoken::encode(&header, &claims, &ring.signing).unwrap())
+        };
+        for typ in [None, Some("JWT"), Some("jwt"), Some("at+jwt")] {
+            assert!(signed(typ, None).is_ok(), "{typ:?}");
+            assert_eq!(signed(typ, Some(&["exp"])), Err(AuthError::Malformed), "{typ:?}");
+            assert_eq!(signed(typ, Some(&[])), Err(AuthError::Malformed), "{typ:?}");
+        }
+        for typ in ["", "logout+jwt", "dpop+jwt", "JWE"] {
+            assert_eq!(signed(Some(typ), None), Err(AuthError::Malformed), "{typ}");
+        }
     }
 }
