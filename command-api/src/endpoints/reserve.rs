@@ -52,7 +52,7 @@ impl ReserveBody {
 
 /// A number of tickets somebody asks for.
 pub(super) fn tickets(quantity: i64) -> Result<u32, Problem> {
-    let sane = u32::try_from(quantity).ok().filter(|quantity| *quantity > 0);
+    let sane = u32::try_from(quantity).ok().filter(|quantity| (1..=MAX_LIMIT).contains(quantity));
     // No event allows more; which limit is the event's own, its inventory says.
     sane.ok_or_else(|| {
         let problem = format!("must be a whole number from 1 to {MAX_LIMIT}");

@@ -80,6 +80,7 @@ impl Settings {
                 log_format,
             }),
             _ => Err(wrong),
+                unknown: vec![],
         }
     }
 

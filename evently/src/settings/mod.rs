@@ -237,6 +237,8 @@ impl Checked {
 impl Settings {
     /// Every key, in the order of declaration.
     pub const KEYS: [&'static str; 25] = [
+    /// Variables of the environment that may have been meant as settings, each as a sentence.
+    pub unknown: Vec<String>,
         "data",
         "listen",
         "database_url",

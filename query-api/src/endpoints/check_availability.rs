@@ -62,7 +62,8 @@ pub(crate) async fn check_availability(
     MinPosition(min): MinPosition,
     Json(wanted): Json<CheckAvailability>,
 ) -> Result<impl axum::response::IntoResponse, Problem> {
-    let quantity = u64::try_from(wanted.quantity).ok().filter(|quantity| *quantity > 0);
+    let quantity = u64::try_from(wanted.quantity).ok();
+    let quantity = quantity.filter(|quantity| (1..=u64::from(MAX_LIMIT)).contains(quantity));
     let quantity = quantity.ok_or_else(|| {
         let problem = format!("must be a whole number from 1 to {MAX_LIMIT}");
         Problem::invalid("quantity", &problem)

@@ -123,7 +123,7 @@ pub(crate) async fn list_events(
     query.check()?;
     let organizer = only_of(query.status, caller)?;
     let after: Option<(Time, EventId)> =
-        query.cursor.as_ref().map(|cursor| cursor.place(LIST)).transpose()?;
+        query.cursor.as_ref().map(|cursor| cursor.place(&query.list())).transpose()?;
     let ready = async || state.views.at_least(View::Catalog, min).await;
     let find = async || {
         // Others may have found out meanwhile that the database is down.
@@ -143,7 +143,8 @@ pub(crate) async fn list_events(
     };
     let more = super::cut(&mut items, limit);
     let last = items.last().filter(|_| more);
-    let next_cursor = last.map(|event| Cursor::new(LIST, &(event.starts_at, event.event_id)));
+    let next_cursor =
+        last.map(|event| Cursor::new(&query.list(), &(event.starts_at, event.event_id)));
     Ok((at_row(upto), Json(Page { items, next_cursor })))
 }
 
@@ -158,6 +159,14 @@ impl ListEvents {
     }
 
     /// Refuses what no column can hold.
+    /// Of what its cursors are: a place among events of one city says nothing of those of another.
+    fn list(&self) -> String {
+        let Self { city, event_type, genre, date_from, date_to, .. } = self;
+        let Self { price_min, price_max, status, .. } = self;
+        let when_and_what = (city, event_type, genre, date_from, date_to);
+        format!("{LIST}:{:?}", (when_and_what, price_min, price_max, status))
+    }
+
     fn check(&self) -> Result<(), Problem> {
         let texts = [("city", &self.city), ("type", &self.event_type), ("genre", &self.genre)];
         for (field, text) in texts {
