@@ -101,10 +101,20 @@ impl TrustedProxies {
                 }
             }
         }
-        match Ipv6Addr::from_bits(address).to_ipv4_mapped() {
-            Some(_) => address,
-            None => address & (u128::MAX << 64),
-        }
+        of_subscriber(address)
+    }
+
+    /// The same of whoever is at the other end of a connection; nobody for a proxy that is known.
+    pub(crate) fn subscriber_at(&self, peer: IpAddr) -> Option<u128> {
+        let address = bits(peer);
+        (!self.has(address)).then(|| of_subscriber(address))
+    }
+}
+
+fn of_subscriber(address: u128) -> u128 {
+    match Ipv6Addr::from_bits(address).to_ipv4_mapped() {
+        Some(_) => address,
+        None => address & (u128::MAX << 64),
     }
 }
 
