@@ -44,7 +44,8 @@ type Answer = AtPosition<Json<Booking>>;
         (status = 200, description = "It is paid and has tickets", body = Booking),
         (status = 404, description = "BOOKING_NOT_FOUND", body = ProblemDocument),
         (status = 409, description = "HOLD_EXPIRED, PAYMENT_DECLINED, PAYMENT_FAILED, \
-            PAYMENT_IN_PROGRESS, ALREADY_CONFIRMED, ALREADY_CANCELLED", body = ProblemDocument),
+            PAYMENT_IN_PROGRESS, ALREADY_CONFIRMED, ALREADY_CANCELLED, EVENT_CANCELLED, \
+            EVENT_ENDED", body = ProblemDocument),
         (status = 422, description = "INVALID, IDEMPOTENCY_KEY_REUSED", body = ProblemDocument),
         (status = 503, description = "PAYMENT_PENDING, PAYMENT_UNAVAILABLE, TOO_MANY_WAITING, \
             LOG_UNAVAILABLE", body = ProblemDocument),
@@ -74,8 +75,8 @@ async fn pay(
 ) -> Result<Answer, Problem> {
     let payment = PaymentId::from_u128(infra::ids::time_ordered(state.0.clock.now()));
     let (user, request) = (asked.user(), asked.request.clone());
-    let command = Command::StartPayment { booking: id, user, payment, request };
     let has_key = request.is_some();
+    let command = Command::StartPayment { booking: id, user, payment, request };
     let done = state.inventory(id.event, command, asked.origin.clone()).await?;
     let snapshot = done.seen.booking.ok_or_else(unexpected)?;
     match (done.facts.first(), done.seen.done_at) {
@@ -93,8 +94,8 @@ async fn charge(
     started: &PaymentStarted,
     token: String,
     origin: Origin,
-) -> Result<Answer, Problem> {
     has_key: bool,
+) -> Result<Answer, Problem> {
     let PaymentStarted { booking: id, payment, amount_minor, currency, .. } = *started;
     let charge = Charge { payment, amount_minor, currency, token };
     // Settling is a command of its own, because of the record that says that the payment started.
@@ -131,10 +132,10 @@ async fn outcome(
     state: &CommandState,
     snapshot: &BookingSnapshot,
     payment: Option<PaymentId>,
-) -> Result<Answer, Problem> {
     has_key: bool,
-    let mut history = vec![];
+) -> Result<Answer, Problem> {
     let now = state.0.clock.now();
+    let mut history = vec![];
     let mut refused = None;
     for stored in state.story(snapshot.booking, &snapshot.story).await? {
         history.push(HistoryEntry { kind: stored.kind.to_string(), at: stored.at });

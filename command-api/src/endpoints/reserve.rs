@@ -73,9 +73,10 @@ pub(super) fn tickets(quantity: i64) -> Result<u32, Problem> {
         (status = 404, description = "EVENT_NOT_FOUND, TIER_NOT_FOUND, SEAT_NOT_FOUND",
             body = ProblemDocument),
         (status = 409, description = "INSUFFICIENT_SEATS, SEAT_TAKEN, SALE_NOT_OPEN, SALE_CLOSED, \
-            LIMIT_PER_BOOKING, LIMIT_PER_USER, EVENT_CANCELLED, EVENT_STARTED",
+            LIMIT_PER_BOOKING, LIMIT_PER_USER, TOO_MANY_HOLDS, TOO_MANY_LAPSED, EVENT_CANCELLED, \
+            EVENT_STARTED, EVENT_ENDED",
             body = ProblemDocument),
-        (status = 422, description = "INVALID, IDEMPOTENCY_KEY_REUSED", body = ProblemDocument),
+        (status = 422, description = "INVALID, NOTHING_WANTED, SEAT_TWICE", body = ProblemDocument),
         (status = 503, description = "TOO_MANY_WAITING, LOG_UNAVAILABLE", body = ProblemDocument),
     ),
     security(("bearer" = []))

@@ -104,13 +104,14 @@ pub(crate) struct EventSummary {
         ("Evently-Min-Position" = Option<u64>, Header, description = "What the answer must include"),
     ),
     responses(
-        (status = 200, body = Page<EventSummary>),
+        (status = 200, description = "By date", body = Page<EventSummary>),
         (status = 400, body = ProblemDocument<'static>, content_type = "application/problem+json"),
         (status = 401, body = ProblemDocument<'static>, content_type = "application/problem+json",
             description = "What is not published is not for everybody"),
         (status = 403, body = ProblemDocument<'static>, content_type = "application/problem+json"),
         (status = 422, body = ProblemDocument<'static>, content_type = "application/problem+json"),
-        (status = 503, body = ProblemDocument<'static>, content_type = "application/problem+json"),
+        (status = 503, body = ProblemDocument<'static>, content_type = "application/problem+json",
+            description = "DATABASE_UNAVAILABLE"),
     ),
 )]
 pub(crate) async fn list_events(
@@ -158,7 +159,6 @@ impl ListEvents {
         (self.status == EventStatus::Published && key.len() <= LONGEST_KEY).then_some(key)
     }
 
-    /// Refuses what no column can hold.
     /// Of what its cursors are: a place among events of one city says nothing of those of another.
     fn list(&self) -> String {
         let Self { city, event_type, genre, date_from, date_to, .. } = self;
@@ -167,6 +167,7 @@ impl ListEvents {
         format!("{LIST}:{:?}", (when_and_what, price_min, price_max, status))
     }
 
+    /// Refuses what no column can hold.
     fn check(&self) -> Result<(), Problem> {
         let texts = [("city", &self.city), ("type", &self.event_type), ("genre", &self.genre)];
         for (field, text) in texts {

@@ -177,6 +177,7 @@ impl Client {
             path: &path,
             status: answer.status.as_u16(),
             content_type: content_type.map_or("", |kind| kind.to_str().unwrap()),
+            headers: &answer.headers,
             body: &answer.body,
         }
         .is_as_promised();
