@@ -278,7 +278,7 @@ fn runs(places: Vec<Place>) -> Vec<Run> {
 async fn read(state: &QueryState, runs: &[Run]) -> Result<Vec<AuditRecord>, Problem> {
     let mut records = vec![];
     for Run { stream, from, count } in runs {
-        let run = state.sources.log.read_stream(stream, *from, *count).await;
+        let run = state.sources.log.read_stream_as_is(stream, *from, *count).await;
         let run = run.map_err(|error| problems::log(&error))?;
         records.extend(run.into_iter().map(AuditRecord::from));
     }
