@@ -43,8 +43,8 @@ pub const CODES: &[Code] = &[
     code(409, "ALREADY_CANCELLED", "It was cancelled before."),
     code(409, "ALREADY_CONFIRMED", "The booking was confirmed before."),
     code(409, "PAYMENT_IN_PROGRESS", "The payment provider is being asked for this booking."),
-    code(409, "PAYMENT_DECLINED", "The provider declined; the hold goes on until its deadline."),
-    code(409, "PAYMENT_FAILED", "The payment never arrived; the hold goes on to its deadline."),
+    code(409, "PAYMENT_DECLINED", "The provider declined; a hold goes on until its deadline."),
+    code(409, "PAYMENT_FAILED", "The payment never arrived; a hold goes on to its deadline."),
     code(409, "TICKETS_AVAILABLE", "There is no need to wait: so many can be bought now."),
     code(409, "NEVER_ENOUGH", "So many tickets can never become free."),
     code(409, "ALREADY_WAITING", "The person waits for this event already, or has an offer."),
@@ -64,7 +64,11 @@ pub const CODES: &[Code] = &[
     code(503, "EXPORT_UNDER_WAY", "The log is read for one export at a time; come again."),
     code(503, "OIDC_UNAVAILABLE", "The provider to log in at does not answer."),
     code(503, "IDENTITY_UNAVAILABLE", "What accounts need beside the log is away."),
-    code(503, "PAYMENT_PENDING", "The provider has not answered; ask again with the same key."),
+    code(
+        503,
+        "PAYMENT_PENDING",
+        "The provider has not answered yet; nothing has to be done for it to.",
+    ),
     code(503, "PAYMENT_UNAVAILABLE", "The provider cannot be reached; nothing was charged."),
 ];
 

@@ -8,7 +8,7 @@ use domain::account::Email;
 use domain::inventory::{self, Inventory, Patience};
 use domain::{Aggregate, EventId, Request, UserId};
 use futures::FutureExt;
-use infra::auth::{Caller, Keys};
+use infra::auth::{Auth, Caller, Keys};
 use infra::clock::Clock;
 use infra::http::{IdempotencyKey, Problem, RequestId};
 use infra::identity::Vault;
@@ -68,6 +68,8 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
     /// Who signs tokens.
     pub keys: Arc<Keys>,
+    /// Who checks them for this process, and is told here whose are refused from now on.
+    pub auth: Auth,
     /// Keys of persons, sessions, codes.
     pub vault: Arc<Vault>,
     /// Who hashes passwords.
@@ -135,6 +137,7 @@ impl CommandApi {
             log,
             clock,
             keys,
+            auth,
             vault,
             passwords,
             mailer,
@@ -171,6 +174,7 @@ impl CommandApi {
                 log: log.clone(),
                 clock: clock.clone(),
                 keys,
+                auth,
                 vault,
                 passwords,
                 mailer,

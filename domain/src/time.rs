@@ -21,6 +21,9 @@ impl Time {
     const FIRST: i64 = -62_135_596_800_000;
     const LAST: i64 = 253_402_300_799_999;
 
+    /// The last moment of the year 9999.
+    pub const LATEST: Self = Self(Self::LAST);
+
     /// The moment this many milliseconds after 1970, held within the years 1 to 9999.
     pub fn from_ms(ms: i64) -> Self {
         Self(ms.clamp(Self::FIRST, Self::LAST))

@@ -184,10 +184,8 @@ impl App {
                 let limits = limits.clone();
                 let accounts = Identity::open(settings, folder, store, known, &clock).await?;
                 keys::note(folder, KeysKnown { persons: accounts.is_proven, ..known });
-                Some(
-                    start_commands(settings, folder, &log, (&keys, accounts), limits, &clock)
-                        .await?,
-                )
+                let signing = (&keys, &auth, accounts);
+                Some(start_commands(settings, folder, &log, signing, limits, &clock).await?)
             }
             false => None,
         };
@@ -288,7 +286,7 @@ async fn start_commands(
     settings: &Checked,
     folder: &DataFolder,
     log: &Arc<dyn Log>,
-    (keys, identity): (&Arc<Keys>, Identity),
+    (keys, auth, identity): (&Arc<Keys>, &Auth, Identity),
     limits: Option<RateLimits>,
     clock: &Arc<dyn Clock>,
 ) -> Result<CommandApi, StartError> {
@@ -300,6 +298,7 @@ async fn start_commands(
         log: log.clone(),
         clock: clock.clone(),
         keys: keys.clone(),
+        auth: auth.clone(),
         vault: identity.vault,
         passwords: identity.passwords,
         mailer: identity.mailer,

@@ -3,10 +3,12 @@
 
 use domain::Currency;
 use infra::auth::{RULES, Role, Rule, Who};
-use infra::limits::Budget;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-const PROBLEM_JSON: &str = "application/problem+json";
+use answers::Takes;
+
+mod answers;
+mod examples;
 
 /// Ids and other texts with a form: by the name of whatever carries one.
 const FORMS: &[(&str, &str, &str)] = &[
@@ -27,6 +29,8 @@ const FORMS: &[(&str, &str, &str)] = &[
 pub(crate) fn complete(document: &mut Value) {
     refine(document);
     open_parts(document);
+    examples::show(document);
+    document["components"]["headers"] = answers::headers();
     let Some(paths) = document["paths"].as_object_mut() else { return };
     for (path, item) in paths {
         for (method, operation) in item.as_object_mut().into_iter().flatten() {
@@ -47,97 +51,23 @@ fn speak_of(rule: &Rule, operation: &mut Value) {
         Who::Known | Who::These(_) => known,
         Who::Services(_) => json!([{"service": []}]),
     };
-    let has_body = operation.get("requestBody").is_some();
-    let parameters = operation["parameters"].as_array().is_some_and(|all| !all.is_empty());
-    let takes_key = operation["parameters"]
-        .as_array()
-        .is_some_and(|all| all.iter().any(|parameter| parameter["name"] == "Idempotency-Key"));
+    let parameters = operation["parameters"].as_array().cloned().unwrap_or_default();
+    let takes = |name: &str| parameters.iter().any(|parameter| parameter["name"] == name);
+    let takes = Takes {
+        body: operation.get("requestBody").is_some(),
+        key: takes("Idempotency-Key"),
+        position: takes("Evently-Min-Position"),
+    };
     if operation["parameters"].is_null() {
         operation.as_object_mut().map(|operation| operation.remove("parameters"));
     }
     let Some(responses) = operation["responses"].as_object_mut() else { return };
-    responses.remove("default");
-    let mut add = |status: &str, description: &str| {
-        let problem = json!({"schema": {"$ref": "#/components/schemas/ProblemDocument"}});
-        responses.entry(status).or_insert_with(
-            || json!({"description": description, "content": {PROBLEM_JSON: problem}}),
-        );
-    };
-    if rule.path.starts_with("/api/") || rule.path.starts_with("/internal/") {
-        match rule.who {
-            Who::Everybody => {}
-            Who::Guests | Who::Known => add("401", "UNAUTHORIZED"),
-            Who::These(_) => {
-                add("401", "UNAUTHORIZED");
-                add("403", "FORBIDDEN: see `x-roles`");
-            }
-            Who::Services(_) => {
-                add("401", "UNAUTHORIZED");
-                add("403", "FORBIDDEN: see `x-scope`");
-                add("503", "IDENTITY_UNAVAILABLE, OVERLOADED, TIMED_OUT");
-            }
-        }
-        if has_body {
-            add("408", "REQUEST_TIMEOUT");
-            add("413", "PAYLOAD_TOO_LARGE");
-            add("415", "UNSUPPORTED_MEDIA_TYPE");
-            add("422", "INVALID");
-        }
-        if takes_key {
-            add("422", "INVALID, IDEMPOTENCY_KEY_REUSED");
-        }
-        if has_body || parameters {
-            add("400", "MALFORMED");
-        }
-        add("500", "INTERNAL");
-        add("503", "OVERLOADED, TIMED_OUT");
-    }
-    if rule.budget != Budget::Free {
-        add("429", "TOO_MANY_REQUESTS");
-    }
-    for (status, response) in responses {
-        // Of several kinds of messages no schema is that of all.
-        let content = response.get_mut("content").and_then(|it| it.get_mut("text/event-stream"));
-        if let Some(stream) = content {
-            *stream = json!({"x-messages": stream["schema"]});
-        }
-        headers(rule, status, response);
-    }
+    answers::complete(rule, &takes, responses);
     if let Who::These(roles) = rule.who {
         operation["x-roles"] = roles.iter().map(|role| role.name()).collect();
     }
     if let Who::Services(scope) = rule.who {
         operation["x-scope"] = json!(scope.name());
-    }
-}
-
-/// What every answer carries beside its body.
-fn headers(rule: &Rule, status: &str, response: &mut Value) {
-    if !response["headers"].is_object() {
-        response["headers"] = Value::Object(Map::new());
-    }
-    let mut carries = |name: &str, description: &str, schema: Value| {
-        if response["headers"].get(name).is_none() {
-            response["headers"][name] = json!({"description": description, "schema": schema});
-        }
-    };
-    let text = || json!({"type": "string"});
-    carries(
-        "x-request-id",
-        "Names the request, in logs and records too: the UUID it brought, or one made here",
-        text(),
-    );
-    if rule.budget != Budget::Free {
-        let policy = "What may be asked in a minute; absent if nothing is counted";
-        carries("RateLimit-Policy", policy, text());
-        carries("RateLimit", "What is left, and until when; absent if nothing is counted", text());
-    }
-    if ["429", "503"].contains(&status) {
-        let seconds = json!({"type": "integer", "minimum": 0});
-        carries("Retry-After", "Seconds after which to ask again", seconds);
-    }
-    if status == "401" {
-        carries("WWW-Authenticate", "`Bearer`, with the error if there is one", text());
     }
 }
 

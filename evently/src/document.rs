@@ -49,7 +49,8 @@ Sells tickets to events that sell out in minutes.
 Send an `Idempotency-Key` with every command that changes state: the same key and body get the first \
 answer again, for at least 24 hours. Every command answers with `Evently-Position`; a read that has \
 to include it sends it as `Evently-Min-Position`. Times are RFC 3339 in UTC, amounts are whole minor \
-units beside an ISO 4217 currency. Whatever goes wrong is answered with a problem (RFC 9457), whose \
+units beside an ISO 4217 currency. The head of a request has at most 32 KiB (431), and what is no HTTP is \
+refused with 400, both without a body. Whatever else goes wrong is answered with a problem (RFC 9457), whose \
 `code` is one of these:
 
 | code | status | meaning |
@@ -146,13 +147,15 @@ fn cached(kind: &'static str, body: Bytes) -> ([(HeaderName, HeaderValue); 2], B
     get,
     path = "/.well-known/jwks.json",
     tag = "health",
-    responses((status = 200, content_type = "application/jwk-set+json", body = Object))
+    responses((status = 200, description = "Those in use, and those that were before",
+        content_type = "application/jwk-set+json", body = Object))
 )]
 #[expect(dead_code, reason = "documents the route above")]
 fn jwks() {}
 
 /// This document.
-#[utoipa::path(get, path = "/openapi.json", tag = "health", responses((status = 200, body = Object)))]
+#[utoipa::path(get, path = "/openapi.json", tag = "health",
+    responses((status = 200, description = "OpenAPI 3.1", body = Object)))]
 #[expect(dead_code, reason = "documents the route above")]
 fn openapi() {}
 
@@ -224,10 +227,77 @@ mod tests {
         for name in names.map(|rest| rest.split('"').next().unwrap()) {
             assert!(document["components"]["schemas"][name].is_object(), "{name}");
         }
+        let names = text.split("\"#/components/headers/").skip(1);
+        for name in names.map(|rest| rest.split('"').next().unwrap()) {
+            assert!(document["components"]["headers"][name].is_object(), "{name}");
+        }
         let ids: Vec<_> = text.split("\"operationId\":\"").skip(1).collect();
         let mut unique: Vec<_> = ids.iter().map(|rest| rest.split('"').next()).collect();
         unique.sort_unstable();
         unique.dedup();
         assert_eq!(unique.len(), ids.len());
+    }
+
+    /// All operations with their names.
+    fn operations(document: &Value) -> Vec<(String, &Value)> {
+        let mut all = vec![];
+        for (path, item) in document["paths"].as_object().unwrap() {
+            for (method, operation) in item.as_object().unwrap() {
+                all.push((format!("{method} {path}"), operation));
+            }
+        }
+        all
+    }
+
+    #[test]
+    fn every_answer_is_described_and_every_problem_has_known_codes() {
+        let document = document();
+        for (operation, described) in operations(&document) {
+            let responses = described["responses"].as_object().unwrap();
+            for (status, response) in responses {
+                let place = format!("{operation} {status}");
+                let said = response["description"].as_str().unwrap_or_default();
+                assert!(!said.is_empty(), "{place} has no description");
+                let is_problem = response["content"]["application/problem+json"].is_object();
+                assert_eq!(is_problem, status >= &"400".to_owned(), "{place}");
+                if is_problem {
+                    for code in said.split(':').next().unwrap().split(", ") {
+                        let listed = codes().get(code).map(|code| code.status.to_string());
+                        assert_eq!(listed.as_ref(), Some(status), "{place}: {code}");
+                    }
+                }
+            }
+            // What may come of a request before anybody looks at what it asks for.
+            for status in ["400", "413", "500", "503"] {
+                assert!(responses.contains_key(status), "{operation} has no {status}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_body_has_an_example_that_is_one() {
+        let document = document();
+        let check = |place: &str, of: &Value| {
+            for (kind, content) in of["content"].as_object().into_iter().flatten() {
+                if kind.ends_with("json") {
+                    let example = content.get("example");
+                    let example = example.unwrap_or_else(|| panic!("{place} has no example"));
+                    let components = &document["components"];
+                    let schema = json!({"allOf": [content["schema"]], "components": components});
+                    let schema = jsonschema::validator_for(&schema).unwrap();
+                    let wrong = schema.iter_errors(example).next();
+                    let wrong = wrong.map(|it| format!("{place}: {it} at {}", it.instance_path()));
+                    assert_eq!(wrong, None);
+                }
+            }
+        };
+        for (operation, described) in operations(&document) {
+            check(&operation, &described["requestBody"]);
+            for (status, response) in described["responses"].as_object().unwrap() {
+                if status.starts_with('2') {
+                    check(&format!("{operation} {status}"), response);
+                }
+            }
+        }
     }
 }

@@ -198,7 +198,8 @@ pub(crate) struct Alive {
 }
 
 /// Whether the process answers at all: one that does not is to be started again.
-#[utoipa::path(get, path = "/health/live", tag = "health", responses((status = 200, body = Alive)))]
+#[utoipa::path(get, path = "/health/live", tag = "health",
+    responses((status = 200, description = "It answers", body = Alive)))]
 pub(crate) async fn live() -> Json<Alive> {
     Json(Alive { status: "live" })
 }
@@ -210,7 +211,7 @@ pub(crate) async fn live() -> Json<Alive> {
     tag = "health",
     responses(
         (status = 200, description = "It can sell", body = HealthReport),
-        (status = 503, description = "It cannot sell", body = HealthReport),
+        (status = 503, description = "or it cannot sell, and says why", body = HealthReport),
     )
 )]
 pub(crate) async fn ready(State(health): State<Health>) -> (StatusCode, Json<HealthReport>) {
@@ -229,7 +230,7 @@ pub(crate) async fn ready(State(health): State<Health>) -> (StatusCode, Json<Hea
     tag = "health",
     responses(
         (status = 200, description = "It can sell", body = HealthReport),
-        (status = 503, description = "It cannot sell", body = HealthReport),
+        (status = 503, description = "or it cannot sell, and says why", body = HealthReport),
     )
 )]
 pub(crate) async fn health(health: State<Health>) -> (StatusCode, Json<HealthReport>) {

@@ -23,11 +23,10 @@ use crate::reach;
 use crate::settings::Checked;
 
 /// Whoever asks how it is asks seldom, and takes nothing from those who use the log.
-const CONNECTIONS: Connections = Connections {
-    head_timeout: Duration::from_secs(15),
-    drain_timeout: Duration::from_secs(2),
-    most: 64,
-};
+fn connections() -> Connections {
+    let drain_timeout = Duration::from_secs(2);
+    Connections { drain_timeout, ..Connections::up_to(64) }
+}
 
 /// As its figures and its health name it.
 pub(crate) const ROLE: &str = "log-server";
@@ -94,7 +93,7 @@ async fn serve(
     let telling = async {
         if let Some((listener, _)) = figures {
             let site = tells(log.clone(), options.load.clone());
-            infra::http::serve_with(listener, site, CONNECTIONS, done.clone()).await;
+            infra::http::serve_with(listener, site, connections(), done.clone()).await;
         }
     };
     let (served, clock) = (Arc::clone(&log), Arc::new(SystemClock));

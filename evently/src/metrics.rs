@@ -81,7 +81,7 @@ pub(crate) fn router(sources: Sources) -> Router {
     get,
     path = "/metrics",
     tag = "health",
-    responses((status = 200, body = String, content_type = "text/plain"))
+    responses((status = 200, description = "All figures", body = String, content_type = "text/plain"))
 )]
 pub(crate) async fn metrics(
     State(sources): State<Arc<Sources>>,

@@ -51,6 +51,9 @@ pub(crate) fn run<E: From<ProcessError>>(
 ) -> Result<(), E> {
     let telemetry = telemetry::init_with_traces(&settings.log, settings.log_format, export);
     let telemetry = telemetry.map_err(ProcessError::Telemetry)?;
+    for unknown in &settings.unknown {
+        tracing::warn!("{unknown}");
+    }
     let ends = Ends { crashed: crash::watch(), stop: CancellationToken::new() };
     let runtime = tokio::runtime::Runtime::new().map_err(ProcessError::System)?;
     let outcome = runtime.block_on(async {

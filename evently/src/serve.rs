@@ -56,7 +56,9 @@ async fn serve(role: Role, settings: &Checked, ends: &Ends) -> Result<(), ServeE
         }
         app.end_streams();
     };
-    let connections = Connections { most: open_files::connections(), ..Connections::default() };
+    let mut connections = Connections::up_to(open_files::connections());
+    connections.proxies = settings.trusted_proxies.clone();
+    connections.most_of_one = settings.connections_per_address.unwrap_or(connections.most_of_one);
     let serving = infra::http::serve_with(listener, app.edge(), connections, taking.clone());
     tokio::join!(serving, ending);
     app.stop().await;

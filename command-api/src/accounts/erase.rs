@@ -1,20 +1,17 @@
 //! Forgetting a person (AC-3). Every step can be done again, and is after a crash.
 
+use std::sync::Arc;
+
 use domain::UserId;
 use domain::account::{Account, Command, Email};
 use domain::administration::ErasureOrdered;
 use domain::email_claim::{self, EmailClaim};
-use infra::auth::ACCESS_TTL;
-use infra::identity::{Field, PersonKey, VaultError};
+use infra::identity::{Bar, Field, PersonKey, VaultError};
 use infra::log::Position;
 
 use super::orders::check_reason;
 use super::{AccountError, Accounts, Opened, origin};
 use crate::runtime::Failure;
-
-/// How much later than the erasure, in seconds, a token may be issued by a node that looked at the
-/// account before it, or whose clock is behind.
-const LATE_S: u64 = 60;
 
 impl Accounts {
     /// Whose an address is.
@@ -24,6 +21,18 @@ impl Accounts {
     pub async fn holder(&self, email: &Email) -> Result<UserId, AccountError> {
         let opened = self.by_email(email).await?;
         opened.map(|opened| opened.user()).ok_or(AccountError::NotFound)
+    }
+
+    /// Forgets who asks for it, also if they do not wait for it.
+    ///
+    /// # Errors
+    /// See [`Self::erase`].
+    pub(crate) async fn erase_oneself(
+        self: &Arc<Self>,
+        user: UserId,
+    ) -> Result<Position, AccountError> {
+        let accounts = self.clone();
+        self.to_its_end(async move { accounts.erase(user, Some(user)).await }).await
     }
 
     /// Forgets a person for ever; where in the log it says so.
@@ -108,13 +117,14 @@ impl Accounts {
     async fn finish_erasing(&self, user: UserId) -> Result<(), AccountError> {
         let store = self.vault.store();
         // First of all: whatever else cannot be done yet, nobody acts in their name any more.
-        store.bar(user, self.clock.now().plus_s(ACCESS_TTL.as_secs() + LATE_S)).await?;
+        self.bar(Bar::all(user, self.clock.now())).await?;
         match self.vault.person(user).await {
             Ok(key) => {
                 store.close_sessions(user).await?;
                 store.drop_codes(user).await?;
                 let (account, _) = self.look::<Account>(user).await?;
-                self.release_logins(user, &account, &key).await?;
+                let logins = [account.former_logins, account.logins].concat();
+                self.release_logins(user, &logins, &[], &key).await?;
                 self.release_address(user, key).await?;
                 self.forget_mails(user).await?;
             }

@@ -29,7 +29,7 @@ pub enum AccountError {
     /// The provider does not say that the address is theirs.
     #[error("the address is not verified")]
     EmailNotVerified,
-    /// The account may do too much to be had by its address alone.
+    /// The account may do too much to be had by way of the provider.
     #[error("the account is not linked to the log-in")]
     NotLinked,
     /// The key was used for something else (BK-6).
@@ -152,7 +152,7 @@ impl From<AccountError> for Problem {
             ),
             AccountError::NotLinked => problem(
                 "ACCOUNT_NOT_LINKED",
-                "The account with this address may do more than buy tickets: log in with its password.",
+                "The account may do more than buy tickets: log in with its password, or ask for one by mail.",
             ),
             AccountError::KeyReused => crate::refusal::key_reused(),
             AccountError::Invalid(what) => crate::refusal::invalid(&what),

@@ -27,7 +27,7 @@ pub(super) const ALREADY_REGISTERED: Letter = Letter {
 pub(super) const LINKED: Letter = Letter {
     subject: "Another way to log in to Evently",
     text: "Your account can now be used by logging in at the provider that knows this address. If \
-           that was not you,\nask for another password and tell us.\n",
+           that was not you,\nask for another password, which ends it, and tell us.\n",
 };
 
 const VERIFY: Letter = Letter {

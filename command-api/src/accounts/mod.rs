@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::{Aggregate, UserId};
-use infra::auth::Keys;
+use infra::auth::{Auth, Keys};
 use infra::clock::Clock;
 use infra::identity::Vault;
 use infra::log::{Log, Position};
@@ -47,6 +47,8 @@ pub struct AccountsParts {
     pub clock: Arc<dyn Clock>,
     /// Who signs tokens.
     pub keys: Arc<Keys>,
+    /// Who checks them.
+    pub auth: Auth,
     /// Keys of persons, sessions, codes.
     pub vault: Arc<Vault>,
     /// Who hashes passwords.
@@ -60,6 +62,7 @@ pub struct Accounts {
     log: Arc<dyn Log>,
     clock: Arc<dyn Clock>,
     keys: Arc<Keys>,
+    auth: Auth,
     vault: Arc<Vault>,
     passwords: Arc<Passwords>,
     mailer: Arc<dyn Mailer>,
@@ -74,9 +77,9 @@ impl Accounts {
     /// Accounts made of `parts`. What must not tell whether an address is known takes at least
     /// `discretion`; mails go out in tasks of `work`, and what must not stop half-way is done there.
     pub fn new(parts: AccountsParts, discretion: Duration, work: TaskTracker) -> Self {
-        let AccountsParts { log, clock, keys, vault, passwords, mailer } = parts;
+        let AccountsParts { log, clock, keys, auth, vault, passwords, mailer } = parts;
         let exports = Arc::new(Semaphore::new(1));
-        Self { log, clock, keys, vault, passwords, mailer, discretion, exports, work }
+        Self { log, clock, keys, auth, vault, passwords, mailer, discretion, exports, work }
     }
 
     /// Executes a command on one aggregate.

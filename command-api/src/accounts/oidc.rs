@@ -22,17 +22,26 @@ pub(crate) struct Login {
 }
 
 impl Opened {
+    fn may_more_than_buy(&self) -> bool {
+        self.roles().any(|role| role != Role::Attendee)
+    }
+
     /// Where else they log in.
     pub(crate) fn logins(&self) -> Result<Vec<Login>, AccountError> {
-        logins(&self.account, &self.key)
+        logins(&self.account.logins, &self.key)
     }
 }
 
-pub(super) fn logins(account: &Account, key: &PersonKey) -> Result<Vec<Login>, AccountError> {
+/// What is known of somebody who did not say it here.
+pub(super) fn nobodys_profile() -> Profile {
+    Profile { name: "Guest".to_owned(), phone: None, language: None }
+}
+
+fn logins(sealed: &[Sealed], key: &PersonKey) -> Result<Vec<Login>, AccountError> {
     let open = |sealed: &Sealed| -> Result<Login, AccountError> {
         Ok(serde_json::from_str(&key.open_text(Field::Login, sealed)?)?)
     };
-    account.logins.iter().map(open).collect()
+    sealed.iter().map(open).collect()
 }
 
 impl Accounts {
@@ -61,19 +70,25 @@ impl Accounts {
         self.enter(linked).await
     }
 
+    /// Not who may do more than buy, also if they could not yet when they were linked: this trusts the
+    /// provider.
     async fn enter(&self, opened: Opened) -> Result<Tokens, AccountError> {
+        if opened.may_more_than_buy() {
+            return Err(AccountError::NotLinked);
+        }
         let Opened { user, account, position, .. } = opened;
         self.open_session(&Proven { user, account, position }).await
     }
 
-    /// The account that somebody has who logs in so.
+    /// The account that somebody has who logs in so. Not as long as only the claim says so, which is
+    /// released after the account: they have to show the address anew.
     async fn by_login(&self, login: &Login) -> Result<Option<Opened>, AccountError> {
         let found = self.vault.login(&login.issuer, &login.subject).await?;
         let Some(name) = found else { return Ok(None) };
         let (claim, _) = self.look::<LoginClaim>(name).await?;
         let Some(holder) = claim.holder else { return Ok(None) };
         match self.of(holder).await {
-            Ok(opened) => Ok(Some(opened)),
+            Ok(opened) => Ok(opened.logins()?.contains(login).then_some(opened)),
             Err(AccountError::NotFound) => Ok(None),
             Err(error) => Err(error),
         }
@@ -87,7 +102,7 @@ impl Accounts {
         email: Email,
         login: &Login,
     ) -> Result<Opened, AccountError> {
-        if found.roles().any(|role| role != Role::Attendee) {
+        if found.may_more_than_buy() {
             return Err(AccountError::NotLinked);
         }
         let (user, is_new) = (found.user, !found.logins()?.contains(login));
@@ -107,12 +122,9 @@ impl Accounts {
         name: Option<String>,
         login: &Login,
     ) -> Result<Opened, AccountError> {
-        let name = name.unwrap_or_default();
-        let name = if name.trim().is_empty() { "Guest".to_owned() } else { name };
-        let mut profile = Profile { name, phone: None, language: None };
-        if profile.check().is_err() {
-            "Guest".clone_into(&mut profile.name);
-        }
+        let profile = Profile { name: name.unwrap_or_default(), ..nobodys_profile() };
+        let is_said = !profile.name.trim().is_empty() && profile.check().is_ok();
+        let profile = if is_said { profile } else { nobodys_profile() };
         let user = UserId::from_u128(infra::ids::time_ordered(self.clock.now()));
         let user = self.claim(&email, user).await?;
         let key = self.vault.make_person(user).await?;
@@ -177,13 +189,17 @@ impl Accounts {
     }
 
     /// With its secret gone nobody finds the stream of a log-in again, and whoever logs in so is new.
+    /// But those that are `kept`.
     pub(super) async fn release_logins(
         &self,
         user: UserId,
-        account: &Account,
+        released: &[Sealed],
+        kept: &[Sealed],
         key: &PersonKey,
     ) -> Result<(), AccountError> {
-        for Login { issuer, subject } in logins(account, key)? {
+        let kept = logins(kept, key)?;
+        for login in logins(released, key)?.into_iter().filter(|login| !kept.contains(login)) {
+            let Login { issuer, subject } = login;
             let Some(name) = self.vault.login(&issuer, &subject).await? else { continue };
             let (claim, _) = self.look::<LoginClaim>(name).await?;
             if claim.holder == Some(user) {

@@ -8,6 +8,7 @@ use infra::identity::{Field, Purpose, TokenHash};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
+use super::oidc::nobodys_profile;
 use super::sessions::Proven;
 use super::{AccountError, Accounts, Opened, Tokens, origin};
 
@@ -67,7 +68,8 @@ impl Accounts {
         self.discreetly(sending).await
     }
 
-    /// Takes the code from a mail and another password; every session ends. The code is the
+    /// Takes the code from a mail and another password; every session ends, and who logs in elsewhere
+    /// has to show the address anew. The code is the
     /// request's key: it is carried out once, and again only as it was.
     pub(crate) async fn reset_password(
         self: &Arc<Self>,
@@ -121,11 +123,19 @@ impl Accounts {
         let hash = Zeroizing::new(self.passwords.hash(new).await?);
         let key = self.vault.person(user).await?;
         let password = key.seal(Field::Password, hash.as_bytes())?;
-        let command = Command::ChangePassword { password, known, request: request.clone() };
+        let is_reset = known.is_none();
+        let profile = is_reset.then(|| Self::seal_profile(&key, &nobodys_profile())).transpose()?;
+        let command =
+            Command::ChangePassword { password, known, profile, request: request.clone() };
         let accounts = self.clone();
         // Whoever stole the old one stays logged in if this stops half-way.
         self.to_its_end(async move {
             let done = accounts.execute::<Account>(user, command, origin(Some(user))).await?;
+            if is_reset {
+                // Also if it was carried out before: that may not have come as far as this.
+                let Account { former_logins: former, logins, .. } = &done.seen;
+                accounts.release_logins(user, former, logins, &key).await?;
+            }
             if done.facts.is_empty() {
                 let again = accounts.again(user, request.as_ref()).await?;
                 return again.ok_or(AccountError::LoginRefused);
@@ -136,11 +146,13 @@ impl Accounts {
         .await
     }
 
-    /// Ends every session and forgets every code, and begins a session.
+    /// Ends every session and what was given in it, forgets every code, and begins a session.
     async fn enter_alone(&self, proven: &Proven) -> Result<Tokens, AccountError> {
         let store = self.vault.store();
         store.close_sessions(proven.user).await?;
         store.drop_codes(proven.user).await?;
+        // Last of all: until then who is told to ask again can.
+        self.bar_older(proven.user).await?;
         self.open_session(proven).await
     }
 }

@@ -140,9 +140,14 @@ impl Accounts {
             Ok(_) | Err(Failure::Refused(_)) => return Err(AccountError::CodeNotValid),
             Err(failure) => return Err(failure.into()),
         };
-        // Only now: what failed before can be asked again.
-        self.vault.store().drop_code(hash).await?;
-        self.open_session(&proven).await
+        let tokens = self.open_session(&proven).await?;
+        // Only now: what failed before can be asked again. Of several at once one has it.
+        let store = self.vault.store();
+        if store.take_code(hash).await? {
+            return Ok(tokens);
+        }
+        store.close_session(TokenHash::of(&tokens.refresh)).await?;
+        Err(AccountError::CodeNotValid)
     }
 
     /// The account that has this address, made if there is none, and verified if it is not; for the

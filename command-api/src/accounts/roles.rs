@@ -1,5 +1,7 @@
 //! What people may be, as admins say (AC-1).
 
+use std::sync::Arc;
+
 use domain::account::{Account, Command};
 use domain::administration::RolesOrdered;
 use domain::seating::Invalid;
@@ -29,8 +31,21 @@ impl RoleChange {
 }
 
 impl Accounts {
-    /// Changes what somebody may be; in force with their next access token.
-    pub(crate) async fn change_roles(
+    /// Changes what somebody may be, also if who orders it does not wait for it. What is granted is in
+    /// force with their next access token; with what is revoked those end that there are.
+    pub(crate) async fn order_roles(
+        self: &Arc<Self>,
+        user: UserId,
+        change: RoleChange,
+        by: Option<UserId>,
+        key: Option<String>,
+    ) -> Result<Opened, AccountError> {
+        let accounts = self.clone();
+        let changing = async move { accounts.change_roles(user, change, by, key.as_deref()).await };
+        self.to_its_end(changing).await
+    }
+
+    async fn change_roles(
         &self,
         user: UserId,
         mut change: RoleChange,
@@ -55,8 +70,17 @@ impl Accounts {
             request: request.clone(),
         };
         self.write_down(order.into(), by).await?;
+        let is_less = !revoke.is_empty();
+        let is_more = grant.iter().any(|role| *role != Role::Attendee);
         let command = Command::ChangeRoles { grant, revoke, by, reason, request: request.clone() };
         let done = self.execute::<Account>(user, command, origin(by)).await?;
+        // Also if it was so before: whoever ordered it may not have come as far as this.
+        if is_more && !done.seen.logins.is_empty() {
+            // Who may do more than buy is not had by way of a provider, also who is in already.
+            self.end_sessions(user).await?;
+        } else if is_less {
+            self.bar_older(user).await?;
+        }
         if done.facts.is_empty()
             && let Some(request) = request
         {

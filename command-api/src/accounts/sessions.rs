@@ -6,9 +6,9 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::account::{Account, Command, Email, Fact};
-use domain::{Roles, UserId};
+use domain::{Roles, Time, UserId};
 use infra::auth::{ACCESS_TTL, Role};
-use infra::identity::{Rotation, Session, TokenHash};
+use infra::identity::{Bar, Rotation, Session, TokenHash};
 use infra::log::Position;
 use zeroize::Zeroizing;
 
@@ -85,6 +85,7 @@ impl Accounts {
     /// Begins a session on one device.
     pub(super) async fn open_session(&self, proven: &Proven) -> Result<Tokens, AccountError> {
         let Proven { user, ref account, position } = *proven;
+        let moment = self.auth.moment(user);
         // Never from before the password, whatever the clock does.
         let (token, now) = (token()?, self.clock.now().max(account.password_since));
         let session = Session {
@@ -99,43 +100,57 @@ impl Accounts {
         // Whoever took another password meanwhile has closed the sessions that there were, but not
         // this one.
         let (now, _) = self.look::<Account>(user).await?;
-        if now.in_use() != Some(user) || now.password != account.password {
+        let is_other = now.in_use() != Some(user) || now.password != account.password;
+        // Nor is what whoever comes from a provider may be looked at before it became more.
+        let is_more = !now.logins.is_empty() && now.roles != account.roles;
+        if is_other || is_more {
             store.close_session(hash).await?;
             return Err(AccountError::LoginRefused);
         }
-        self.tokens(user, now.roles, token, position)
+        self.tokens((user, moment), now.roles, token, position)
     }
 
+    /// `as_of` has to be from before anything was looked at that lets them have tokens: what is over
+    /// since then is so for these too.
     fn tokens(
         &self,
-        user: UserId,
+        (user, as_of): (UserId, Time),
         roles: Roles,
         refresh: Zeroizing<String>,
         position: Position,
     ) -> Result<Tokens, AccountError> {
         let roles: Vec<Role> = roles.iter().collect();
-        let access = self.keys.issue(user, &roles, ACCESS_TTL)?;
+        let access = self.keys.issue_as_of(user, &roles, ACCESS_TTL, as_of)?;
         let (access_ttl, refresh_ttl) = (ACCESS_TTL, REFRESH_TTL);
         Ok(Tokens { user, access, access_ttl, refresh, refresh_ttl, position })
     }
 
     /// Gives new tokens for an old one, which is spent by that.
-    pub(crate) async fn refresh(&self, old: &str) -> Result<Tokens, AccountError> {
-        let (old, new, now) = (TokenHash::of(old), token()?, self.clock.now());
+    pub(crate) async fn refresh(self: &Arc<Self>, old: &str) -> Result<Tokens, AccountError> {
+        let (accounts, old) = (self.clone(), TokenHash::of(old));
+        // A thief who goes away early is found all the same.
+        self.to_its_end(async move { accounts.rotate(old).await }).await
+    }
+
+    async fn rotate(&self, old: TokenHash) -> Result<Tokens, AccountError> {
+        let (new, now) = (token()?, self.clock.now());
         let store = self.vault.store();
         // Everything that can be away is asked before the old token is spent.
         let found = match store.session(old, now).await? {
-            Some(session) => Some((session, self.look::<Account>(session.user).await?)),
+            Some(session) => {
+                let moment = self.auth.moment(session.user);
+                Some((session, moment, self.look::<Account>(session.user).await?))
+            }
             None => None,
         };
         let expires_at = now.plus_s(REFRESH_TTL.as_secs());
         match store.rotate(old, TokenHash::of(&new), now, expires_at).await? {
             Rotation::Rotated(user) => match found {
-                Some((session, (account, position)))
+                Some((session, moment, (account, position)))
                     if account.in_use() == Some(user)
                         && session.opened_at >= account.password_since =>
                 {
-                    self.tokens(user, account.roles, new, position)
+                    self.tokens((user, moment), account.roles, new, position)
                 }
                 // Who closes sessions may have died before.
                 _ => {
@@ -145,6 +160,7 @@ impl Accounts {
             },
             Rotation::Reused(user) => {
                 tracing::warn!(%user, "a spent refresh token came back; its session is closed");
+                self.bar_older(user).await?;
                 Err(AccountError::SessionOver)
             }
             Rotation::Unknown => Err(AccountError::SessionOver),
@@ -152,12 +168,40 @@ impl Accounts {
     }
 
     /// Ends the session of a token, or with `everywhere` all sessions of whose it is.
-    pub(crate) async fn log_out(&self, token: &str, everywhere: bool) -> Result<(), AccountError> {
-        let (store, token) = (self.vault.store(), TokenHash::of(token));
-        if everywhere && let Some(session) = store.session(token, self.clock.now()).await? {
-            store.close_sessions(session.user).await?;
-        }
-        store.close_session(token).await?;
+    pub(crate) async fn log_out(
+        self: &Arc<Self>,
+        token: &str,
+        everywhere: bool,
+    ) -> Result<(), AccountError> {
+        let (accounts, token) = (self.clone(), TokenHash::of(token));
+        self.to_its_end(async move {
+            let store = accounts.vault.store();
+            if everywhere && let Some(session) = store.session(token, accounts.clock.now()).await? {
+                accounts.end_sessions(session.user).await?;
+            }
+            store.close_session(token).await?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Ends every session of a person, and what was given in it.
+    pub(super) async fn end_sessions(&self, user: UserId) -> Result<(), AccountError> {
+        // Before it too: who asks again after a failure may have no session any more to ask with.
+        self.bar_older(user).await?;
+        self.vault.store().close_sessions(user).await?;
+        self.bar_older(user).await
+    }
+
+    /// Has all access tokens refused that were made of what was known of the person until now.
+    pub(super) async fn bar_older(&self, user: UserId) -> Result<(), AccountError> {
+        self.bar(Bar::older(user, self.clock.now())).await
+    }
+
+    /// The store tells the other processes. First it: who is told to ask again needs the token.
+    pub(super) async fn bar(&self, bar: Bar) -> Result<(), AccountError> {
+        self.vault.store().bar(bar).await?;
+        self.auth.bar(bar);
         Ok(())
     }
 

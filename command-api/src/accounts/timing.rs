@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::account::{Email, FAILURES_TO_LOCK, Profile};
-use infra::auth::Keys;
+use infra::auth::{Auth, Keys};
 use infra::clock::{Clock, SystemClock};
 use infra::identity::{MasterKeys, SqliteIdentity, Vault};
 use infra::log::embedded::{EmbeddedLog, EmbeddedOptions};
@@ -26,9 +26,11 @@ fn accounts(folder: &Path) -> Arc<Accounts> {
     let store = SqliteIdentity::open(&folder.join("identity.sqlite")).unwrap();
     let masters = MasterKeys::load_or_create(folder).unwrap();
     let cheap = Cost { memory_kib: 8, passes: 1 };
+    let keys = Keys::load_or_create(folder, clock.clone()).unwrap();
     let parts = AccountsParts {
         log: Arc::new(log),
-        keys: Arc::new(Keys::load_or_create(folder, clock.clone()).unwrap()),
+        auth: Auth::new(&keys, clock.clone()),
+        keys: Arc::new(keys),
         vault: Arc::new(Vault::new(Arc::new(store), masters)),
         passwords: Arc::new(Passwords::start_with(cheap, 1, 8).unwrap()),
         mailer: Arc::new(FolderMailer::new(&folder.join("mail"), clock.clone())),

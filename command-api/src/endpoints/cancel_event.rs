@@ -25,9 +25,10 @@ use crate::state::{Asked, CommandState};
         (status = 200, description = "It is cancelled", body = EventAnswer),
         (status = 403, description = "FORBIDDEN: for its organizer and admins",
             body = ProblemDocument),
-        (status = 404, description = "EVENT_NOT_FOUND", body = ProblemDocument),
+        (status = 404, description = "EVENT_NOT_FOUND, ACCOUNT_NOT_FOUND", body = ProblemDocument),
         (status = 409, description = "ALREADY_CANCELLED, EVENT_STARTED", body = ProblemDocument),
-        (status = 503, description = "LOG_UNAVAILABLE", body = ProblemDocument),
+        (status = 503, description = "TOO_MANY_WAITING, LOG_UNAVAILABLE, IDENTITY_UNAVAILABLE",
+            body = ProblemDocument),
     ),
     security(("bearer" = []))
 )]

@@ -21,8 +21,8 @@ pub(crate) struct ChangePasswordBody {
 
 /// Change one's password
 ///
-/// Every session ends but the one that begins with the answer. A wrong password counts as a failed
-/// log-in.
+/// Every session ends but the one that begins with the answer, and every access token from before: here at
+/// once, on every other node within a second. A wrong password counts as a failed log-in.
 #[utoipa::path(
     put, path = "/api/v1/users/me/password", tag = "accounts", request_body = ChangePasswordBody,
     params(("Idempotency-Key" = Option<String>, Header,

@@ -40,7 +40,8 @@ pub(crate) struct RolesAnswer {
 
 /// Grant and revoke roles
 ///
-/// In force with the person's next access token, at most 15 minutes later.
+/// A role that is granted is in force with the person's next access token, at most 15 minutes later. With
+/// one that is revoked the tokens end that say so: here at once, on every other node within a second.
 #[utoipa::path(
     post, path = "/api/v1/admin/users/{user_id}/roles", tag = "accounts",
     request_body = RolesBody,
@@ -68,7 +69,7 @@ pub(crate) async fn change_roles(
 ) -> Result<AtPosition<Json<RolesAnswer>>, Problem> {
     let RolesBody { grant, revoke, reason } = body;
     let (change, by) = (RoleChange { grant, revoke, reason }, Some(caller.user));
-    let opened = state.0.accounts.change_roles(user, change, by, key.as_deref()).await?;
+    let opened = state.0.accounts.order_roles(user, change, by, key).await?;
     let (roles, position) = (opened.roles().map(Role::name).collect(), opened.position());
     let answer = RolesAnswer { user_id: user, roles, position: position.0 };
     Ok(AtPosition(position, Json(answer)))

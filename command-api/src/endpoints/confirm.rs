@@ -44,7 +44,8 @@ type Answer = AtPosition<Json<Booking>>;
         (status = 200, description = "It is paid and has tickets", body = Booking),
         (status = 404, description = "BOOKING_NOT_FOUND", body = ProblemDocument),
         (status = 409, description = "HOLD_EXPIRED, PAYMENT_DECLINED, PAYMENT_FAILED, \
-            PAYMENT_IN_PROGRESS, ALREADY_CONFIRMED, ALREADY_CANCELLED", body = ProblemDocument),
+            PAYMENT_IN_PROGRESS, ALREADY_CONFIRMED, ALREADY_CANCELLED, EVENT_CANCELLED, \
+            EVENT_ENDED", body = ProblemDocument),
         (status = 422, description = "INVALID, IDEMPOTENCY_KEY_REUSED", body = ProblemDocument),
         (status = 503, description = "PAYMENT_PENDING, PAYMENT_UNAVAILABLE, TOO_MANY_WAITING, \
             LOG_UNAVAILABLE", body = ProblemDocument),
@@ -74,14 +75,15 @@ async fn pay(
 ) -> Result<Answer, Problem> {
     let payment = PaymentId::from_u128(infra::ids::time_ordered(state.0.clock.now()));
     let (user, request) = (asked.user(), asked.request.clone());
+    let has_key = request.is_some();
     let command = Command::StartPayment { booking: id, user, payment, request };
     let done = state.inventory(id.event, command, asked.origin.clone()).await?;
     let snapshot = done.seen.booking.ok_or_else(unexpected)?;
     match (done.facts.first(), done.seen.done_at) {
         (Some(Fact::PaymentStarted(started)), _) => {
-            charge(&state, started, token, asked.origin).await
+            charge(&state, started, token, asked.origin, has_key).await
         }
-        (Some(Fact::Confirmed(_)), _) => outcome(&state, &snapshot, None).await,
+        (Some(Fact::Confirmed(_)), _) => outcome(&state, &snapshot, None, has_key).await,
         (_, Some(revision)) => again(&state, &snapshot, revision).await,
         _ => Err(unexpected()),
     }
@@ -92,6 +94,7 @@ async fn charge(
     started: &PaymentStarted,
     token: String,
     origin: Origin,
+    has_key: bool,
 ) -> Result<Answer, Problem> {
     let PaymentStarted { booking: id, payment, amount_minor, currency, .. } = *started;
     let charge = Charge { payment, amount_minor, currency, token };
@@ -99,7 +102,7 @@ async fn charge(
     let origin = origin.because_of(record_id(origin.id, 0));
     let settled = match state.0.saga.charge(id, charge, origin).await {
         Charged::Settled(outcome) => (*outcome).map_err(crate::refusal::inventory)?,
-        Charged::Pending => return Err(pending()),
+        Charged::Pending => return Err(pending(has_key)),
         Charged::ProviderAway => {
             let detail = "The payment provider cannot be reached. Nothing was charged, the hold \
                           goes on until its deadline; try again with a new Idempotency-Key.";
@@ -107,7 +110,7 @@ async fn charge(
         }
     };
     let snapshot = settled.seen.booking.ok_or_else(unexpected)?;
-    outcome(state, &snapshot, Some(payment)).await
+    outcome(state, &snapshot, Some(payment), has_key).await
 }
 
 /// The answer to a request that was carried out before.
@@ -117,8 +120,8 @@ async fn again(
     revision: u64,
 ) -> Result<Answer, Problem> {
     match state.stored(snapshot.booking.event, revision).await?.fact {
-        Fact::Confirmed(fact) => outcome(state, snapshot, fact.payment).await,
-        Fact::PaymentStarted(fact) => outcome(state, snapshot, Some(fact.payment)).await,
+        Fact::Confirmed(fact) => outcome(state, snapshot, fact.payment, true).await,
+        Fact::PaymentStarted(fact) => outcome(state, snapshot, Some(fact.payment), true).await,
         _ => Err(unexpected()),
     }
 }
@@ -129,7 +132,9 @@ async fn outcome(
     state: &CommandState,
     snapshot: &BookingSnapshot,
     payment: Option<PaymentId>,
+    has_key: bool,
 ) -> Result<Answer, Problem> {
+    let now = state.0.clock.now();
     let mut history = vec![];
     let mut refused = None;
     for stored in state.story(snapshot.booking, &snapshot.story).await? {
@@ -140,7 +145,7 @@ async fn outcome(
                 return Ok(AtPosition(stored.position, Json(answer)));
             }
             Fact::PaymentFailed(fact) if Some(fact.payment) == payment => {
-                refused.get_or_insert_with(|| failed(fact.reason, snapshot.expires_at));
+                refused.get_or_insert_with(|| failed(fact.reason, snapshot.expires_at, now));
             }
             Fact::RefundDue(fact) if Some(fact.payment) == payment => {
                 refused.get_or_insert_with(|| too_late(fact, snapshot));
@@ -148,29 +153,31 @@ async fn outcome(
             _ => {}
         }
     }
-    Err(refused.unwrap_or_else(pending))
+    Err(refused.unwrap_or_else(|| pending(has_key)))
 }
 
-fn pending() -> Problem {
-    let detail = "The payment provider has not answered. The payment comes to its end without you: \
-                  ask again with the same Idempotency-Key.";
+fn pending(has_key: bool) -> Problem {
+    let then = match has_key {
+        true => "ask again with the same Idempotency-Key",
+        false => "look at the booking for what became of it",
+    };
+    let detail = format!(
+        "The payment provider has not answered. The payment comes to its end without you: {then}."
+    );
     problem("PAYMENT_PENDING", detail).retry_after_s(5)
 }
 
-fn failed(reason: PaymentFailure, expires_at: Time) -> Problem {
-    let problem = match reason {
-        PaymentFailure::Declined => problem(
-            "PAYMENT_DECLINED",
-            "The payment was declined. Try another one before the hold dies, with a new \
-             Idempotency-Key.",
-        ),
-        PaymentFailure::NeverArrived => problem(
-            "PAYMENT_FAILED",
-            "The payment never arrived; nothing was charged. Try again before the hold dies, with \
-             a new Idempotency-Key.",
-        ),
+fn failed(reason: PaymentFailure, expires_at: Time, now: Time) -> Problem {
+    let (code, what) = match reason {
+        PaymentFailure::Declined => ("PAYMENT_DECLINED", "The payment was declined"),
+        PaymentFailure::NeverArrived => ("PAYMENT_FAILED", "The payment never arrived"),
     };
-    problem.details(json!({"expires_at": expires_at}))
+    let then = match now < expires_at {
+        true => "Try again before the hold dies, with a new Idempotency-Key",
+        false => "The hold died: reserve again",
+    };
+    problem(code, format!("{what}; nothing was charged. {then}."))
+        .details(json!({"expires_at": expires_at}))
 }
 
 /// The money came when the booking was gone.

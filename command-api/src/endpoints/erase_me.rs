@@ -25,6 +25,6 @@ pub(crate) async fn erase_me(
     State(state): State<CommandState>,
     caller: Caller,
 ) -> Result<AtPosition<StatusCode>, Problem> {
-    let position = state.0.accounts.erase(caller.user, Some(caller.user)).await?;
+    let position = state.0.accounts.erase_oneself(caller.user).await?;
     Ok(AtPosition(position, StatusCode::NO_CONTENT))
 }

@@ -41,7 +41,7 @@ pub(crate) struct JoinBody {
         (status = 404, description = "EVENT_NOT_FOUND, TIER_NOT_FOUND", body = ProblemDocument),
         (status = 409, description = "TICKETS_AVAILABLE, ALREADY_WAITING, NEVER_ENOUGH, \
             LIMIT_PER_BOOKING, LIMIT_PER_USER, TOO_MANY_LAPSED, SALE_NOT_OPEN, SALE_CLOSED, \
-            EVENT_CANCELLED, EVENT_STARTED", body = ProblemDocument),
+            EVENT_CANCELLED, EVENT_STARTED, EVENT_ENDED", body = ProblemDocument),
         (status = 422, description = "INVALID, IDEMPOTENCY_KEY_REUSED", body = ProblemDocument),
         (status = 503, description = "TOO_MANY_WAITING, LOG_UNAVAILABLE", body = ProblemDocument),
     ),

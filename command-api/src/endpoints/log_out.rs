@@ -21,7 +21,8 @@ pub(crate) struct LogoutBody {
 
 /// Log out
 ///
-/// Ends the session of the refresh token, if it has one. The access token is valid until it expires.
+/// Ends the session of the refresh token, if it has one. Its access token is valid until it expires; with
+/// `everywhere` no access token is that the person has, here at once, on every other node within a second.
 #[utoipa::path(
     post, path = "/api/v1/auth/logout", tag = "accounts", request_body = LogoutBody,
     responses(

@@ -26,7 +26,7 @@ use crate::state::{Asked, CommandState};
         (status = 404, description = "EVENT_NOT_FOUND", body = ProblemDocument),
         (status = 409, description = "ALREADY_PUBLISHED, ALREADY_CANCELLED, EVENT_STARTED",
             body = ProblemDocument),
-        (status = 503, description = "LOG_UNAVAILABLE", body = ProblemDocument),
+        (status = 503, description = "TOO_MANY_WAITING, LOG_UNAVAILABLE", body = ProblemDocument),
     ),
     security(("bearer" = []))
 )]

@@ -18,8 +18,8 @@ pub(crate) struct RefreshBody {
 
 /// Stay logged in
 ///
-/// Spends the refresh token and gives new tokens. One that was spent before ends the session: somebody
-/// has a copy of it.
+/// Spends the refresh token and gives new tokens. One that was spent before ends the session, because
+/// somebody has a copy of it, and every access token that the person has.
 #[utoipa::path(
     post, path = "/api/v1/auth/refresh", tag = "accounts", request_body = RefreshBody,
     responses(

@@ -52,7 +52,7 @@ impl ReserveBody {
 
 /// A number of tickets somebody asks for.
 pub(super) fn tickets(quantity: i64) -> Result<u32, Problem> {
-    let sane = u32::try_from(quantity).ok().filter(|quantity| *quantity > 0);
+    let sane = u32::try_from(quantity).ok().filter(|quantity| (1..=MAX_LIMIT).contains(quantity));
     // No event allows more; which limit is the event's own, its inventory says.
     sane.ok_or_else(|| {
         let problem = format!("must be a whole number from 1 to {MAX_LIMIT}");
@@ -74,9 +74,9 @@ pub(super) fn tickets(quantity: i64) -> Result<u32, Problem> {
             body = ProblemDocument),
         (status = 409, description = "INSUFFICIENT_SEATS, SEAT_TAKEN, SALE_NOT_OPEN, SALE_CLOSED, \
             LIMIT_PER_BOOKING, LIMIT_PER_USER, TOO_MANY_HOLDS, TOO_MANY_LAPSED, EVENT_CANCELLED, \
-            EVENT_STARTED",
+            EVENT_STARTED, EVENT_ENDED",
             body = ProblemDocument),
-        (status = 422, description = "INVALID, IDEMPOTENCY_KEY_REUSED", body = ProblemDocument),
+        (status = 422, description = "INVALID, NOTHING_WANTED, SEAT_TWICE", body = ProblemDocument),
         (status = 503, description = "TOO_MANY_WAITING, LOG_UNAVAILABLE", body = ProblemDocument),
     ),
     security(("bearer" = []))

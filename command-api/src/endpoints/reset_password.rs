@@ -21,7 +21,8 @@ pub(crate) struct ResetBody {
 
 /// Take another password
 ///
-/// Takes the code from the mail, once. Every session ends but the one that begins.
+/// Takes the code from the mail, once. Every session ends but the one that begins, and every access token
+/// from before; whoever logs in at a provider has to show the address there anew.
 #[utoipa::path(
     post, path = "/api/v1/auth/password/reset", tag = "accounts", request_body = ResetBody,
     responses(

@@ -62,17 +62,23 @@ async fn a_payment_that_never_arrived_fails_and_another_can_follow() {
     let world = World::new();
     let (node, _, buyer, booking) = stage(&world, LONG).await;
     let lost = confirm(&booking, "tok_timeout").key("lost");
-    buyer.send(&lost).await.refused(503, "PAYMENT_PENDING");
-    buyer.send(&lost).await.refused(503, "PAYMENT_PENDING");
+    let same_key = "ask again with the same Idempotency-Key";
+    for _ in 0..2 {
+        let pending = buyer.send(&lost).await.refused(503, "PAYMENT_PENDING");
+        assert!(pending.text("detail").contains(same_key), "{}", pending.text("detail"));
+    }
     let next = confirm(&booking, "tok_success").key("next");
     buyer.send(&next).await.refused(409, "PAYMENT_IN_PROGRESS");
     let cancel = crate::support::cancel(&booking);
     buyer.send(&cancel).await.refused(409, "PAYMENT_IN_PROGRESS");
     world.clock.skip_s(IMPATIENT_S);
     world.until_kind("PaymentFailed", 1).await;
-    buyer.send(&lost).await.refused(409, "PAYMENT_FAILED");
+    let failed = buyer.send(&lost).await.refused(409, "PAYMENT_FAILED").text("detail");
+    assert!(failed.contains("Try again before the hold dies"), "{failed}");
     buyer.send(&next).await.expect(200);
-    buyer.send(&lost).await.refused(409, "PAYMENT_FAILED");
+    world.clock.skip_s(600);
+    let failed = buyer.send(&lost).await.refused(409, "PAYMENT_FAILED").text("detail");
+    assert!(failed.contains("reserve again"), "{failed}");
     end(&world, node).await;
 }
 
@@ -104,7 +110,8 @@ async fn a_slow_provider_holds_up_nobody_else() {
         other.pay(&quick, "tok_success").await.expect(200);
     }
     assert!(!paying.is_finished());
-    paying.await.unwrap().refused(503, "PAYMENT_PENDING");
+    let pending = paying.await.unwrap().refused(503, "PAYMENT_PENDING").text("detail");
+    assert!(!pending.contains("Idempotency-Key"), "nobody sent one: {pending}");
     world.clock.skip_s(IMPATIENT_S);
     end(&world, node).await;
 }

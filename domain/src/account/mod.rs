@@ -41,6 +41,8 @@ pub struct Account {
     pub is_verified: bool,
     /// Where else they log in.
     pub logins: Vec<Sealed>,
+    /// Where else they did until another password was asked for by mail.
+    pub former_logins: Vec<Sealed>,
     /// What they may be.
     pub roles: Roles,
     /// Since when there is an account.
@@ -108,6 +110,9 @@ pub enum Command {
         password: Sealed,
         /// The one they showed to know; `None` if they showed that the address is theirs.
         known: Option<Sealed>,
+        /// What is known of them if nobody had shown yet that the address is theirs: what is there was
+        /// said by whoever began the account.
+        profile: Option<Sealed>,
         /// The command's key.
         request: Option<Request>,
     },
@@ -180,6 +185,10 @@ impl Aggregate for Account {
                 self.password = Some(fact.password.clone());
                 self.password_since = at;
                 self.forget_failures();
+                // Whoever asks for it by mail may do so because somebody else is in.
+                if fact.cause == PasswordCause::Reset {
+                    self.former_logins.append(&mut self.logins);
+                }
             }
             Fact::LoginFailed(fact) => self.failures = fact.failures,
             Fact::AccountLocked(fact) => {
@@ -221,8 +230,9 @@ impl Aggregate for Account {
                 self.still_has(known.as_ref())?;
                 self.log_in(user, *matches, now)
             }
-            Command::ChangePassword { password, known, request } => {
-                self.change_password(user, password, known.as_ref(), request.as_ref())
+            Command::ChangePassword { password, known, profile, request } => {
+                let (known, profile) = (known.as_ref(), profile.as_ref());
+                self.change_password(user, password, known, profile, request.as_ref())
             }
             Command::ChangeProfile { profile, request } => {
                 if self.repeated(Some(user), request.as_ref())? {
@@ -302,6 +312,7 @@ impl Account {
         user: UserId,
         password: &Sealed,
         known: Option<&Sealed>,
+        profile: Option<&Sealed>,
         request: Option<&Request>,
     ) -> Result<Vec<Fact>, Refusal> {
         if self.repeated(Some(user), request)? {
@@ -314,6 +325,12 @@ impl Account {
         let mut facts = vec![];
         if is_reset && !self.is_verified {
             facts.push(EmailVerified { user }.into());
+            let strangers =
+                profile.filter(|profile| self.profile.as_ref() != Some(profile)).cloned();
+            facts.extend(
+                strangers
+                    .map(|profile| Fact::from(ProfileChanged { user, profile, request: None })),
+            );
         }
         let cause = if is_reset { PasswordCause::Reset } else { PasswordCause::Changed };
         let (password, request) = (password.clone(), request.cloned());

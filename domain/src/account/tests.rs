@@ -116,7 +116,12 @@ fn success_and_a_new_password_make_failures_forgotten() {
 
     let locked = AccountLocked { user: USER, until: at(LOCK_S) }.into();
     let locked = [verified(), vec![locked]].concat();
-    let reset = Command::ChangePassword { password: sealed("new"), known: None, request: None };
+    let reset = Command::ChangePassword {
+        password: sealed("new"),
+        known: None,
+        profile: None,
+        request: None,
+    };
     let reset = given(&locked, &reset, at(1)).unwrap();
     let log_in = Command::LogIn { known: Some(sealed("new")), matches: true };
     assert_eq!(given(&[locked, reset].concat(), &log_in, at(2)), Ok(vec![]));
@@ -127,14 +132,31 @@ fn a_reset_shows_that_the_address_is_theirs() {
     let reset = |is_reset: bool| Command::ChangePassword {
         password: sealed("new"),
         known: said("one").password.filter(|_| !is_reset),
+        profile: is_reset.then(|| sealed("nobody")),
         request: None,
     };
     assert_eq!(
         kinds(given(&registered(), &reset(true), at(0))),
-        ["EmailVerified", "PasswordChanged"]
+        ["EmailVerified", "ProfileChanged", "PasswordChanged"]
     );
+    // What a stranger said of themselves goes, and nothing else does.
+    let facts = [registered(), given(&registered(), &reset(true), at(0)).unwrap()].concat();
+    assert_eq!(fold(&facts).profile, Some(sealed("nobody")));
     assert_eq!(kinds(given(&verified(), &reset(true), at(0))), ["PasswordChanged"]);
     assert_eq!(kinds(given(&registered(), &reset(false), at(0))), ["PasswordChanged"]);
+}
+
+#[test]
+fn a_reset_ends_what_is_linked_and_a_change_does_not() {
+    let link = Command::LinkLogin { login: sealed("login"), credentials: said("one") };
+    let linked = [verified(), given(&verified(), &link, at(0)).unwrap()].concat();
+    for (known, logins) in [(None, [0, 1]), (said("one").password, [1, 0])] {
+        let password = sealed("new");
+        let change = Command::ChangePassword { password, known, profile: None, request: None };
+        let facts = [linked.clone(), given(&linked, &change, at(1)).unwrap()].concat();
+        let account = fold(&facts);
+        assert_eq!([account.logins.len(), account.former_logins.len()], logins);
+    }
 }
 
 #[test]
@@ -142,6 +164,7 @@ fn a_password_that_was_changed_meanwhile_opens_nothing() {
     let change = |known: Option<Sealed>| Command::ChangePassword {
         password: sealed("new"),
         known,
+        profile: None,
         request: None,
     };
     let changed = given(&verified(), &change(said("one").password), at(1)).unwrap();
@@ -197,6 +220,7 @@ fn a_command_asked_again_brings_nothing_about() {
             Command::ChangePassword {
                 password: sealed("new"),
                 known: said("one").password,
+                profile: None,
                 request: request.clone(),
             },
             Command::ChangeRoles {

@@ -42,6 +42,8 @@ pub(crate) enum SourceError {
         #[source]
         source: serde_json::Error,
     },
+    #[error("the export is not NDJSON, as `evently audit export` writes it without --format csv")]
+    Form,
     #[error("line {line} of the export has no chain hash")]
     Hash {
         line: usize,
@@ -116,6 +118,9 @@ impl Export {
         }
         self.line += 1;
         let line = self.line;
+        if line == 1 && !self.text.starts_with('{') {
+            return Err(SourceError::Form);
+        }
         let shown: AuditRecord = serde_json::from_str(&self.text)
             .map_err(|source| SourceError::Line { line, source })?;
         let record = shown.try_into().map_err(|source| SourceError::Hash { line, source })?;

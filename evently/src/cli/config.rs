@@ -3,11 +3,11 @@
 use std::io::{self, Write};
 use std::path::Path;
 
-use clap::Subcommand;
+use clap::{CommandFactory, Subcommand};
 use infra::data_folder::{DataFolder, DataFolderError};
 use serde_json::json;
 
-use super::{Failure, Invocation, chain};
+use super::{Failure, Invocation, chain, unknown};
 use crate::settings::Shown;
 
 pub(super) const EXAMPLES: &str = "\
@@ -40,6 +40,7 @@ pub(super) fn run(command: &ConfigCommand, asked: &Invocation) -> Result<(), Fai
     let shown = asked.cli.settings.shown(&asked.matches, &asked.file);
     let mut wrong = asked.settings().err().unwrap_or_default();
     wrong.extend(unusable(&asked.cli.settings.data));
+    wrong.extend(unknown::here(&super::Cli::command()));
     let is_sound = wrong.is_empty();
     let mut out = io::stdout().lock();
     if *json {

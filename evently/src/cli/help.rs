@@ -66,9 +66,12 @@ pub(super) fn with_short_helps(mut command: Command) -> Command {
     command.mut_subcommands(without_settings)
 }
 
-fn without_settings(command: Command) -> Command {
+fn without_settings(mut command: Command) -> Command {
     let said = command.get_after_help().map(|it| format!("{it}\n\n")).unwrap_or_default();
+    // As it is while nothing is hidden: options are taken also where all of them are settings.
+    let usage = command.render_usage().to_string();
+    let usage = usage.strip_prefix("Usage: ").unwrap_or(&usage).to_owned();
     let hide = |arg: Arg| if arg.is_global_set() { arg.hide(true) } else { arg };
     let command = command.mut_args(hide).after_help(format!("{said}{EVERYWHERE}"));
-    command.mut_subcommands(without_settings)
+    command.override_usage(usage).mut_subcommands(without_settings)
 }

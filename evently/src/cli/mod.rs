@@ -15,6 +15,7 @@ mod progress;
 mod projections;
 mod service_keys;
 mod token;
+mod unknown;
 
 use std::error::Error;
 use std::ffi::OsString;
@@ -225,7 +226,9 @@ impl Invocation {
     fn check(&self, settings: &Settings) -> Result<Checked, Vec<String>> {
         let mut wrong = self.file.wrong().to_vec();
         match settings.check() {
-            Ok(checked) if wrong.is_empty() => Ok(checked),
+            Ok(checked) if wrong.is_empty() => {
+                Ok(Checked { unknown: unknown::here(&Cli::command()), ..checked })
+            }
             Ok(_) => Err(wrong),
             Err(more) => {
                 wrong.extend(more);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use command_api::{Accounts, AccountsParts};
+use infra::auth::Auth;
 use infra::clock::{Clock, SystemClock};
 use infra::data_folder::DataFolder;
 use tokio_util::task::TaskTracker;
@@ -33,7 +34,9 @@ pub(super) fn with<T>(
         let Identity { vault, passwords, mailer, .. } =
             Identity::open(settings, &folder, store, known, &clock).await?;
         let mails = TaskTracker::new();
-        let parts = AccountsParts { log: log.shared(), clock, keys, vault, passwords, mailer };
+        let auth = Auth::new(&keys, clock.clone());
+        let parts =
+            AccountsParts { log: log.shared(), clock, keys, auth, vault, passwords, mailer };
         let outcome = work(&Accounts::new(parts, Duration::ZERO, mails.clone())).await;
         mails.close();
         mails.wait().await;

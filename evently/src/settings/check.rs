@@ -47,6 +47,7 @@ impl Settings {
         }
         let mail = self.mail(&mut wrong);
         let (rates, trusted_proxies, origins) = self.edge(&mut wrong);
+        let connections_per_address = self.connections_per_address(&mut wrong);
         let redis_url = self.redis_url.clone().filter(|url| !url.is_empty());
         if let Some(url) = &redis_url
             && let Err(error) = SharedCache::check(url.reveal())
@@ -72,15 +73,29 @@ impl Settings {
                 mail,
                 rates,
                 trusted_proxies,
+                connections_per_address,
                 oidc,
                 origins,
                 redis_url,
                 kafka,
                 log: self.log.clone(),
                 log_format,
+                unknown: vec![],
             }),
             _ => Err(wrong),
         }
+    }
+
+    fn connections_per_address(&self, wrong: &mut Vec<String>) -> Option<usize> {
+        let text = self.connections_per_address.as_deref().filter(|text| !text.is_empty())?;
+        let number = text.parse().ok().filter(|number| *number > 0);
+        if number.is_none() {
+            wrong.push(format!(
+                "connections_per_address (EVENTLY_CONNECTIONS_PER_ADDRESS): expected a number from 1, \
+                 not {text:?}"
+            ));
+        }
+        number
     }
 
     fn mail(&self, wrong: &mut Vec<String>) -> Option<(Secret, String)> {

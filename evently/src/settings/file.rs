@@ -86,10 +86,10 @@ mod tests {
             [
                 "evently.toml has an unknown key port; there are data, listen, database_url, \
                  log_url, redis_url, kafka_brokers, kafka_partitions, kafka_replication, shared, \
-                 master_key, smtp_url, mail_from, rate_limits, trusted_proxies, oidc_issuer, \
-                 oidc_client_id, oidc_client_secret, oidc_scopes, oidc_redirect_url, cors_origins, \
-                 log, log_format, otel_exporter_otlp_endpoint, otel_traces_sampler, \
-                 otel_traces_sampler_arg",
+                 master_key, smtp_url, mail_from, rate_limits, trusted_proxies, \
+                 connections_per_address, oidc_issuer, oidc_client_id, oidc_client_secret, \
+                 oidc_scopes, oidc_redirect_url, cors_origins, log, log_format, \
+                 otel_exporter_otlp_endpoint, otel_traces_sampler, otel_traces_sampler_arg",
                 "evently.toml: listen has to be a string, not integer",
             ]
         );

@@ -156,6 +156,16 @@ pub struct Settings {
         hide_short_help = true
     )]
     pub trusted_proxies: Option<String>,
+    /// The most connections of one address at once, which is not a trusted proxy's; a quarter of those
+    /// that the limit of open files allows, but at least 64, if absent
+    #[arg(
+        long,
+        global = true,
+        value_name = "NUMBER",
+        env = "EVENTLY_CONNECTIONS_PER_ADDRESS",
+        hide_short_help = true
+    )]
+    pub connections_per_address: Option<String>,
     /// The provider at which one may log in
     #[command(flatten)]
     pub oidc: Oidc,
@@ -218,6 +228,8 @@ pub struct Checked {
     pub rates: Option<Rates>,
     /// Proxies that are believed.
     pub trusted_proxies: TrustedProxies,
+    /// The most connections of one address; a share of all if absent.
+    pub connections_per_address: Option<usize>,
     /// Where else one logs in, if anywhere.
     pub oidc: Option<OidcSettings>,
     /// Web pages that may use the API.
@@ -226,6 +238,8 @@ pub struct Checked {
     pub log: String,
     /// How it is logged.
     pub log_format: Format,
+    /// Variables of the environment that may have been meant as settings, each as a sentence.
+    pub unknown: Vec<String>,
 }
 
 impl Checked {
@@ -237,7 +251,7 @@ impl Checked {
 
 impl Settings {
     /// Every key, in the order of declaration.
-    pub const KEYS: [&'static str; 25] = [
+    pub const KEYS: [&'static str; 26] = [
         "data",
         "listen",
         "database_url",
@@ -252,6 +266,7 @@ impl Settings {
         "mail_from",
         "rate_limits",
         "trusted_proxies",
+        "connections_per_address",
         "oidc_issuer",
         "oidc_client_id",
         "oidc_client_secret",
@@ -292,6 +307,7 @@ impl Settings {
             "mail_from" => self.mail_from.clone(),
             "rate_limits" => Some(self.rate_limits.clone()),
             "trusted_proxies" => self.trusted_proxies.clone(),
+            "connections_per_address" => self.connections_per_address.clone(),
             key if key.starts_with("oidc_") => self.oidc.shown(key),
             "cors_origins" => self.cors_origins.clone(),
             "log" => Some(self.log.clone()),

@@ -179,6 +179,12 @@ async fn records_are_printed_by_position_event_and_time() {
     assert_eq!(csv.lines().next(), Some(header));
     assert_eq!(csv.lines().count(), all.len() + 1);
     assert!(csv.contains("\"{\"\"event\"\":"), "{csv}");
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(&file, csv).unwrap();
+    let file = file.path().to_str().unwrap();
+    let (status, _, err) = run(&["audit", "verify", "--export", file]).await;
+    assert_eq!(status, 1);
+    assert!(err.contains("not NDJSON"), "{err}");
 }
 
 #[tokio::test]

@@ -61,7 +61,8 @@ async fn help_and_version_are_results() {
         for help in ["--help", "-h"] {
             let (status, out, err) = run(&[command, &[help]].concat()).await;
             assert_eq!((status, err.as_str()), (0, ""), "{command:?}");
-            assert!(out.contains("Usage: evently"), "{command:?}: {out}");
+            let usage = out.lines().find(|line| line.starts_with("Usage: evently")).unwrap();
+            assert!(usage.contains("[OPTIONS]"), "{command:?}: {usage}");
             assert!(out.contains("Examples:\n  evently"), "{command:?}: {out}");
             // The settings are told once, and are no less there.
             assert_eq!(out.contains("--data <DIR>"), command.is_empty(), "{command:?}: {out}");
@@ -153,6 +154,7 @@ async fn a_setting_comes_from_flag_environment_file_or_default() {
         "mail_from null default",
         "rate_limits off environment",
         "trusted_proxies null default",
+        "connections_per_address null default",
         "oidc_issuer null default",
         "oidc_client_id null default",
         "oidc_client_secret null default",
@@ -189,6 +191,10 @@ async fn a_check_names_a_folder_that_cannot_be_made_and_an_address_that_is_none(
     let (status, _, err) = said(evently().args(check).env("EVENTLY_LISTEN", "")).await;
     assert_eq!(status, 1);
     assert!(err.contains("listen is \"\", not an address"), "{err}");
+    let (status, out, err) = said(evently().args(check).env("EVENTLY_LISTN", "1")).await;
+    assert_eq!(status, 1);
+    assert!(err.contains("EVENTLY_LISTN is in the environment, and no setting"), "{err}");
+    assert!(!out.contains("Nothing is wrong"), "{out}");
     std::fs::create_dir(&data).unwrap();
     let (status, out, err) = run(&check).await;
     assert_eq!((status, err.as_str()), (0, ""));

@@ -213,6 +213,7 @@ fn without_settings(program: &str) -> Command {
         "EVENTLY_SMTP_URL",
         "EVENTLY_MAIL_FROM",
         "EVENTLY_TRUSTED_PROXIES",
+        "EVENTLY_CONNECTIONS_PER_ADDRESS",
         "EVENTLY_CORS_ORIGINS",
         "EVENTLY_LOG",
         "EVENTLY_SHARED",

@@ -103,6 +103,7 @@ pub(crate) async fn read(
         path: &path,
         status: status.as_u16(),
         content_type: headers.get("content-type").map_or("", |kind| kind.to_str().unwrap()),
+        headers: &headers,
         body: &body,
     }
     .is_as_promised();

@@ -20,6 +20,8 @@ pub(super) struct Verified {
     /// Of the keys that verified it.
     pub(super) generation: u64,
     pub(super) not_before: Time,
+    /// When its bearer was looked at.
+    pub(super) issued: Time,
     pub(super) expires: Time,
 }
 

@@ -8,8 +8,8 @@ use tokio_util::sync::CancellationToken;
 use super::{Auth, barred};
 use crate::identity::{IdentityStore, StoreError};
 
-/// How often the store is asked: nobody acts for longer in the name of who was erased, or with a key
-/// that was revoked.
+/// How often the store is asked: nobody acts for longer in the name of who was erased, with roles that
+/// are gone, or with a key that was revoked.
 const EVERY: Duration = Duration::from_millis(500);
 
 /// How long it may take to answer.
@@ -26,7 +26,7 @@ impl Auth {
             async { tokio::try_join!(store.barred(now, barred::MOST), store.service_keys()) };
         let said = tokio::time::timeout(PATIENCE, asked).await;
         let (barred, keys) = said.unwrap_or_else(|late| Err(StoreError(late.into())))?;
-        self.barred().replace(&barred, barred::MOST);
+        self.barred().replace(&barred, barred::MOST, now);
         self.services().replace(keys, now);
         Ok(())
     }

@@ -33,10 +33,20 @@ pub(super) struct Claims {
     pub(super) roles: Roles,
     /// Seconds since 1970, like `nbf` and `exp`.
     pub(super) iat: i64,
+    /// The same in milliseconds: tokens of one second are told apart by it. Older ones have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) iat_ms: Option<i64>,
     pub(super) nbf: i64,
     pub(super) exp: i64,
     /// Names this token; random.
     pub(super) jti: String,
+}
+
+impl Claims {
+    /// When it was issued; at the beginning of its second, if it does not say it better.
+    pub(super) fn issued(&self) -> Time {
+        Time::from_ms(self.iat_ms.unwrap_or_else(|| self.iat.saturating_mul(1000)))
+    }
 }
 
 /// Why there is no key pair.
@@ -203,17 +213,34 @@ impl Keys {
     /// # Errors
     /// The token could not be signed.
     pub fn issue(&self, user: UserId, roles: &[Role], ttl: Duration) -> Result<String, IssueError> {
+        self.issue_as_of(user, roles, ttl, self.0.clock.now())
+    }
+
+    /// The same of what was read of `user` after `issued`: what is over since then is so for this
+    /// token too, and it is valid for `ttl` from then.
+    ///
+    /// # Errors
+    /// The token could not be signed.
+    pub fn issue_as_of(
+        &self,
+        user: UserId,
+        roles: &[Role],
+        ttl: Duration,
+        issued: Time,
+    ) -> Result<String, IssueError> {
         let now = self.0.clock.now();
         self.look(now);
-        let now_s = now.as_ms().div_euclid(1000);
+        // Another clock may have said when, and be ahead of this one.
+        let issued_s = issued.min(now).as_ms().div_euclid(1000);
         self.sign(&Claims {
             iss: ISSUER.to_owned(),
             aud: AUDIENCE.to_owned(),
             sub: user,
             roles: Roles::of(roles),
-            iat: now_s,
-            nbf: now_s,
-            exp: now_s.saturating_add_unsigned(ttl.as_secs()),
+            iat: issued_s,
+            iat_ms: Some(issued.as_ms()),
+            nbf: issued_s,
+            exp: issued_s.saturating_add_unsigned(ttl.as_secs()),
             jti: format!("{:032x}", ids::random_u128()),
         })
     }

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use super::keys::Keys;
 use super::{ACCESS_TTL, Auth, AuthError, Caller, Role, Roles};
 use crate::clock::{Clock, ManualClock};
-use crate::identity::{IdentityStore as _, SqliteIdentity};
+use crate::identity::{Bar, IdentityStore as _, SqliteIdentity};
 
 const NOW_S: i64 = 1_800_000_000;
 
@@ -309,7 +309,7 @@ async fn who_was_erased_is_refused_by_whom_the_store_told_until_their_tokens_hav
     let token = |user| keys.issue(user, &[Role::Attendee], ACCESS_TTL).unwrap();
     let (hers, his) = (token(user()), token(UserId::from_u128(8)));
     assert!(auth.verify(&hers).is_ok());
-    store.bar(user(), clock.now().plus_s(ACCESS_TTL.as_secs())).await.unwrap();
+    store.bar(Bar::all(user(), clock.now())).await.unwrap();
     assert!(auth.verify(&hers).is_ok());
     auth.look_at(&store).await.unwrap();
     for _ in 0..2 {
@@ -322,6 +322,9 @@ async fn who_was_erased_is_refused_by_whom_the_store_told_until_their_tokens_hav
     assert_eq!(other.verify(&hers), Err(AuthError::Revoked));
     clock.advance_ms(u64::try_from(ACCESS_TTL.as_millis()).unwrap());
     assert_eq!(auth.verify(&hers), Err(AuthError::Expired));
+    // Nor by whom whose clock is a minute behind.
+    assert_eq!(auth.verify(&token(user())), Err(AuthError::Revoked));
+    clock.advance_ms(60_000);
     auth.look_at(&store).await.unwrap();
     assert!(auth.verify(&token(user())).is_ok());
 }
@@ -332,9 +335,51 @@ async fn who_was_refused_stays_so_while_the_store_is_away() {
     let path = _folder.path().join("identity.sqlite");
     let store = SqliteIdentity::open(&path).unwrap();
     let token = keys.issue(user(), &[Role::Attendee], ACCESS_TTL).unwrap();
-    store.bar(user(), clock.now().plus_s(60)).await.unwrap();
+    store.bar(Bar::older(user(), clock.now())).await.unwrap();
     auth.look_at(&store).await.unwrap();
     rusqlite::Connection::open(&path).unwrap().execute("DROP TABLE barred", []).unwrap();
     assert!(auth.look_at(&store).await.is_err());
     assert_eq!(auth.verify(&token), Err(AuthError::Revoked));
+}
+
+#[tokio::test]
+async fn of_one_second_the_tokens_are_refused_that_were_issued_before() {
+    let Setup { clock, keys, auth, _folder } = setup();
+    let store = SqliteIdentity::open(&_folder.path().join("identity.sqlite")).unwrap();
+    let issue = || {
+        let moment = auth.moment(user());
+        keys.issue_as_of(user(), &[Role::Admin], ACCESS_TTL, moment).unwrap()
+    };
+    clock.advance_ms(5);
+    // One that does not tell milliseconds counts as issued when its second began.
+    let (old, before) = (keys.sign(&claims()).unwrap(), issue());
+    assert!(auth.verify(&old).is_ok() && auth.verify(&before).is_ok());
+    let bar = Bar::older(user(), clock.now());
+    auth.bar(bar);
+    // Who looked before it was said is late, also without a millisecond between.
+    let late = keys.issue_as_of(user(), &[Role::Admin], ACCESS_TTL, clock.now()).unwrap();
+    let after = issue();
+    let other = Auth::remembering(&keys, Arc::clone(&clock) as Arc<dyn Clock>, 64);
+    store.bar(bar).await.unwrap();
+    other.look_at(&store).await.unwrap();
+    for auth in [&auth, &other] {
+        for token in [&old, &before, &late] {
+            assert_eq!(auth.verify(token), Err(AuthError::Revoked));
+        }
+        assert!(auth.verify(&after).is_ok());
+    }
+    // With the next second they are valid too that do not tell.
+    clock.advance_ms(1_000);
+    let next = with(json!({"iat": NOW_S + 1}));
+    assert!(auth.verify(&keys.sign(&next).unwrap()).is_ok());
+}
+
+#[tokio::test]
+async fn a_node_whose_clock_is_behind_gives_tokens_that_are_valid() {
+    let Setup { clock, keys, auth, _folder } = setup();
+    // Another node's, which is ten seconds ahead.
+    auth.bar(Bar::older(user(), clock.now().plus_s(10)));
+    let token = keys.issue_as_of(user(), &[], ACCESS_TTL, auth.moment(user())).unwrap();
+    assert!(auth.verify(&token).is_ok());
+    assert_eq!(auth.moment(UserId::from_u128(8)), clock.now());
 }

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use axum::http::HeaderValue;
 use axum::http::header::WWW_AUTHENTICATE;
-use domain::{Scope, Time};
+use domain::{Scope, Time, UserId};
 use jsonwebtoken::errors::ErrorKind;
-use jsonwebtoken::{Algorithm, Validation};
+use jsonwebtoken::{Algorithm, Header, Validation};
 
 use super::barred::Barred;
 use super::cache::{Cache, Verified};
@@ -15,6 +15,7 @@ use super::keys::{AUDIENCE, Claims, ISSUER, Keys};
 use super::services::{ServiceCaller, ServiceError, Services};
 use crate::clock::Clock;
 use crate::http::Problem;
+use crate::identity::Bar;
 
 /// How much another machine's clock may be ahead of this one's. There is no grace after `exp`.
 const LEEWAY_MS: u64 = 5_000;
@@ -45,7 +46,8 @@ pub enum AuthError {
     /// Its time has not come.
     #[error("The bearer token is not valid yet.")]
     NotYetValid,
-    /// Its bearer was erased since, or it is older than so many erasures that none is told apart.
+    /// Its bearer was erased since, lost roles or sessions, or it is older than so many of those that
+    /// none is told apart.
     #[error("The bearer token was revoked.")]
     Revoked,
 }
@@ -125,6 +127,17 @@ impl Auth {
         &self.0.barred
     }
 
+    /// Has tokens refused from now on by this process. Others learn it from the store.
+    pub fn bar(&self, bar: Bar) {
+        self.0.barred.add(bar);
+    }
+
+    /// What a token of `user` may be issued at that is made of what is read of them from now on: not
+    /// earlier than what is known to be over, whoever's clock said when that was.
+    pub fn moment(&self, user: UserId) -> Time {
+        self.0.barred.before(user).map_or(self.now(), |before| self.now().max(before))
+    }
+
     pub(super) fn now(&self) -> Time {
         self.0.clock.now()
     }
@@ -141,6 +154,9 @@ impl Verifier {
             return Err(AuthError::Malformed);
         }
         let header = jsonwebtoken::decode_header(token).map_err(|_| AuthError::Malformed)?;
+        if !is_understood(&header) {
+            return Err(AuthError::Malformed);
+        }
         let kid = header.kid.ok_or(AuthError::Malformed)?;
         if self.keys.ring().verifying(&kid).is_none() {
             // Another process may have signed with a key that came a moment ago.
@@ -161,6 +177,7 @@ impl Verifier {
             caller: Caller { user: claims.sub, roles: claims.roles, with_anothers: false },
             generation,
             not_before: Time::from_ms(claims.nbf.saturating_mul(1000)),
+            issued: claims.issued(),
             expires: Time::from_ms(claims.exp.saturating_mul(1000)),
         })
     }
@@ -173,9 +190,50 @@ impl Verifier {
         if now.plus_ms(LEEWAY_MS) < verified.not_before {
             return Err(AuthError::NotYetValid);
         }
-        if self.barred.has(verified.caller.user, verified.not_before) {
+        if self.barred.has(verified.caller.user, verified.issued) {
             return Err(AuthError::Revoked);
         }
         Ok(verified.caller)
+    }
+}
+
+/// Whether it is a token of the kind that is issued here, and asks for nothing more to be understood:
+/// there is nothing that this does (RFC 7515, 4.1.11).
+fn is_understood(header: &Header) -> bool {
+    let is_token = |typ: &str| ["JWT", "at+jwt"].iter().any(|it| it.eq_ignore_ascii_case(typ));
+    header.crit.is_none() && header.typ.as_deref().is_none_or(is_token)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::clock::SystemClock;
+
+    #[test]
+    fn a_token_of_another_kind_is_refused_though_the_key_is_ours() {
+        let folder = tempfile::tempdir().unwrap();
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let keys = Keys::load_or_create(folder.path(), clock.clone()).unwrap();
+        let now_s = clock.now().as_ms() / 1000;
+        let claims = json!({
+            "iss": ISSUER, "aud": AUDIENCE, "sub": UserId::from_u128(7), "roles": [],
+            "iat": now_s, "nbf": now_s, "exp": now_s + 900, "jti": "1",
+        });
+        let (auth, ring) = (Auth::new(&keys, clock), keys.ring());
+        let signed = |typ: Option<&str>, crit: Option<&[&str]>| {
+            let crit = crit.map(|names| names.iter().map(ToString::to_string).collect());
+            let header = Header { typ: typ.map(str::to_owned), crit, ..ring.header.clone() };
+            auth.verify(&jsonwebtoken::encode(&header, &claims, &ring.signing).unwrap())
+        };
+        for typ in [None, Some("JWT"), Some("jwt"), Some("at+jwt")] {
+            assert!(signed(typ, None).is_ok(), "{typ:?}");
+            assert_eq!(signed(typ, Some(&["exp"])), Err(AuthError::Malformed), "{typ:?}");
+            assert_eq!(signed(typ, Some(&[])), Err(AuthError::Malformed), "{typ:?}");
+        }
+        for typ in ["", "logout+jwt", "dpop+jwt", "JWE"] {
+            assert_eq!(signed(Some(typ), None), Err(AuthError::Malformed), "{typ}");
+        }
     }
 }

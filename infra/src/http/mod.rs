@@ -7,6 +7,7 @@
 mod codes;
 pub(crate) mod context;
 mod cors;
+mod crowd;
 mod json;
 mod page;
 mod params;
@@ -17,6 +18,7 @@ pub mod promise;
 mod pulse;
 mod serve;
 mod service;
+mod unread;
 mod words;
 
 pub use codes::{Code, GENERIC_CODES};
@@ -27,5 +29,5 @@ pub use page::{Cursor, Limit, Page};
 pub use params::{Path, Query};
 pub use position::{AtPosition, IdempotencyKey, MinPosition, POSITION_HEADER};
 pub use problem::{PROBLEM_BASE, Problem, ProblemDocument};
-pub use serve::{Connections, REFUSED_AT_ONCE, Site, Visit, serve, serve_with};
+pub use serve::{Connections, MAX_HEAD_BYTES, REFUSED_AT_ONCE, Site, Visit, serve, serve_with};
 pub use service::{Edge, ServiceLimits, service, with_body_within};

@@ -232,9 +232,16 @@ pub(super) fn overloaded() -> Problem {
 
 /// The connection is closed with it.
 pub(super) fn crowded() -> Problem {
-    const DETAIL: &str = "As many connections are open as this server serves. Nothing was done.";
+    const DETAIL: &str =
+        "As many connections are open as this server serves, or one address. Nothing was done.";
     let problem = Problem::unavailable(codes::OVERLOADED, DETAIL, 5);
     problem.header(CONNECTION, HeaderValue::from_static("close"))
+}
+
+/// The connection is closed with it.
+pub(super) fn astray() -> Problem {
+    const DETAIL: &str = "The request must name its host, once, in the header Host.";
+    Problem::malformed(DETAIL).header(CONNECTION, HeaderValue::from_static("close"))
 }
 
 /// Time is up: because the client did not send its body, or because we did not answer.

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, LazyLock};
 
+use axum::http::HeaderMap;
 use jsonschema::Validator;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
@@ -19,6 +20,8 @@ pub struct Answered<'a> {
     pub status: u16,
     /// What kind of body it says it has; empty if it says nothing.
     pub content_type: &'a str,
+    /// All of them.
+    pub headers: &'a HeaderMap,
     /// All of it; empty if it was not read.
     pub body: &'a [u8],
 }
@@ -40,7 +43,7 @@ static PROMISE: LazyLock<Promise> = LazyLock::new(|| {
 
 impl Answered<'_> {
     /// Sees that the route is documented, that this status is documented for it, that a problem's code is
-    /// listed with this status, and that the body is of the form that is documented.
+    /// listed with this status and for this route, and that the body is of the form that is documented.
     ///
     /// # Panics
     /// It is not so.
@@ -76,6 +79,8 @@ impl Promise {
         if response.is_null() {
             return Err(format!("{template} has no such status"));
         }
+        Self::check_named(answer, response, body.as_ref())?;
+        self.check_headers(answer, response)?;
         let kind = answer.content_type.split(';').next().unwrap_or_default().trim();
         let content = &response["content"];
         if kind.is_empty() || content.is_null() || answer.body.is_empty() {
@@ -106,6 +111,36 @@ impl Promise {
             Some(listed) if listed["status"] == answer.status => Ok(()),
             Some(_) => Err(format!("the code {code} has another status")),
         }
+    }
+
+    /// Headers that the document knows are there where it says so.
+    fn check_headers(&self, answer: &Answered<'_>, response: &Value) -> Result<(), String> {
+        let has = |headers: &Value, name: &str| {
+            let names = headers.as_object().into_iter().flatten().map(|(name, _)| name);
+            names.into_iter().any(|other| other.eq_ignore_ascii_case(name))
+        };
+        let known = &self.document["components"]["headers"];
+        let mut names = answer.headers.keys().map(|name| name.as_str());
+        match names.find(|name| has(known, name) && !has(&response["headers"], name)) {
+            None => Ok(()),
+            Some(name) => Err(format!("the header {name} is not documented")),
+        }
+    }
+
+    /// The description names the problem's code: `CODE, CODE: words`.
+    fn check_named(
+        answer: &Answered<'_>,
+        response: &Value,
+        body: Option<&Value>,
+    ) -> Result<(), String> {
+        let is_problem = answer.content_type.starts_with("application/problem+json");
+        let Some(code) = body.filter(|_| is_problem).and_then(|body| body["code"].as_str()) else {
+            return Ok(());
+        };
+        let said = response["description"].as_str().unwrap_or_default();
+        let named = said.split(':').next().unwrap_or_default();
+        let is_named = named.split(',').any(|named| named.trim() == code);
+        is_named.then_some(()).ok_or_else(|| format!("{code} is not among {named:?}"))
     }
 
     /// The path of the document that fits, with as few parameters as can be.
@@ -142,7 +177,8 @@ mod tests {
             _ => "application/problem+json",
         };
         let body = serde_json::to_vec(body).unwrap();
-        PROMISE.check(&Answered { method, path, status, content_type, body: &body })
+        let headers = &HeaderMap::new();
+        PROMISE.check(&Answered { method, path, status, content_type, headers, body: &body })
     }
 
     #[test]
@@ -168,6 +204,19 @@ mod tests {
         assert_eq!(check("GET", path, 404, &problem("EVENT_NOT_FOUND")), Ok(()));
         assert!(check("GET", path, 404, &problem("MADE_UP")).is_err());
         assert!(check("GET", path, 404, &problem("FORBIDDEN")).is_err());
+        assert!(check("GET", path, 404, &problem("VENUE_NOT_FOUND")).is_err());
         assert_eq!(check("GET", "/nowhere", 404, &problem("NOT_FOUND")), Ok(()));
+
+        let (content_type, body) = ("", &[][..]);
+        for (name, path, is_said) in [
+            ("evently-position", "/api/v1/venues", true),
+            ("evently-position", "/health", false),
+            ("etag", "/health", true),
+        ] {
+            let headers = &HeaderMap::from_iter([(name.parse().unwrap(), "1".parse().unwrap())]);
+            let (method, status) = ("GET", 200);
+            let answer = Answered { method, path, status, content_type, headers, body };
+            assert_eq!(PROMISE.check(&answer).is_ok(), is_said, "{name} {path}");
+        }
     }
 }

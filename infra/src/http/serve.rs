@@ -2,11 +2,13 @@
 
 use std::convert::Infallible;
 use std::io;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Body;
 use axum::extract::Request;
+use axum::http::Version;
+use axum::http::header::HOST;
 use axum::response::Response;
 use futures::FutureExt;
 use hyper::body::Incoming;
@@ -19,13 +21,16 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::Service;
 
+use super::crowd::{Crowd, Place};
+use super::problem::{self, Problem};
 use super::pulse::{Answer, Pulse};
-use crate::limits::Peer;
+use super::unread;
+use crate::limits::{Peer, TrustedProxies};
 
 const LINGER: Duration = Duration::from_secs(5);
 
 /// How connections are treated.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Connections {
     /// A connection that waits for the head of a request this long, or up to twice as long, is
     /// closed: idle ones, and clients that send a byte now and then. So is one whose client takes
@@ -36,7 +41,21 @@ pub struct Connections {
     /// Connections open at once; beyond it each is answered 503 and closed. The process needs
     /// [`REFUSED_AT_ONCE`] files more than this.
     pub most: usize,
+    /// The same of one address, or of one network of 64 bits of IPv6.
+    pub most_of_one: usize,
+    /// Whose connections are counted for nobody: they stand for many.
+    pub proxies: TrustedProxies,
 }
+
+impl Connections {
+    /// `most` at once, of which one address may have a quarter, but not fewer than 64.
+    pub fn up_to(most: usize) -> Self {
+        Self { most, most_of_one: (most / 4).max(64), ..Self::default() }
+    }
+}
+
+/// Of connections of one address beyond its limit, so many are told.
+const REFUSED_OF_ONE: usize = 8;
 
 /// Connections beyond the limit that are told so at once; more are closed without a word.
 pub const REFUSED_AT_ONCE: usize = 64;
@@ -47,6 +66,8 @@ impl Default for Connections {
             head_timeout: Duration::from_secs(15),
             drain_timeout: Duration::from_secs(10),
             most: 1 << 20,
+            most_of_one: 1 << 18,
+            proxies: TrustedProxies::default(),
         }
     }
 }
@@ -68,6 +89,39 @@ pub struct Visit {
     pub peer: Option<Peer>,
     /// It is refused, and then closed.
     pub is_one_too_many: bool,
+    /// The request does not say rightly to which host it goes, so that others on the way may have
+    /// understood it otherwise.
+    pub is_astray: bool,
+}
+
+impl Visit {
+    /// Why the request is refused before anybody looks at what it asks for.
+    pub(super) fn refusal(&self) -> Option<Problem> {
+        if self.is_one_too_many {
+            return Some(problem::crowded());
+        }
+        self.is_astray.then(problem::astray)
+    }
+}
+
+/// The largest head of a request, in bytes: line and headers. Larger ones are refused (431). A token
+/// or the cookies of a browser are at most 8 KiB; hyper itself would keep 400 KiB of each connection.
+pub const MAX_HEAD_BYTES: usize = 32 << 10;
+
+/// Whether a request names its host as it must: HTTP/1.1 once, HTTP/1.0 at most once, and as a name
+/// or address with or without a port (RFC 9112, 3.2).
+fn is_astray<B>(request: &hyper::Request<B>) -> bool {
+    let mut hosts = request.headers().get_all(HOST).iter();
+    match (hosts.next(), hosts.next()) {
+        (None, _) => request.version() == Version::HTTP_11,
+        (Some(host), None) => !host.as_bytes().iter().all(is_of_a_host),
+        _ => true,
+    }
+}
+
+/// Whether a host and port may have this letter (RFC 3986, 3.2.2).
+fn is_of_a_host(letter: &u8) -> bool {
+    letter.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=:[]".contains(letter)
 }
 
 impl Site for Router {
@@ -90,9 +144,13 @@ pub async fn serve_with(
     shutdown: CancellationToken,
 ) {
     let stop = Stop { taking: shutdown, ..Stop::default() };
-    let open = TaskTracker::new();
+    let (open, crowd) = (TaskTracker::new(), Crowd::new(&settings));
     let mut told = false;
-    while let Some(socket) = next(&listener, &stop.taking).await {
+    while let Some((socket, address)) = next(&listener, &stop.taking).await {
+        let (over_of_one, place) = crowd.enter(address.ip());
+        if over_of_one > REFUSED_OF_ONE {
+            continue;
+        }
         let (most, over) = (settings.most, (open.len() + 1).saturating_sub(settings.most));
         if over > 0 && !told {
             tracing::warn!(most, "connections are refused: too many are open");
@@ -101,7 +159,9 @@ pub async fn serve_with(
         told = over > 0 || told && open.len() > most - most / 4;
         if over <= REFUSED_AT_ONCE {
             let (site, stop) = (site.clone(), stop.clone());
-            open.spawn(answer(socket, site, over > 0, settings.head_timeout, stop));
+            let is_one_too_many = over > 0 || over_of_one > 0;
+            let answered = answer(socket, site, is_one_too_many, settings.head_timeout, stop);
+            open.spawn(within(place, answered));
         }
     }
     drop(listener);
@@ -121,11 +181,14 @@ struct Stop {
 }
 
 /// The next connection; `None` when it is time to stop.
-async fn next(listener: &TcpListener, shutdown: &CancellationToken) -> Option<TcpStream> {
+async fn next(
+    listener: &TcpListener,
+    shutdown: &CancellationToken,
+) -> Option<(TcpStream, SocketAddr)> {
     loop {
         let accepted = shutdown.run_until_cancelled(listener.accept()).await?;
         match accepted {
-            Ok((socket, _)) => return Some(socket),
+            Ok(accepted) => return Some(accepted),
             Err(error) if is_of_the_peer(&error) => {}
             Err(error) => {
                 // Out of file descriptors, most likely: some connection has to end first.
@@ -142,6 +205,12 @@ fn is_of_the_peer(error: &io::Error) -> bool {
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
 }
 
+/// Does something while it has its place.
+async fn within(place: Option<Place>, something: impl Future<Output = ()>) {
+    something.await;
+    drop(place);
+}
+
 async fn answer(
     socket: TcpStream,
     site: impl Site,
@@ -152,7 +221,7 @@ async fn answer(
     // Answers are small: waiting to fill a packet would only delay them.
     let _ = socket.set_nodelay(true);
     let peer = socket.peer_addr().ok().map(|address| Peer(address.ip()));
-    let visit = Visit { peer, is_one_too_many };
+    let visit = Visit { peer, is_one_too_many, is_astray: false };
     converse(socket, site, visit, head_timeout, stop).await;
 }
 
@@ -166,13 +235,18 @@ async fn converse(
     let pulse = Pulse::default();
     let service = service_fn(|request: hyper::Request<Incoming>| {
         let answering = pulse.answering();
+        let visit = Visit { is_astray: is_astray(&request), ..visit };
+        let (request, unread) = unread::watch(request);
         // Not an async block, which would have room for the answer's future twice.
-        site.answer(request.map(Body::new), visit)
+        site.answer(request, visit)
+            .then(|response| unread::settle(response, unread))
             .map(|response| Ok::<_, Infallible>(response.map(|body| Answer::new(body, answering))))
     });
     let ended = {
         let io = TokioIo::new(pulse.watch(&mut socket));
-        let connection = http1::Builder::new().serve_connection(io, service);
+        let mut builder = http1::Builder::new();
+        builder.max_header_size(MAX_HEAD_BYTES);
+        let connection = builder.serve_connection(io, service);
         let mut connection = std::pin::pin!(connection);
         tokio::select! {
             biased;

@@ -145,8 +145,8 @@ async fn answer(
     };
     // Pinned here: each further future around it would have room for it of its own.
     let response = pin!(context.scope(context::with_figures(async move {
-        if visit.is_one_too_many {
-            return problem::crowded().into_response();
+        if let Some(refusal) = visit.refusal() {
+            return refusal.into_response();
         }
         let Some(_place) = InFlight::enter(&shared) else {
             return problem::overloaded().into_response();

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use domain::{Scope, ServiceKeyId, Time, UserId};
 
-use super::{Code, IdentityStore, Kept, KeyId, Purpose, Rotation, ServiceKey, Session, TokenHash};
+use super::{
+    Bar, Code, IdentityStore, Kept, KeyId, Purpose, Rotation, ServiceKey, Session, TokenHash,
+};
 
 const ONE: UserId = UserId::from_u128(1);
 const OTHER: UserId = UserId::from_u128(u128::MAX);
@@ -57,18 +59,23 @@ async fn services(store: &dyn IdentityStore) {
     assert_eq!(store.service_keys().await.expect("keys"), [revoked, other]);
 }
 
-/// Whoever is barred stays so until the latest of what was said, and then leaves nothing.
+/// Of all that was said of a person the latest counts, until that is over; then nothing is left.
 async fn bars(store: &dyn IdentityStore) {
-    store.bar(ONE, at(20)).await.expect("barred");
-    store.bar(OTHER, at(30)).await.expect("barred");
-    store.bar(ONE, at(40)).await.expect("barred longer");
-    store.bar(OTHER, at(10)).await.expect("barred before");
+    let bar = |user, before, until| Bar { user, before: at(before), until: at(until) };
+    for said in [bar(ONE, 5, 20), bar(OTHER, 7, 30), bar(ONE, 3, 40), bar(OTHER, 9, 10)] {
+        store.bar(said).await.expect("barred");
+    }
+    let (one, other) = (bar(ONE, 5, 40), bar(OTHER, 9, 30));
     let barred = async |now, limit| store.barred(now, limit).await.expect("an answer");
-    assert_eq!(barred(at(0), 9).await, [(ONE, at(40)), (OTHER, at(30))]);
-    assert_eq!(barred(at(0), 1).await, [(ONE, at(40))]);
-    assert_eq!(barred(at(30), 9).await, [(ONE, at(40))]);
+    assert_eq!(barred(at(0), 9).await, [one, other]);
+    assert_eq!(barred(at(0), 1).await, [one]);
+    assert_eq!(barred(at(30), 9).await, [one]);
     store.sweep(at(30)).await.expect("swept");
-    assert_eq!(barred(at(0), 9).await, [(ONE, at(40))]);
+    assert_eq!(barred(at(0), 9).await, [one]);
+    let all = Bar { before: Bar::EVER, ..one };
+    store.bar(all).await.expect("barred for good");
+    store.bar(one).await.expect("barred before");
+    assert_eq!(barred(at(0), 9).await, [all]);
     assert_eq!(barred(at(40), 9).await, []);
     store.sweep(at(40)).await.expect("swept");
 }
@@ -204,10 +211,11 @@ async fn codes(store: &dyn IdentityStore) {
     store.put_code(code("x", ONE, 10)).await.expect("kept");
     let take = async |name: &str, purpose, now| {
         let code = store.code(token(name), purpose, now).await.expect("an answer");
-        // Until it is dropped it is there.
+        // Until it is taken it is there.
         assert_eq!(store.code(token(name), purpose, now).await.expect("an answer"), code);
         if code.is_some() {
-            store.drop_code(token(name)).await.expect("dropped");
+            assert!(store.take_code(token(name)).await.expect("taken"));
+            assert!(!store.take_code(token(name)).await.expect("taken before"));
         }
         code
     };

@@ -106,6 +106,17 @@ pub struct Session {
     pub expires_at: Time,
 }
 
+/// Has access tokens of a person refused although they are valid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bar {
+    /// Whose.
+    pub user: UserId,
+    /// Those are refused that were made of what was known before this moment.
+    pub before: Time,
+    /// When none of them is valid any more.
+    pub until: Time,
+}
+
 /// What became of a refresh token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rotation {
@@ -187,13 +198,13 @@ pub trait IdentityStore: Send + Sync + 'static {
     /// Nothing of this person is left.
     async fn end_erasing(&self, user: UserId) -> Result<(), StoreError>;
 
-    /// Has access tokens of this person refused that were issued before, until `until`, when none of
-    /// them is valid any more.
-    async fn bar(&self, user: UserId, until: Time) -> Result<(), StoreError>;
+    /// Has access tokens of a person refused. What was said of them before counts too: of both
+    /// moments the later.
+    async fn bar(&self, bar: Bar) -> Result<(), StoreError>;
 
-    /// Whose access tokens are refused at `now`, and until when: up to `limit`, those first that are
+    /// Whose access tokens are refused at `now`, and which: up to `limit`, those first that are
     /// refused longest.
-    async fn barred(&self, now: Time, limit: usize) -> Result<Vec<(UserId, Time)>, StoreError>;
+    async fn barred(&self, now: Time, limit: usize) -> Result<Vec<Bar>, StoreError>;
 
     /// Begins a session whose first token has this hash.
     async fn open_session(&self, session: Session, token: TokenHash) -> Result<(), StoreError>;
@@ -222,7 +233,7 @@ pub trait IdentityStore: Send + Sync + 'static {
     /// Keeps a code. A person has at most a few of each purpose: older ones go.
     async fn put_code(&self, code: Code) -> Result<(), StoreError>;
 
-    /// Whose code it is, and what was kept with it. It stays until it is dropped, so that what fails
+    /// Whose code it is, and what was kept with it. It stays until it is taken, so that what fails
     /// can be asked again.
     async fn code(
         &self,
@@ -231,8 +242,8 @@ pub trait IdentityStore: Send + Sync + 'static {
         now: Time,
     ) -> Result<Option<(UserId, String)>, StoreError>;
 
-    /// Forgets a code.
-    async fn drop_code(&self, hash: TokenHash) -> Result<(), StoreError>;
+    /// Forgets a code; `false` if somebody has taken it before.
+    async fn take_code(&self, hash: TokenHash) -> Result<bool, StoreError>;
 
     /// Forgets the codes of a person.
     async fn drop_codes(&self, user: UserId) -> Result<(), StoreError>;

@@ -1,6 +1,6 @@
 //! From which address somebody asks. What proxies say counts only when they are known.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
 use std::sync::Once;
 
@@ -51,6 +51,13 @@ fn network(text: &str) -> Result<Network, ProxyError> {
     Ok(Network { bits: bits(address), length: before + length })
 }
 
+/// The address that a proxy wrote: some write the port too, and then brackets around version 6.
+fn hop_address(text: &str) -> Option<IpAddr> {
+    let bracketed = || text.strip_prefix('[')?.strip_suffix(']')?.parse().ok().map(IpAddr::V6);
+    let with_port = || text.parse::<SocketAddr>().ok().map(|address| address.ip());
+    text.parse().ok().or_else(with_port).or_else(bracketed)
+}
+
 /// An address of either version: of version 4 as one that is mapped to 6.
 fn bits(address: IpAddr) -> u128 {
     match address {
@@ -94,17 +101,27 @@ impl TrustedProxies {
             let hops = values.flat_map(|value| value.to_str().unwrap_or("?").rsplit(','));
             for hop in hops {
                 // A proxy that says what is no address is the last that is known.
-                let Ok(hop) = hop.trim().parse() else { break };
+                let Some(hop) = hop_address(hop.trim()) else { break };
                 address = bits(hop);
                 if !self.has(address) {
                     break;
                 }
             }
         }
-        match Ipv6Addr::from_bits(address).to_ipv4_mapped() {
-            Some(_) => address,
-            None => address & (u128::MAX << 64),
-        }
+        of_subscriber(address)
+    }
+
+    /// The same of whoever is at the other end of a connection; nobody for a proxy that is known.
+    pub(crate) fn subscriber_at(&self, peer: IpAddr) -> Option<u128> {
+        let address = bits(peer);
+        (!self.has(address)).then(|| of_subscriber(address))
+    }
+}
+
+fn of_subscriber(address: u128) -> u128 {
+    match Ipv6Addr::from_bits(address).to_ipv4_mapped() {
+        Some(_) => address,
+        None => address & (u128::MAX << 64),
     }
 }
 
@@ -155,6 +172,12 @@ mod tests {
             ("10.0.0.0/8", "10.0.0.1", &["9.9.9.9", "1.2.3.4, 10.0.0.2"], "1.2.3.4"),
             ("10.0.0.0/8", "10.0.0.1", &["9.9.9.9, nonsense"], "10.0.0.1"),
             ("0.0.0.0/0", "10.0.0.1", &["9.9.9.9, 1.2.3.4"], "9.9.9.9"),
+            ("10.0.0.0/8", "10.0.0.1", &["1.2.3.4:5678"], "1.2.3.4"),
+            ("10.0.0.0/8", "10.0.0.1", &["9.9.9.9, 1.2.3.4:5678, 10.0.0.2:1"], "1.2.3.4"),
+            ("10.0.0.0/8", "10.0.0.1", &["[::ffff:1.2.3.4]:5678"], "1.2.3.4"),
+            ("10.0.0.0/8", "10.0.0.1", &["[::ffff:1.2.3.4]"], "1.2.3.4"),
+            ("10.0.0.0/8", "10.0.0.1", &["[1.2.3.4]"], "10.0.0.1"),
+            ("10.0.0.0/8", "10.0.0.1", &["1.2.3.4:567890"], "10.0.0.1"),
         ];
         for (proxies, peer, forwarded, expected) in table {
             let found = subscriber(proxies, peer, forwarded);

@@ -63,6 +63,15 @@ impl Log for MeasuredLog {
         self.0.read_stream(stream, from, limit).await
     }
 
+    async fn read_stream_as_is(
+        &self,
+        stream: &str,
+        from: u64,
+        limit: usize,
+    ) -> Result<Vec<Record>, ReadError> {
+        self.0.read_stream_as_is(stream, from, limit).await
+    }
+
     async fn read_all(&self, after: Position, limit: usize) -> Result<Vec<Record>, ReadError> {
         self.0.read_all(after, limit).await
     }

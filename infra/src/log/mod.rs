@@ -264,13 +264,26 @@ pub trait Log: Send + Sync + 'static {
     /// stream.
     ///
     /// # Errors
-    /// The log cannot be read.
+    /// The log cannot be read, or what is read is not as it was written, as far as the log can tell.
     async fn read_stream(
         &self,
         stream: &str,
         from: u64,
         limit: usize,
     ) -> Result<Vec<Record>, ReadError>;
+
+    /// The same, with records that are not as they were written: for who shows them, or says so.
+    ///
+    /// # Errors
+    /// The log cannot be read.
+    async fn read_stream_as_is(
+        &self,
+        stream: &str,
+        from: u64,
+        limit: usize,
+    ) -> Result<Vec<Record>, ReadError> {
+        self.read_stream(stream, from, limit).await
+    }
 
     /// Up to `limit` records after `after`, in order of position.
     ///

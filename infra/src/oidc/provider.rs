@@ -242,7 +242,16 @@ impl Provider {
         let verifier = verifier.set_allowed_algs(algorithms);
         let now = self.clock.now().as_chrono();
         let verifier = verifier.set_time_fn(move || now);
-        token.claims(&verifier, nonce).cloned()
+        let claims = token.claims(&verifier, nonce)?;
+        // For whom it was made, if it says so (OpenID Connect Core 1.0, 3.1.3.7): the library leaves
+        // that to us.
+        let party = claims.authorized_party();
+        if party.is_some_and(|party| **party != self.settings.client_id) {
+            return Err(ClaimsVerificationError::Other(
+                "it was made for another client".to_owned(),
+            ));
+        }
+        Ok(claims.clone())
     }
 }
 

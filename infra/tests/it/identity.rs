@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use domain::UserId;
+use domain::{Time, UserId};
 use infra::identity::{
-    Field, MasterKeys, PostgresIdentity, SqliteIdentity, Vault, VaultError, conformance,
+    Bar, Field, IdentityStore as _, MasterKeys, PostgresIdentity, SqliteIdentity, Vault,
+    VaultError, conformance,
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -21,7 +22,25 @@ async fn postgres_keeps_keys_sessions_and_codes() {
     conformance::run(Arc::new(PostgresIdentity::new(pool.clone()))).await;
     // Another node finds the tables set up, and what is in them.
     let other = PostgresIdentity::new(pool);
-    assert_eq!(infra::identity::IdentityStore::erasing(&other).await.unwrap(), []);
+    assert_eq!(other.erasing().await.unwrap(), []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_was_barred_in_an_old_database_is_so_with_every_token() {
+    let Some(server) = infra::postgres::testing::server() else { return };
+    let pool = server.pool(2).await;
+    let store = PostgresIdentity::new(pool.clone());
+    assert_eq!(store.erasing().await.unwrap(), []);
+    // As it was before.
+    let old = "ALTER TABLE identity.barred DROP COLUMN before_ms;
+        DELETE FROM identity.applied WHERE version >= 4;
+        INSERT INTO identity.barred
+        VALUES ('00000000-0000-0000-0000-000000000007', 1800000900000);";
+    sqlx::raw_sql(old).execute(&pool).await.unwrap();
+    let store = PostgresIdentity::new(pool);
+    let until = Time::from_ms(1_800_000_900_000);
+    let bar = Bar { user: UserId::from_u128(7), before: Bar::EVER, until };
+    assert_eq!(store.barred(Time::from_ms(0), 9).await.unwrap(), [bar]);
 }
 
 #[tokio::test]

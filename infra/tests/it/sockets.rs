@@ -5,13 +5,16 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
+use axum::http::StatusCode;
 use axum::routing::{get, post};
 use bytes::Bytes;
 use futures::{StreamExt, stream};
-use infra::http::{Connections, Json, REFUSED_AT_ONCE, ServiceLimits, serve_with};
+use infra::http::{
+    Connections, Json, MAX_HEAD_BYTES, REFUSED_AT_ONCE, RequestId, ServiceLimits, serve_with,
+};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -106,6 +109,112 @@ async fn a_body_too_large_is_refused_in_words_though_the_client_goes_on_sending(
     }
 }
 
+/// What the answers that close their connection, and only they, say.
+fn says_that_it_closes(said: &str) -> bool {
+    said.contains("\r\nconnection: close\r\n")
+}
+
+#[tokio::test]
+async fn whoever_loses_the_connection_with_an_answer_is_told() {
+    let refuse = post(async |_: RequestId| StatusCode::UNAUTHORIZED);
+    let server = start(echo().route("/refuse", refuse), Connections::default()).await;
+    let head = |path, rest| format!("POST {path} HTTP/1.1\r\nhost: evently\r\n{rest}\r\n\r\n");
+    let json = "content-type: application/json\r\n";
+    let large = MAX_HEAD_BYTES * 8;
+    for (path, rest, status) in [
+        ("/echo", format!("{json}content-length: {}", 4 << 20), 413),
+        ("/refuse", format!("content-length: {large}"), 401),
+        ("/refuse", "transfer-encoding: chunked".to_owned(), 401),
+        ("/refuse", "expect: 100-continue\r\ncontent-length: 2".to_owned(), 401),
+        ("/refuse", "content-length: 2".to_owned(), 401),
+    ] {
+        // Nothing of the body ever comes.
+        let mut socket = server.connect().await;
+        socket.write_all(head(path, rest.clone()).as_bytes()).await.unwrap();
+        let said = until(&mut socket, "\r\n\r\n").await;
+        assert!(said.starts_with(&format!("HTTP/1.1 {status} ")), "{rest}: {said}");
+        assert!(says_that_it_closes(&said), "{rest}: {said}");
+    }
+
+    // A small one that comes is read, by whomever, and the connection stays.
+    let mut socket = server.connect().await;
+    for (path, status) in [("/refuse", 401), ("/echo", 200), ("/refuse", 401), ("/nowhere", 404)] {
+        let request = head(path, format!("{json}content-length: 7"));
+        socket.write_all(request.as_bytes()).await.unwrap();
+        socket.write_all(b"{\"a\":1}").await.unwrap();
+        let said = until(&mut socket, "\r\n\r\n").await;
+        assert!(said.starts_with(&format!("HTTP/1.1 {status} ")), "{path}: {said}");
+        assert!(!says_that_it_closes(&said), "{path}: {said}");
+        if status == 404 {
+            assert!(said.contains("\"code\":\"NOT_FOUND\""), "{said}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_request_names_its_host_once() {
+    let server = start(echo(), Connections::default()).await;
+    for (version, hosts, status) in [
+        ("1.1", vec!["evently"], 405),
+        ("1.1", vec!["[::1]:8080"], 405),
+        ("1.0", vec![], 405),
+        ("1.1", vec![""], 405),
+        ("1.1", vec![], 400),
+        ("1.1", vec!["evently", "evently"], 400),
+        ("1.0", vec!["evently", "evently"], 400),
+        ("1.1", vec!["evently/path"], 400),
+        ("1.1", vec!["me@evently"], 400),
+        ("1.1", vec!["one, two"], 400),
+    ] {
+        let lines: String = hosts.iter().map(|host| format!("host: {host}\r\n")).collect();
+        let request = format!("GET /echo HTTP/{version}\r\n{lines}\r\n");
+        let mut socket = server.connect().await;
+        socket.write_all(request.as_bytes()).await.unwrap();
+        let said = until(&mut socket, "}").await;
+        assert!(said.starts_with(&format!("HTTP/{version} {status} ")), "{hosts:?}: {said}");
+        assert!(said.contains("x-request-id: "), "{said}");
+        if status == 400 {
+            assert!(said.contains("\"code\":\"MALFORMED\""), "{said}");
+            assert!(says_that_it_closes(&said), "{said}");
+        }
+    }
+}
+
+/// Another on the way may have taken the other of both for the body's end (RFC 9112, 6.1).
+#[tokio::test]
+async fn nothing_is_read_after_a_body_with_two_lengths() {
+    let server = start(echo(), Connections::default()).await;
+    let smuggled = "GET /echo HTTP/1.1\r\nhost: evently\r\n\r\n";
+    for lengths in [
+        "content-length: 11\r\ntransfer-encoding: chunked",
+        "transfer-encoding: chunked\r\ncontent-length: 11",
+    ] {
+        let head = "POST /echo HTTP/1.1\r\nhost: evently\r\ncontent-type: application/json\r\n";
+        let request = format!("{head}{lengths}\r\n\r\n2\r\n{{}}\r\n0\r\n\r\n{smuggled}");
+        let said = server.say(request.as_bytes()).await;
+        assert_eq!(said.matches("HTTP/1.1 ").count(), 1, "{said}");
+        assert!(says_that_it_closes(&said), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn a_head_that_is_too_large_is_refused_before_it_ends() {
+    let server = start(echo(), Connections::default()).await;
+    let head = "GET /echo HTTP/1.1\r\nhost: evently\r\n";
+    let long = |length: usize| format!("{head}authorization: Bearer {}", "x".repeat(length));
+    let said = server.say(long(2 * MAX_HEAD_BYTES).as_bytes()).await;
+    assert!(said.starts_with("HTTP/1.1 431 "), "{said}");
+    let many: String = (0..101).map(|n| format!("x-{n}: 1\r\n")).collect();
+    let said = server.say(format!("{head}{many}\r\n").as_bytes()).await;
+    assert!(said.starts_with("HTTP/1.1 431 "), "{said}");
+
+    // As large as the tokens and cookies of anybody.
+    let mut socket = server.connect().await;
+    let fits = long(MAX_HEAD_BYTES - 1_024) + "\r\n\r\n";
+    socket.write_all(fits.as_bytes()).await.unwrap();
+    until(&mut socket, "METHOD_NOT_ALLOWED").await;
+}
+
 #[tokio::test]
 async fn what_is_not_http_is_refused() {
     let server = start(echo(), Connections::default()).await;
@@ -192,6 +301,36 @@ async fn who_comes_when_all_connections_are_taken_is_told_and_served_when_one_is
         }
     };
     tokio::time::timeout(PATIENCE, served).await.expect("nobody is served any more");
+}
+
+#[tokio::test]
+async fn one_address_leaves_connections_to_others() {
+    let settings = Connections { most: 100, most_of_one: 2, ..Connections::default() };
+    let server = start(echo(), settings.clone()).await;
+    let _two = [server.connect().await, server.connect().await];
+    let request = b"GET /echo HTTP/1.1\r\nhost: evently\r\n\r\n";
+    let said = server.say(request).await;
+    assert!(said.starts_with("HTTP/1.1 503 ") && said.contains("OVERLOADED"), "{said}");
+    assert!(says_that_it_closes(&said), "{said}");
+    let from = |server: &Server, address: &str| {
+        let (socket, server) = (TcpSocket::new_v4().unwrap(), server.address);
+        socket.bind(address.parse().unwrap()).unwrap();
+        socket.connect(server)
+    };
+    let mut other = from(&server, "127.0.0.2:0").await.unwrap();
+    other.write_all(request).await.unwrap();
+    until(&mut other, "METHOD_NOT_ALLOWED").await;
+
+    // Who stands for many has as many as there are.
+    let settings = Connections { proxies: "127.0.0.1".parse().unwrap(), ..settings };
+    let server = start(echo(), settings).await;
+    let mut all = vec![];
+    for _ in 0..9 {
+        let mut socket = server.connect().await;
+        socket.write_all(request).await.unwrap();
+        until(&mut socket, "METHOD_NOT_ALLOWED").await;
+        all.push(socket);
+    }
 }
 
 #[tokio::test]

@@ -17,7 +17,11 @@ use crate::feed::{FeedStatus, ReplayError, Replayed};
     path = "/api/v1/admin/feed",
     operation_id = "show_feed",
     tag = "admin",
-    responses((status = 200, body = FeedStatus), (status = 404)),
+    responses(
+        (status = 200, description = "How far it is", body = FeedStatus),
+        (status = 404, description = "FEED_NOT_FOUND"),
+        (status = 503, description = "VIEWS_UNAVAILABLE"),
+    ),
     security(("bearer" = []))
 )]
 pub(super) async fn show(State(state): State<AdminState>) -> Result<Json<FeedStatus>, Problem> {
@@ -42,7 +46,12 @@ pub(super) struct Replay {
     operation_id = "replay_feed",
     tag = "admin",
     request_body = Replay,
-    responses((status = 202, body = Replayed), (status = 404), (status = 409)),
+    responses(
+        (status = 202, description = "It is sent again", body = Replayed),
+        (status = 404, description = "FEED_NOT_FOUND"),
+        (status = 409, description = "FEED_NOT_THERE_YET"),
+        (status = 503, description = "VIEWS_UNAVAILABLE"),
+    ),
     security(("bearer" = []))
 )]
 pub(super) async fn replay(

@@ -16,7 +16,10 @@ use crate::Retried;
     path = "/internal/projections",
     operation_id = "internal_list_projections",
     tag = "internal",
-    responses((status = 200, body = Projections))
+    responses(
+        (status = 200, description = "How far each is", body = Projections),
+        (status = 503, description = "VIEWS_UNAVAILABLE"),
+    )
 )]
 pub(super) async fn list(state: State<AdminState>) -> Result<Json<Projections>, Problem> {
     super::list::list(state).await
@@ -29,7 +32,12 @@ pub(super) async fn list(state: State<AdminState>) -> Result<Json<Projections>, 
     operation_id = "internal_rebuild_projection",
     tag = "internal",
     params(("name" = String, Path, description = "The projection, e.g. bookings")),
-    responses((status = 202, body = Began), (status = 404), (status = 409))
+    responses(
+        (status = 202, description = "It is being built again", body = Began),
+        (status = 404, description = "PROJECTION_NOT_FOUND"),
+        (status = 409, description = "REBUILD_RUNNING"),
+        (status = 503, description = "VIEWS_UNAVAILABLE"),
+    )
 )]
 pub(super) async fn rebuild(
     state: State<AdminState>,
@@ -46,7 +54,11 @@ pub(super) async fn rebuild(
     operation_id = "internal_retry_projection",
     tag = "internal",
     params(("name" = String, Path, description = "The projection, e.g. bookings")),
-    responses((status = 200, body = Retried), (status = 404))
+    responses(
+        (status = 200, description = "What became of what was parked", body = Retried),
+        (status = 404, description = "PROJECTION_NOT_FOUND"),
+        (status = 503, description = "VIEWS_UNAVAILABLE"),
+    )
 )]
 pub(super) async fn retry(
     state: State<AdminState>,

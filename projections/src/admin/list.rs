@@ -20,7 +20,10 @@ pub(super) struct Projections {
     path = "/api/v1/admin/projections",
     operation_id = "list_projections",
     tag = "admin",
-    responses((status = 200, body = Projections)),
+    responses(
+        (status = 200, description = "How far each is", body = Projections),
+        (status = 503, description = "VIEWS_UNAVAILABLE"),
+    ),
     security(("bearer" = []))
 )]
 pub(super) async fn list(State(state): State<AdminState>) -> Result<Json<Projections>, Problem> {

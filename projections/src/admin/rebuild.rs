@@ -27,7 +27,12 @@ pub(super) struct Began {
     operation_id = "rebuild_projection",
     tag = "admin",
     params(("name" = String, Path, description = "The projection, e.g. bookings")),
-    responses((status = 202, body = Began), (status = 404), (status = 409)),
+    responses(
+        (status = 202, description = "It is being built again", body = Began),
+        (status = 404, description = "PROJECTION_NOT_FOUND"),
+        (status = 409, description = "REBUILD_RUNNING"),
+        (status = 503, description = "VIEWS_UNAVAILABLE"),
+    ),
     security(("bearer" = []))
 )]
 pub(super) async fn rebuild(

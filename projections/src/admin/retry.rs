@@ -13,7 +13,11 @@ use crate::{Retried, RetryError};
     operation_id = "retry_projection",
     tag = "admin",
     params(("name" = String, Path, description = "The projection, e.g. bookings")),
-    responses((status = 200, body = Retried), (status = 404)),
+    responses(
+        (status = 200, description = "What became of what was parked", body = Retried),
+        (status = 404, description = "PROJECTION_NOT_FOUND"),
+        (status = 503, description = "VIEWS_UNAVAILABLE"),
+    ),
     security(("bearer" = []))
 )]
 pub(super) async fn retry(

@@ -92,13 +92,14 @@ pub(crate) struct ProvenTier {
         ("Evently-Min-Position" = Option<u64>, Header, description = "What the answer must include"),
     ),
     responses(
-        (status = 200, body = Proof),
+        (status = 200, description = "What the log shows of the event", body = Proof),
         (status = 400, body = ProblemDocument<'static>, content_type = "application/problem+json"),
         (status = 401, body = ProblemDocument<'static>, content_type = "application/problem+json"),
         (status = 403, body = ProblemDocument<'static>, content_type = "application/problem+json"),
         (status = 404, body = ProblemDocument<'static>, content_type = "application/problem+json",
             description = "EVENT_NOT_FOUND: no such event, or it was never published"),
-        (status = 503, body = ProblemDocument<'static>, content_type = "application/problem+json"),
+        (status = 503, body = ProblemDocument<'static>, content_type = "application/problem+json",
+            description = "LOG_UNAVAILABLE"),
     ),
     security(("bearer" = [])),
 )]

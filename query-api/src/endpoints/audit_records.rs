@@ -61,12 +61,13 @@ pub(crate) struct ListRecords {
         ("Evently-Min-Position" = Option<u64>, Header, description = "What the answer must include"),
     ),
     responses(
-        (status = 200, body = Page<AuditRecord>),
+        (status = 200, description = "In the order of the log", body = Page<AuditRecord>),
         (status = 400, body = ProblemDocument<'static>, content_type = "application/problem+json"),
         (status = 401, body = ProblemDocument<'static>, content_type = "application/problem+json"),
         (status = 403, body = ProblemDocument<'static>, content_type = "application/problem+json"),
         (status = 422, body = ProblemDocument<'static>, content_type = "application/problem+json"),
-        (status = 503, body = ProblemDocument<'static>, content_type = "application/problem+json"),
+        (status = 503, body = ProblemDocument<'static>, content_type = "application/problem+json",
+            description = "LOG_UNAVAILABLE, DATABASE_UNAVAILABLE"),
     ),
     security(("bearer" = [])),
 )]
@@ -105,8 +106,10 @@ pub(crate) async fn list_records(
         ("Evently-Min-Position" = Option<u64>, Header, description = "What the answer must include"),
     ),
     responses(
-        (status = 200, body = Page<AuditRecord>),
+        (status = 200, description = "In the order of the log", body = Page<AuditRecord>),
         (status = 422, body = ProblemDocument<'static>, content_type = "application/problem+json"),
+        (status = 503, body = ProblemDocument<'static>, content_type = "application/problem+json",
+            description = "LOG_UNAVAILABLE, DATABASE_UNAVAILABLE"),
     )
 )]
 pub(crate) async fn list_records_internally(
@@ -278,7 +281,7 @@ fn runs(places: Vec<Place>) -> Vec<Run> {
 async fn read(state: &QueryState, runs: &[Run]) -> Result<Vec<AuditRecord>, Problem> {
     let mut records = vec![];
     for Run { stream, from, count } in runs {
-        let run = state.sources.log.read_stream(stream, *from, *count).await;
+        let run = state.sources.log.read_stream_as_is(stream, *from, *count).await;
         let run = run.map_err(|error| problems::log(&error))?;
         records.extend(run.into_iter().map(AuditRecord::from));
     }

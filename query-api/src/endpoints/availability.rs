@@ -44,13 +44,13 @@ pub(crate) struct Moment {
         Moment,
     ),
     responses(
-        (status = 200, body = AvailabilityDocument<'static>,
-            headers(("Evently-Position" = u64, description = "Everything up to here is included"))),
+        (status = 200, description = "As it was at `position`", body = AvailabilityDocument<'static>),
         (status = 400, body = ProblemDocument<'static>, content_type = "application/problem+json"),
         (status = 404, body = ProblemDocument<'static>, content_type = "application/problem+json",
             description = "EVENT_NOT_FOUND: no such event, or it is not published (as of then)"),
         (status = 422, body = ProblemDocument<'static>, content_type = "application/problem+json"),
-        (status = 503, body = ProblemDocument<'static>, content_type = "application/problem+json"),
+        (status = 503, body = ProblemDocument<'static>, content_type = "application/problem+json",
+            description = "LOG_UNAVAILABLE"),
     ),
 )]
 pub(crate) async fn get_availability(

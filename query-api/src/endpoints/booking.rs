@@ -24,13 +24,13 @@ use crate::problems::BOOKING_NOT_FOUND;
         ("Evently-Min-Position" = Option<u64>, Header, description = "What the answer must include"),
     ),
     responses(
-        (status = 200, body = Booking,
-            headers(("Evently-Position" = u64, description = "Everything up to here is included"))),
+        (status = 200, description = "As it stands", body = Booking),
         (status = 400, body = ProblemDocument<'static>, content_type = "application/problem+json"),
         (status = 401, body = ProblemDocument<'static>, content_type = "application/problem+json"),
         (status = 404, body = ProblemDocument<'static>, content_type = "application/problem+json",
             description = "BOOKING_NOT_FOUND: there is none, or it belongs to someone else"),
-        (status = 503, body = ProblemDocument<'static>, content_type = "application/problem+json"),
+        (status = 503, body = ProblemDocument<'static>, content_type = "application/problem+json",
+            description = "DATABASE_UNAVAILABLE"),
     ),
     security(("bearer" = [])),
 )]

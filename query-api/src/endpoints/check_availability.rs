@@ -48,13 +48,13 @@ pub(crate) struct AvailabilityChecked {
     ),
     request_body = CheckAvailability,
     responses(
-        (status = 200, body = AvailabilityChecked,
-            headers(("Evently-Position" = u64, description = "Everything up to here is included"))),
+        (status = 200, description = "Whether there are so many now", body = AvailabilityChecked),
         (status = 400, body = ProblemDocument<'static>, content_type = "application/problem+json"),
         (status = 404, body = ProblemDocument<'static>, content_type = "application/problem+json",
             description = "EVENT_NOT_FOUND, TIER_NOT_FOUND"),
         (status = 422, body = ProblemDocument<'static>, content_type = "application/problem+json"),
-        (status = 503, body = ProblemDocument<'static>, content_type = "application/problem+json"),
+        (status = 503, body = ProblemDocument<'static>, content_type = "application/problem+json",
+            description = "LOG_UNAVAILABLE"),
     ),
 )]
 pub(crate) async fn check_availability(
@@ -62,7 +62,8 @@ pub(crate) async fn check_availability(
     MinPosition(min): MinPosition,
     Json(wanted): Json<CheckAvailability>,
 ) -> Result<impl axum::response::IntoResponse, Problem> {
-    let quantity = u64::try_from(wanted.quantity).ok().filter(|quantity| *quantity > 0);
+    let quantity = u64::try_from(wanted.quantity).ok();
+    let quantity = quantity.filter(|quantity| (1..=u64::from(MAX_LIMIT)).contains(quantity));
     let quantity = quantity.ok_or_else(|| {
         let problem = format!("must be a whole number from 1 to {MAX_LIMIT}");
         Problem::invalid("quantity", &problem)

@@ -100,12 +100,12 @@ pub(crate) struct Rule {
         ("Evently-Min-Position" = Option<u64>, Header, description = "What the answer must include"),
     ),
     responses(
-        (status = 200, body = Event<'static>,
-            headers(("Evently-Position" = u64, description = "Everything up to here is included"))),
+        (status = 200, description = "All that is known of it", body = Event<'static>),
         (status = 400, body = ProblemDocument<'static>, content_type = "application/problem+json"),
         (status = 404, body = ProblemDocument<'static>, content_type = "application/problem+json",
             description = "EVENT_NOT_FOUND"),
-        (status = 503, body = ProblemDocument<'static>, content_type = "application/problem+json"),
+        (status = 503, body = ProblemDocument<'static>, content_type = "application/problem+json",
+            description = "DATABASE_UNAVAILABLE"),
     ),
 )]
 pub(crate) async fn get_event(

@@ -104,13 +104,14 @@ pub(crate) struct EventSummary {
         ("Evently-Min-Position" = Option<u64>, Header, description = "What the answer must include"),
     ),
     responses(
-        (status = 200, body = Page<EventSummary>),
+        (status = 200, description = "By date", body = Page<EventSummary>),
         (status = 400, body = ProblemDocument<'static>, content_type = "application/problem+json"),
         (status = 401, body = ProblemDocument<'static>, content_type = "application/problem+json",
             description = "What is not published is not for everybody"),
         (status = 403, body = ProblemDocument<'static>, content_type = "application/problem+json"),
         (status = 422, body = ProblemDocument<'static>, content_type = "application/problem+json"),
-        (status = 503, body = ProblemDocument<'static>, content_type = "application/problem+json"),
+        (status = 503, body = ProblemDocument<'static>, content_type = "application/problem+json",
+            description = "DATABASE_UNAVAILABLE"),
     ),
 )]
 pub(crate) async fn list_events(
@@ -123,7 +124,7 @@ pub(crate) async fn list_events(
     query.check()?;
     let organizer = only_of(query.status, caller)?;
     let after: Option<(Time, EventId)> =
-        query.cursor.as_ref().map(|cursor| cursor.place(LIST)).transpose()?;
+        query.cursor.as_ref().map(|cursor| cursor.place(&query.list())).transpose()?;
     let ready = async || state.views.at_least(View::Catalog, min).await;
     let find = async || {
         // Others may have found out meanwhile that the database is down.
@@ -143,7 +144,8 @@ pub(crate) async fn list_events(
     };
     let more = super::cut(&mut items, limit);
     let last = items.last().filter(|_| more);
-    let next_cursor = last.map(|event| Cursor::new(LIST, &(event.starts_at, event.event_id)));
+    let next_cursor =
+        last.map(|event| Cursor::new(&query.list(), &(event.starts_at, event.event_id)));
     Ok((at_row(upto), Json(Page { items, next_cursor })))
 }
 
@@ -155,6 +157,14 @@ impl ListEvents {
     fn key(&self) -> Option<String> {
         let key = format!("events:{self:?}");
         (self.status == EventStatus::Published && key.len() <= LONGEST_KEY).then_some(key)
+    }
+
+    /// Of what its cursors are: a place among events of one city says nothing of those of another.
+    fn list(&self) -> String {
+        let Self { city, event_type, genre, date_from, date_to, .. } = self;
+        let Self { price_min, price_max, status, .. } = self;
+        let when_and_what = (city, event_type, genre, date_from, date_to);
+        format!("{LIST}:{:?}", (when_and_what, price_min, price_max, status))
     }
 
     /// Refuses what no column can hold.

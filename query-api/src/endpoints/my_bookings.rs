@@ -43,11 +43,12 @@ pub(crate) struct ListMyBookings {
         ("Evently-Min-Position" = Option<u64>, Header, description = "What the answer must include"),
     ),
     responses(
-        (status = 200, body = Page<Booking>),
+        (status = 200, description = "The latest first", body = Page<Booking>),
         (status = 400, body = ProblemDocument<'static>, content_type = "application/problem+json"),
         (status = 401, body = ProblemDocument<'static>, content_type = "application/problem+json"),
         (status = 422, body = ProblemDocument<'static>, content_type = "application/problem+json"),
-        (status = 503, body = ProblemDocument<'static>, content_type = "application/problem+json"),
+        (status = 503, body = ProblemDocument<'static>, content_type = "application/problem+json",
+            description = "DATABASE_UNAVAILABLE"),
     ),
     security(("bearer" = [])),
 )]

@@ -27,14 +27,15 @@ const FORM: u32 = 1;
         ("Evently-Min-Position" = Option<u64>, Header, description = "What the answer must include"),
     ),
     responses(
-        (status = 200, body = SeatMap<'static>, headers(
-            ("ETag" = String, description = "Changes when a seat does"),
-            ("Evently-Position" = u64, description = "Everything up to here is included"))),
-        (status = 304, description = "No seat changed"),
+        (status = 200, description = "Every seat with its state", body = SeatMap<'static>, headers(
+            ("ETag" = String, description = "Changes when a seat does"))),
+        (status = 304, description = "No seat changed", headers(
+            ("ETag" = String, description = "The one at hand"))),
         (status = 400, body = ProblemDocument<'static>, content_type = "application/problem+json"),
         (status = 404, body = ProblemDocument<'static>, content_type = "application/problem+json",
             description = "EVENT_NOT_FOUND"),
-        (status = 503, body = ProblemDocument<'static>, content_type = "application/problem+json"),
+        (status = 503, body = ProblemDocument<'static>, content_type = "application/problem+json",
+            description = "LOG_UNAVAILABLE"),
     ),
 )]
 pub(crate) async fn get_seats(

@@ -51,7 +51,7 @@ const PIECES: usize = 2;
         ("Evently-Min-Position" = Option<u64>, Header, description = "What the start must include"),
     ),
     responses(
-        (status = 200, body = SeatChanges<'static>, content_type = "text/event-stream"),
+        (status = 200, description = "Messages, for as long as the client listens", body = SeatChanges<'static>, content_type = "text/event-stream"),
         (status = 400, body = ProblemDocument<'static>, content_type = "application/problem+json"),
         (status = 404, body = ProblemDocument<'static>, content_type = "application/problem+json",
             description = "EVENT_NOT_FOUND"),

@@ -65,10 +65,11 @@ pub(crate) struct VenueSummary {
         ("Evently-Min-Position" = Option<u64>, Header, description = "What the answer must include"),
     ),
     responses(
-        (status = 200, body = Page<VenueSummary>),
+        (status = 200, description = "By name", body = Page<VenueSummary>),
         (status = 400, body = ProblemDocument<'static>, content_type = "application/problem+json"),
         (status = 422, body = ProblemDocument<'static>, content_type = "application/problem+json"),
-        (status = 503, body = ProblemDocument<'static>, content_type = "application/problem+json"),
+        (status = 503, body = ProblemDocument<'static>, content_type = "application/problem+json",
+            description = "DATABASE_UNAVAILABLE"),
     ),
 )]
 pub(crate) async fn list_venues(

@@ -45,13 +45,13 @@ pub(crate) struct WhichWaitlist {
         ("Evently-Min-Position" = Option<u64>, Header, description = "What the answer must include"),
     ),
     responses(
-        (status = 200, body = WaitlistEntry,
-            headers(("Evently-Position" = u64, description = "Everything up to here is included"))),
+        (status = 200, description = "Where they are in line", body = WaitlistEntry),
         (status = 400, body = ProblemDocument<'static>, content_type = "application/problem+json"),
         (status = 401, body = ProblemDocument<'static>, content_type = "application/problem+json"),
         (status = 404, body = ProblemDocument<'static>, content_type = "application/problem+json",
             description = "NOT_WAITING"),
-        (status = 503, body = ProblemDocument<'static>, content_type = "application/problem+json"),
+        (status = 503, body = ProblemDocument<'static>, content_type = "application/problem+json",
+            description = "DATABASE_UNAVAILABLE, LOG_UNAVAILABLE"),
     ),
     security(("bearer" = [])),
 )]

@@ -115,7 +115,7 @@ impl Live {
     ) -> Result<(), ReadError> {
         let stream = stream(event);
         loop {
-            let records = self.0.log.read_stream(&stream, from, PAGE).await?;
+            let records = self.0.log.read_stream_as_is(&stream, from, PAGE).await?;
             for record in &records {
                 from = record.revision + 1;
                 if !count(record) {

@@ -26,7 +26,7 @@ async fn it_compares_what_is_wanted_with_what_is_left() {
         (None, 6, 9, None),
         (None, 7, 9, short),
         (None, 11, 9, Some("LIMIT_PER_BOOKING")),
-        (None, i64::MAX, 9, Some("LIMIT_PER_BOOKING")),
+        (None, 1_000, 9, Some("LIMIT_PER_BOOKING")),
     ] {
         let wanted = json!({"event_id": story.0.to_string(), "quantity": quantity,
             "tier_id": tier.map(|tier| tier.to_string())});
@@ -36,6 +36,11 @@ async fn it_compares_what_is_wanted_with_what_is_left() {
             expected["reason"] = reason.into();
         }
         assert_eq!(answer, expected);
+    }
+    for quantity in [0, -1, 1_001, i64::MAX] {
+        let wanted = json!({"event_id": story.0.to_string(), "quantity": quantity});
+        let answer = world.post(PATH, &wanted.to_string()).await;
+        assert_eq!(answer.problem(), (422, "INVALID".into()), "{quantity}");
     }
 }
 

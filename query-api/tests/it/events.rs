@@ -79,6 +79,16 @@ async fn pages_leave_nothing_out_when_events_begin_together() {
     }
     let expected: Vec<String> = (1..=7).map(|number| format!("Event {number}")).collect();
     assert_eq!(found, expected);
+
+    // Of another list, though it is of events too; how many are on a page changes nothing.
+    let page = world.get(&format!("{PATH}?limit=3&type=concert")).await.ok();
+    let cursor = page["next_cursor"].as_str().unwrap();
+    for filters in ["", "&type=match", "&type=concert&city=berlin", "&type=concert&price_min=1"] {
+        let answer = world.get(&format!("{PATH}?cursor={cursor}{filters}")).await;
+        assert_eq!(answer.problem(), (422, "INVALID".into()), "{filters}");
+    }
+    let rest = world.get(&format!("{PATH}?cursor={cursor}&type=concert&limit=100")).await.ok();
+    assert_eq!(names(&rest), expected[3..]);
 }
 
 #[tokio::test]

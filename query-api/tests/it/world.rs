@@ -136,6 +136,7 @@ impl World {
             path: &path,
             status: head.status.as_u16(),
             content_type: content_type.map_or("", |kind| kind.to_str().unwrap()),
+            headers: &head.headers,
             body: &body,
         }
         .is_as_promised();

@@ -67,17 +67,38 @@ async fn who_is_erased_cannot_be_found_and_the_log_still_verifies() {
     assert_eq!(world.vault.address(&email).await.unwrap(), None);
     guest.refresh(&member.refresh).await.refused(401, "SESSION_OVER");
     guest.log_in("ada@example.org", PASSWORD).await.refused(401, "LOGIN_REFUSED");
-    guest.me(&member).await.refused(404, "ACCOUNT_NOT_FOUND");
-    let export = guest.ask_as("GET", "/users/me/export", None, Some(&member.access), None).await;
+    // Here at once, without a look into the store.
+    guest.me(&member).await.refused(401, "UNAUTHORIZED");
+    // Where it is not known yet there is no account, and asked again it is so already.
+    let other = world.start_on(world.log.clone(), "other.json").await;
+    let there = Guest::at(&world, &other);
+    there.me(&member).await.refused(404, "ACCOUNT_NOT_FOUND");
+    let export = there.ask_as("GET", "/users/me/export", None, Some(&member.access), None).await;
     export.refused(404, "ACCOUNT_NOT_FOUND");
-    // Asked again it is so already.
-    forget(&guest, &member).await;
+    forget(&there, &member).await;
     assert_eq!(count(&world, "AccountErased").await, 1);
+    other.stop().await;
 
     // The address is free, and whoever has it now is somebody else.
     let next = guest.join(&world, "ada@example.org", "Another").await;
     assert_ne!(next.user, member.user);
     assert_ne!(world.vault.address(&email).await.unwrap(), Some(address));
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn who_hangs_up_is_forgotten_all_the_same() {
+    let (world, store) = gated();
+    // Whoever finishes what was broken off has looked, and does not help.
+    store.begin_erasing(UserId::from_u128(77)).await.unwrap();
+    let node = world.start().await;
+    eventually(async || store.erasing().await.unwrap().is_empty()).await;
+    let guest = Guest::at(&world, &node);
+    let member = ada(&world, &guest).await;
+    guest.ask_and_go("DELETE", "/users/me", &member.access);
+    world.until_kind("AccountErased", 1).await;
+    eventually(async || store.erasing().await.unwrap().is_empty()).await;
+    is_forgotten(&world, member.user).await;
     node.stop().await;
 }
 

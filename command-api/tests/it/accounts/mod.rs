@@ -6,6 +6,7 @@ mod oidc;
 mod orders;
 mod passwords;
 mod registering;
+mod revoking;
 mod roles;
 mod sessions;
 mod store;
@@ -73,6 +74,13 @@ impl Guest {
         let answer = self.0.clone().ask(request.body(body).unwrap()).await;
         check_form(&answer);
         answer
+    }
+
+    /// Asks without a body, and hangs up at once.
+    pub(crate) fn ask_and_go(&self, method: &str, path: &str, token: &str) {
+        let request = Request::builder().method(method).uri(format!("/api/v1{path}"));
+        let request = request.header("authorization", format!("Bearer {token}"));
+        self.0.ask_and_go(request.body(Body::empty()).unwrap());
     }
 
     /// An answer to a GET whose body waits to be read.

@@ -48,7 +48,9 @@ async fn what_an_admin_does_with_what_is_anothers_stands_in_the_log_before_it_is
     };
     let BookingCancellationOrdered { booking, by, reason, request } = one;
     assert_eq!((booking.to_string(), *by), (theirs, admin.user));
-    assert_eq!(request.as_ref().map(|request| &*request.key), Some("it"));
+    // What stands for the key, which may be anything.
+    let key = &request.as_ref().unwrap().key;
+    assert!(key.len() == 33 && key.starts_with('h'), "{key}");
     // Who may read it does, and nobody else.
     let key = world.vault.person(admin.user).await.unwrap();
     let reason = key.open_text(infra::identity::Field::Reason, reason.as_ref().unwrap());

@@ -17,23 +17,18 @@ async fn a_password_is_changed_by_who_knows_it_and_other_devices_are_logged_out(
     let guest = Guest::at(&world, &node);
     let ada = guest.join(&world, "ada@example.org", "Ada").await;
     let phone = Member::of(&guest.log_in("ada@example.org", PASSWORD).await.expect(200));
-    let change = async |current: &str, new: &str| {
-        let body = json!({"current_password": current, "new_password": new});
-        let path = "/users/me/password";
-        guest.ask_as("PUT", path, Some(body), Some(&ada.access), Some("k")).await
-    };
-    change(PASSWORD, "short").await.refused(422, "INVALID");
-    change("wrong password", OTHER).await.refused(401, "LOGIN_REFUSED");
-    let here = Member::of(&change(PASSWORD, OTHER).await.expect(200));
+    change(&guest, &ada, PASSWORD, "short").await.refused(422, "INVALID");
+    change(&guest, &ada, "wrong password", OTHER).await.refused(401, "LOGIN_REFUSED");
+    let here = Member::of(&change(&guest, &ada, PASSWORD, OTHER).await.expect(200));
     for member in [&ada, &phone] {
         guest.refresh(&member.refresh).await.refused(401, "SESSION_OVER");
     }
     guest.refresh(&here.refresh).await.expect(200);
     guest.log_in("ada@example.org", PASSWORD).await.refused(401, "LOGIN_REFUSED");
-    guest.log_in("ada@example.org", OTHER).await.expect(200);
     // The same request again changes nothing, another under its key is refused.
-    change(PASSWORD, OTHER).await.expect(200);
-    change(OTHER, PASSWORD).await.refused(422, "IDEMPOTENCY_KEY_REUSED");
+    let here = Member::of(&guest.log_in("ada@example.org", OTHER).await.expect(200));
+    let here = Member::of(&change(&guest, &here, PASSWORD, OTHER).await.expect(200));
+    change(&guest, &here, OTHER, PASSWORD).await.refused(422, "IDEMPOTENCY_KEY_REUSED");
     assert_eq!(count(&world, "PasswordChanged").await, 1);
     node.stop().await;
 }
@@ -64,6 +59,30 @@ async fn a_password_is_reset_by_who_reads_the_mail() {
     guest.refresh(&ada.refresh).await.refused(401, "SESSION_OVER");
     // The lock was of the old password.
     guest.log_in("ada@example.org", OTHER).await.expect(200);
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn who_resets_what_a_stranger_began_has_nothing_of_the_strangers() {
+    let world = World::new();
+    let node = world.start().await;
+    let guest = Guest::at(&world, &node);
+    let body = json!({"email": "ada@example.org", "name": "Eve", "phone": "+44 1234",
+        "password": "password of eve"});
+    guest.post("/auth/register", body).await.expect(202);
+    guest.post("/auth/password/forgot", json!({"email": "ada@example.org"})).await.expect(202);
+    let code = code(&world, "ada@example.org", "Another password").await;
+    let body = json!({"code": code, "new_password": OTHER});
+    let ada = Member::of(&guest.post("/auth/password/reset", body).await.expect(200));
+    let me = guest.me(&ada).await.expect(200).json();
+    assert_eq!((&me["name"], &me["phone"]), (&json!("Guest"), &json!(null)));
+    // Whoever is known keeps what they said.
+    let bob = guest.join(&world, "bob@example.org", "Bob").await;
+    guest.post("/auth/password/forgot", json!({"email": "bob@example.org"})).await.expect(202);
+    let code = super::code(&world, "bob@example.org", "Another password").await;
+    let body = json!({"code": code, "new_password": OTHER});
+    let now = Member::of(&guest.post("/auth/password/reset", body).await.expect(200));
+    assert_eq!((now.user, &guest.me(&now).await.json()["name"]), (bob.user, &json!("Bob")));
     node.stop().await;
 }
 
@@ -101,6 +120,7 @@ async fn a_change_that_is_asked_again_gives_back_no_role_that_was_revoked() {
     roles(json!({"grant": ["organizer"], "reason": "may sell"})).await;
     change(&guest, &ada, PASSWORD, OTHER).await.expect(200);
     roles(json!({"revoke": ["organizer"], "reason": "may not"})).await;
+    let ada = Member::of(&guest.log_in("ada@example.org", OTHER).await.expect(200));
     let again = Member::of(&change(&guest, &ada, PASSWORD, OTHER).await.expect(200));
     let venue = crate::support::venue_body();
     let venue = guest.ask_as("POST", "/venues", Some(venue), Some(&again.access), None).await;
@@ -115,7 +135,7 @@ async fn a_change_that_is_asked_again_opens_no_account_that_the_password_does_no
     let node = world.start().await;
     let guest = Guest::at(&world, &node);
     let ada = guest.join(&world, "ada@example.org", "Ada").await;
-    change(&guest, &ada, PASSWORD, OTHER).await.expect(200);
+    let ada = Member::of(&change(&guest, &ada, PASSWORD, OTHER).await.expect(200));
     // Not while it is locked.
     for _ in 0..FAILURES_TO_LOCK {
         guest.log_in("ada@example.org", "wrong password").await.expect(401);
@@ -128,7 +148,8 @@ async fn a_change_that_is_asked_again_opens_no_account_that_the_password_does_no
     let here = Member::of(&guest.log_in("ada@example.org", OTHER).await.expect(200));
     let third = json!({"current_password": OTHER, "new_password": "a third password"});
     let (path, token) = ("/users/me/password", Some(&*here.access));
-    guest.ask_as("PUT", path, Some(third), token, Some("other")).await.expect(200);
+    let third = guest.ask_as("PUT", path, Some(third), token, Some("other")).await;
+    let here = Member::of(&third.expect(200));
     change(&guest, &here, PASSWORD, OTHER).await.refused(401, "LOGIN_REFUSED");
     guest.log_in("ada@example.org", OTHER).await.refused(401, "LOGIN_REFUSED");
     node.stop().await;

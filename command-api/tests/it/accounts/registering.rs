@@ -8,6 +8,7 @@ use infra::log::{Expected, Log, NewRecord};
 use serde_json::json;
 use uuid::Uuid;
 
+use super::store::{Gate, away, gated};
 use super::{Guest, Member, PASSWORD, code, count, grep, mails};
 use crate::support::{World, eventually};
 
@@ -140,6 +141,30 @@ async fn who_registers_the_address_of_another_gains_nothing() {
     assert_eq!(guest.me(&Member::of(&ada)).await.json()["name"], "Ada");
     guest.log_in("ada@example.org", "password of eve").await.refused(401, "LOGIN_REFUSED");
     guest.log_in("ada@example.org", PASSWORD).await.expect(200);
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn of_many_who_come_with_one_code_one_is_let_in() {
+    let (world, store) = gated();
+    let node = world.start().await;
+    let guest = Guest::at(&world, &node);
+    guest.register("ada@example.org", "Ada", PASSWORD).await.expect(202);
+    let code = code(&world, "ada@example.org", "Your address").await;
+    // None of them whom the store leaves half-way: then the code is good still.
+    for gate in [Gate::OpenSession, Gate::TakeCode] {
+        store.before(gate, async { Err(away()) });
+        guest.verify(&code, PASSWORD).await.refused(503, "IDENTITY_UNAVAILABLE");
+        assert!(store.is_spent());
+    }
+    let all = (0..10).map(|_| guest.verify(&code, PASSWORD));
+    let all = futures::future::join_all(all).await;
+    let (let_in, refused): (Vec<_>, Vec<_>) = all.into_iter().partition(|it| it.status == 200);
+    let [let_in] = &let_in[..] else { panic!("{}", let_in.len()) };
+    for answer in refused {
+        answer.refused(409, "CODE_NOT_VALID");
+    }
+    guest.me(&Member::of(let_in)).await.expect(200);
     node.stop().await;
 }
 

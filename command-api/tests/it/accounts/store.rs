@@ -8,7 +8,7 @@ use domain::{ServiceKeyId, Time, UserId};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use infra::identity::{
-    Code, IdentityStore, Kept, KeyId, MasterKeys, Purpose, Rotation, ServiceKey, Session,
+    Bar, Code, IdentityStore, Kept, KeyId, MasterKeys, Purpose, Rotation, ServiceKey, Session,
     StoreError, TokenHash, Vault,
 };
 use parking_lot::Mutex;
@@ -19,6 +19,8 @@ use crate::support::World;
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Gate {
     OpenSession,
+    Rotate,
+    TakeCode,
     CloseSessions,
     DestroyPerson,
     Bar,
@@ -120,11 +122,11 @@ impl IdentityStore for GatedStore {
         self.store().end_erasing(user).await
     }
 
-    async fn bar(&self, user: UserId, until: Time) -> Result<(), StoreError> {
-        self.pass(Gate::Bar).await?.bar(user, until).await
+    async fn bar(&self, bar: Bar) -> Result<(), StoreError> {
+        self.pass(Gate::Bar).await?.bar(bar).await
     }
 
-    async fn barred(&self, now: Time, limit: usize) -> Result<Vec<(UserId, Time)>, StoreError> {
+    async fn barred(&self, now: Time, limit: usize) -> Result<Vec<Bar>, StoreError> {
         self.store().barred(now, limit).await
     }
 
@@ -143,7 +145,7 @@ impl IdentityStore for GatedStore {
         now: Time,
         expires_at: Time,
     ) -> Result<Rotation, StoreError> {
-        self.store().rotate(old, new, now, expires_at).await
+        self.pass(Gate::Rotate).await?.rotate(old, new, now, expires_at).await
     }
 
     async fn close_session(&self, token: TokenHash) -> Result<Option<UserId>, StoreError> {
@@ -171,8 +173,8 @@ impl IdentityStore for GatedStore {
         self.store().code(hash, purpose, now).await
     }
 
-    async fn drop_code(&self, hash: TokenHash) -> Result<(), StoreError> {
-        self.store().drop_code(hash).await
+    async fn take_code(&self, hash: TokenHash) -> Result<bool, StoreError> {
+        self.pass(Gate::TakeCode).await?.take_code(hash).await
     }
 
     async fn drop_codes(&self, user: UserId) -> Result<(), StoreError> {

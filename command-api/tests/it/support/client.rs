@@ -6,6 +6,7 @@ use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode};
 use bytes::Bytes;
 use domain::UserId;
+use futures::FutureExt;
 use infra::http::promise::Answered;
 use infra::http::{Edge, GENERIC_CODES};
 use serde_json::Value;
@@ -177,10 +178,17 @@ impl Client {
             path: &path,
             status: answer.status.as_u16(),
             content_type: content_type.map_or("", |kind| kind.to_str().unwrap()),
+            headers: &answer.headers,
             body: &answer.body,
         }
         .is_as_promised();
         answer
+    }
+
+    /// Asks, and goes away before there is an answer.
+    pub(crate) fn ask_and_go(&self, request: Request<Body>) {
+        let answered = self.router.clone().oneshot(request).now_or_never();
+        assert!(answered.is_none(), "it was answered at once");
     }
 
     /// The head of an answer, whose body waits to be read.

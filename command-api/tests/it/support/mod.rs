@@ -93,11 +93,18 @@ impl World {
         Arc::new(open_log(&self.folder))
     }
 
-    fn parts(&self, log: Arc<dyn Log>, provider: Arc<dyn PaymentProvider>, name: &str) -> Parts {
+    fn parts(
+        &self,
+        auth: Auth,
+        log: Arc<dyn Log>,
+        provider: Arc<dyn PaymentProvider>,
+        name: &str,
+    ) -> Parts {
         Parts {
             log,
             clock: self.clock.clone(),
             keys: self.keys.clone(),
+            auth,
             vault: self.vault.clone(),
             passwords: self.passwords.clone(),
             mailer: Arc::new(FolderMailer::new(&self.mail(), self.clock.clone())),
@@ -115,6 +122,7 @@ impl World {
             log,
             clock: self.clock.clone(),
             keys: self.keys.clone(),
+            auth: self.auth(),
             vault: self.vault.clone(),
             passwords: self.passwords.clone(),
             mailer: Arc::new(FolderMailer::new(&self.mail(), self.clock.clone())),
@@ -139,7 +147,7 @@ impl World {
 
     /// Why a node does not start.
     pub(crate) async fn refused(&self, wake_file: &str) -> StartError {
-        let parts = self.parts(self.log.clone(), self.provider.clone(), wake_file);
+        let parts = self.parts(self.auth(), self.log.clone(), self.provider.clone(), wake_file);
         CommandApi::start(parts).await.err().expect("it is refused")
     }
 
@@ -149,8 +157,10 @@ impl World {
         provider: Arc<dyn PaymentProvider>,
         wake_file: &str,
     ) -> Node {
-        let api = CommandApi::start(self.parts(log, provider, wake_file)).await.unwrap();
-        Node { router: self.serve(&api), api, runtime: Handle::current() }
+        let auth = self.auth();
+        let parts = self.parts(auth.clone(), log, provider, wake_file);
+        let api = CommandApi::start(parts).await.unwrap();
+        Node { router: self.serve(&api, &auth), api, auth, runtime: Handle::current() }
     }
 
     /// A node that can be crashed.
@@ -160,15 +170,20 @@ impl World {
             .enable_all()
             .build()
             .unwrap();
-        let parts = self.parts(self.open_log(), self.provider.clone(), wake_file);
+        let auth = self.auth();
+        let parts = self.parts(auth.clone(), self.open_log(), self.provider.clone(), wake_file);
         let api = runtime.spawn(CommandApi::start(parts)).await.unwrap().unwrap();
-        let (router, handle) = (self.serve(&api), runtime.handle().clone());
-        DoomedNode { node: Some(Node { api, router, runtime: handle }), runtime: Some(runtime) }
+        let (router, handle) = (self.serve(&api, &auth), runtime.handle().clone());
+        let node = Node { api, auth, router, runtime: handle };
+        DoomedNode { node: Some(node), runtime: Some(runtime) }
     }
 
-    fn serve(&self, api: &CommandApi) -> Edge {
-        let auth = Auth::new(&self.keys, self.clock.clone());
-        let router = Guarded::new(command_api::router(api.state()), auth);
+    fn auth(&self) -> Auth {
+        Auth::new(&self.keys, self.clock.clone())
+    }
+
+    fn serve(&self, api: &CommandApi, auth: &Auth) -> Edge {
+        let router = Guarded::new(command_api::router(api.state()), auth.clone());
         service(router, ServiceLimits::default(), self.clock.clone())
     }
 
@@ -253,11 +268,17 @@ fn open_log(folder: &TempDir) -> EmbeddedLog {
 /// A command side that serves.
 pub(crate) struct Node {
     api: CommandApi,
+    auth: Auth,
     router: Edge,
     runtime: Handle,
 }
 
 impl Node {
+    /// Has it ask the store who is let in no more, as it does twice a second when it serves.
+    pub(crate) async fn look(&self, world: &World) {
+        self.auth.look_at(world.vault.store()).await.unwrap();
+    }
+
     pub(crate) async fn stop(self) {
         self.api.stop().await;
     }

@@ -51,9 +51,9 @@ pub(super) async fn find(
     Ok(found.map(|row| (user(row.person), row.payload)))
 }
 
-pub(super) async fn drop_one(pool: &PgPool, code: TokenHash) -> Result<(), StoreError> {
-    sqlx::query!("DELETE FROM identity.code WHERE hash = $1", hash(code)).execute(pool).await?;
-    Ok(())
+pub(super) async fn take(pool: &PgPool, code: TokenHash) -> Result<bool, StoreError> {
+    let taken = sqlx::query!("DELETE FROM identity.code WHERE hash = $1", hash(code));
+    Ok(taken.execute(pool).await?.rows_affected() == 1)
 }
 
 pub(super) async fn drop_all(pool: &PgPool, user: UserId) -> Result<(), StoreError> {

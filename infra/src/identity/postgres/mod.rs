@@ -12,7 +12,8 @@ use tokio::sync::OnceCell;
 use uuid::Uuid;
 
 use super::{
-    Code, IdentityStore, Kept, KeyId, Purpose, Rotation, ServiceKey, Session, StoreError, TokenHash,
+    Bar, Code, IdentityStore, Kept, KeyId, Purpose, Rotation, ServiceKey, Session, StoreError,
+    TokenHash,
 };
 
 static MIGRATIONS: Migrator = sqlx::migrate!("./migrations/identity");
@@ -169,29 +170,35 @@ impl IdentityStore for PostgresIdentity {
         Ok(())
     }
 
-    async fn bar(&self, user: UserId, until: Time) -> Result<(), StoreError> {
+    async fn bar(&self, bar: Bar) -> Result<(), StoreError> {
         sqlx::query!(
-            "INSERT INTO identity.barred (person, expires_at_ms) VALUES ($1, $2)
+            "INSERT INTO identity.barred (person, before_ms, expires_at_ms) VALUES ($1, $2, $3)
              ON CONFLICT (person)
-             DO UPDATE SET expires_at_ms = greatest(barred.expires_at_ms, excluded.expires_at_ms)",
-            user.as_uuid(),
-            until.as_ms(),
+             DO UPDATE SET before_ms = greatest(barred.before_ms, excluded.before_ms),
+                           expires_at_ms = greatest(barred.expires_at_ms, excluded.expires_at_ms)",
+            bar.user.as_uuid(),
+            bar.before.as_ms(),
+            bar.until.as_ms(),
         )
         .execute(self.pool().await?)
         .await?;
         Ok(())
     }
 
-    async fn barred(&self, now: Time, limit: usize) -> Result<Vec<(UserId, Time)>, StoreError> {
+    async fn barred(&self, now: Time, limit: usize) -> Result<Vec<Bar>, StoreError> {
         let rows = sqlx::query!(
-            "SELECT person, expires_at_ms FROM identity.barred WHERE expires_at_ms > $1
+            "SELECT person, before_ms, expires_at_ms FROM identity.barred WHERE expires_at_ms > $1
              ORDER BY expires_at_ms DESC LIMIT $2",
             now.as_ms(),
             i64::try_from(limit).unwrap_or(i64::MAX),
         );
         let rows = rows.fetch_all(self.pool().await?).await?;
-        let barred = |(person, until)| (user(person), Time::from_ms(until));
-        Ok(rows.into_iter().map(|row| barred((row.person, row.expires_at_ms))).collect())
+        let bars = rows.into_iter().map(|row| Bar {
+            user: user(row.person),
+            before: Time::from_ms(row.before_ms),
+            until: Time::from_ms(row.expires_at_ms),
+        });
+        Ok(bars.collect())
     }
 
     async fn open_session(&self, session: Session, token: TokenHash) -> Result<(), StoreError> {
@@ -237,8 +244,8 @@ impl IdentityStore for PostgresIdentity {
         codes::find(self.pool().await?, code, purpose, now).await
     }
 
-    async fn drop_code(&self, code: TokenHash) -> Result<(), StoreError> {
-        codes::drop_one(self.pool().await?, code).await
+    async fn take_code(&self, code: TokenHash) -> Result<bool, StoreError> {
+        codes::take(self.pool().await?, code).await
     }
 
     async fn drop_codes(&self, user: UserId) -> Result<(), StoreError> {

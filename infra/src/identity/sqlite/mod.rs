@@ -1,5 +1,6 @@
 //! The identity store as one SQLite file, for when no PostgreSQL is named.
 
+mod bars;
 mod services;
 mod sessions;
 mod tables;
@@ -14,11 +15,11 @@ use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
 use super::{
-    Code, IdentityStore, Kept, KeyId, MOST_CODES, Purpose, Rotation, ServiceKey, Session,
+    Bar, Code, IdentityStore, Kept, KeyId, MOST_CODES, Purpose, Rotation, ServiceKey, Session,
     StoreError, TokenHash,
 };
 use crate::{private_file, sqlite};
-use tables::{bits, connect, find_key, time, user};
+use tables::{bits, connect, find_key, user};
 
 /// The store in one file.
 #[derive(Clone)]
@@ -179,30 +180,12 @@ impl IdentityStore for SqliteIdentity {
         .await
     }
 
-    async fn bar(&self, user: UserId, until: Time) -> Result<(), StoreError> {
-        self.with(move |t| {
-            t.execute(
-                "INSERT INTO barred VALUES (?1, ?2) ON CONFLICT (user)
-                 DO UPDATE SET expires_at_ms = max(expires_at_ms, excluded.expires_at_ms)",
-                params![bits(user), until.as_ms()],
-            )?;
-            Ok(())
-        })
-        .await
+    async fn bar(&self, bar: Bar) -> Result<(), StoreError> {
+        self.with(move |t| bars::add(t, bar)).await
     }
 
-    async fn barred(&self, now: Time, limit: usize) -> Result<Vec<(UserId, Time)>, StoreError> {
-        self.with(move |t| {
-            let mut statement = t.prepare_cached(
-                "SELECT user, expires_at_ms FROM barred WHERE expires_at_ms > ?1
-                 ORDER BY expires_at_ms DESC LIMIT ?2",
-            )?;
-            let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-            let rows = statement
-                .query_map(params![now.as_ms(), limit], |row| Ok((user(row, 0)?, time(row, 1)?)))?;
-            rows.collect()
-        })
-        .await
+    async fn barred(&self, now: Time, limit: usize) -> Result<Vec<Bar>, StoreError> {
+        self.with(move |t| bars::at(t, now, limit)).await
     }
 
     async fn open_session(&self, session: Session, token: TokenHash) -> Result<(), StoreError> {
@@ -284,12 +267,8 @@ impl IdentityStore for SqliteIdentity {
         .await
     }
 
-    async fn drop_code(&self, hash: TokenHash) -> Result<(), StoreError> {
-        self.with(move |t| {
-            t.execute("DELETE FROM code WHERE hash = ?1", [hash.0])?;
-            Ok(())
-        })
-        .await
+    async fn take_code(&self, hash: TokenHash) -> Result<bool, StoreError> {
+        self.with(move |t| Ok(t.execute("DELETE FROM code WHERE hash = ?1", [hash.0])? == 1)).await
     }
 
     async fn drop_codes(&self, user: UserId) -> Result<(), StoreError> {

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use domain::{Time, UserId};
-use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehavior, params};
 
 use crate::identity::{Kept, KeyId};
 
@@ -22,7 +22,8 @@ const TABLES: &str = "
     CREATE TABLE IF NOT EXISTS erasing (user BLOB NOT NULL PRIMARY KEY) WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS barred (
         user BLOB NOT NULL PRIMARY KEY,
-        expires_at_ms INTEGER NOT NULL
+        expires_at_ms INTEGER NOT NULL,
+        before_ms INTEGER NOT NULL DEFAULT 253402300799999
     ) WITHOUT ROWID;
     CREATE INDEX IF NOT EXISTS barred_expires ON barred (expires_at_ms);
     CREATE TABLE IF NOT EXISTS session (
@@ -62,7 +63,7 @@ const TABLES: &str = "
 ";
 
 pub(super) fn connect(path: &Path) -> rusqlite::Result<Connection> {
-    let connection = Connection::open(path)?;
+    let mut connection = Connection::open(path)?;
     connection.busy_timeout(Duration::from_secs(5))?;
     let mark: i32 = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
     let tables: i64 =
@@ -77,7 +78,19 @@ pub(super) fn connect(path: &Path) -> rusqlite::Result<Connection> {
     connection.pragma_update(None, "foreign_keys", "ON")?;
     connection.pragma_update(None, "application_id", APPLICATION_ID)?;
     connection.execute_batch(TABLES)?;
+    complete(&mut connection)?;
     Ok(connection)
+}
+
+/// Adds what files from before do not have: who was barred in them was so with every token.
+fn complete(connection: &mut Connection) -> rusqlite::Result<()> {
+    let complete = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    if !complete.column_exists(None, "barred", "before_ms")? {
+        complete.execute_batch(
+            "ALTER TABLE barred ADD COLUMN before_ms INTEGER NOT NULL DEFAULT 253402300799999",
+        )?;
+    }
+    complete.commit()
 }
 
 pub(super) fn bits(user: UserId) -> [u8; 16] {

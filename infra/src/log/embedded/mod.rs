@@ -263,6 +263,16 @@ impl Log for EmbeddedLog {
         Ok(self.readers.run(move |reader| reader.stream(&stream, from, limit)).await?)
     }
 
+    async fn read_stream_as_is(
+        &self,
+        stream: &str,
+        from: u64,
+        limit: usize,
+    ) -> Result<Vec<Record>, ReadError> {
+        let stream = stream.to_owned();
+        Ok(self.readers.run(move |reader| reader.stream_as_is(&stream, from, limit)).await?)
+    }
+
     async fn read_all(&self, after: Position, limit: usize) -> Result<Vec<Record>, ReadError> {
         Ok(self.readers.run(move |reader| reader.all(after, limit)).await?)
     }

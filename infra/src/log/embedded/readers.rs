@@ -143,24 +143,46 @@ impl Reader<'_> {
         Ok(records)
     }
 
+    /// With every hash and revision checked.
     pub(super) fn stream(
         &self,
         name: &str,
         from: u64,
         limit: usize,
     ) -> Result<Vec<Record>, StorageError> {
-        let mut records: Vec<Record> = Vec::new();
-        let Some(id) = self.stream_id(name)? else { return Ok(records) };
+        let Some(id) = self.stream_id(name)? else { return Ok(vec![]) };
+        let mut chain = Chain { revision: from, previous: self.hash_before(id, name, from)? };
+        self.stream_forwards(id, from, limit, |records| chain.follow(records))
+    }
+
+    /// With nothing checked.
+    pub(super) fn stream_as_is(
+        &self,
+        name: &str,
+        from: u64,
+        limit: usize,
+    ) -> Result<Vec<Record>, StorageError> {
+        let Some(id) = self.stream_id(name)? else { return Ok(vec![]) };
+        self.stream_forwards(id, from, limit, |_| Ok(()))
+    }
+
+    fn stream_forwards(
+        &self,
+        id: i64,
+        from: u64,
+        limit: usize,
+        mut check: impl FnMut(&[Record]) -> Result<(), StorageError>,
+    ) -> Result<Vec<Record>, StorageError> {
         let sql = format!(
             "SELECT {COLUMNS} FROM records WHERE stream = ?1 AND revision >= ?2 \
              ORDER BY revision LIMIT ?3"
         );
-        let mut chain = Chain { revision: from, previous: self.hash_before(id, name, from)? };
+        let mut records: Vec<Record> = Vec::new();
         self.pieces(limit, &mut records, |records, piece| {
             let from = records.last().map_or(from, |last: &Record| last.revision + 1);
             let before = records.len();
             self.append_rows(&sql, &[id, stored(from), piece], records)?;
-            chain.follow(&records[before..])
+            check(&records[before..])
         })?;
         Ok(records)
     }

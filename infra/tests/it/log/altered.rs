@@ -54,6 +54,8 @@ async fn a_record_that_was_altered_is_not_decided_on() {
         log.append("inventory-b", Expected::NoStream, vec![record(800)]).await.unwrap();
         let error = log.read_stream("inventory-a", 150, 1).await.expect_err("it was altered");
         assert!(told(&error).contains("position 151"), "{}", told(&error));
+        // Who is to say what is wrong with it has to see it.
+        assert_eq!(log.read_stream_as_is("inventory-a", 0, 1_000).await.unwrap().len(), 300);
     }
     assert_refused(&path, 151, "its hash does not follow").await;
 }

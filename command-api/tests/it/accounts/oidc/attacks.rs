@@ -76,13 +76,15 @@ async fn what_the_provider_does_not_say_of_this_log_in_is_not_believed() {
     let guest = Guest::at(&world, &node);
     let other = Browser::begin(&guest).await;
     let past = provider.claims("")["iat"].as_i64().unwrap() - 3_600;
-    let changes: [(&str, Value); 11] = [
+    let changes: [(&str, Value); 13] = [
         ("nonce", json!(other.nonce)),
         ("nonce", json!("")),
         ("nonce", Value::Null),
         ("aud", json!("somebody-else")),
         ("aud", json!([CLIENT, "somebody-else"])),
         ("aud", json!([])),
+        ("azp", json!("somebody-else")),
+        ("azp", json!("")),
         ("iss", json!("https://evil.example")),
         ("iss", Value::Null),
         ("exp", json!(past)),
@@ -148,13 +150,15 @@ async fn who_may_do_more_than_buy_is_not_had_by_an_address() {
     grant(&world, &guest, &ada).await;
     log_in(&guest, &provider, |_| {}).await.refused(409, "ACCOUNT_NOT_LINKED");
     assert_eq!(count(&world, "LoginLinked").await, 0);
-    // Who was linked before goes on as they are.
+    // Nor who was linked when they could only buy.
     let bob = |claims: &mut Value| {
         (claims["sub"], claims["email"]) = (json!("bob"), json!("bob@example.org"));
     };
     let first = Member::of(&log_in(&guest, &provider, bob).await.expect(200));
     grant(&world, &guest, &first).await;
-    assert_eq!(Member::of(&log_in(&guest, &provider, bob).await.expect(200)).user, first.user);
+    log_in(&guest, &provider, bob).await.refused(409, "ACCOUNT_NOT_LINKED");
+    // Nor what they were given there before that.
+    guest.refresh(&first.refresh).await.refused(401, "SESSION_OVER");
     node.stop().await;
 }
 
@@ -165,6 +169,45 @@ async fn grant(world: &World, guest: &Guest, member: &Member) {
     let body = json!({"grant": ["organizer"], "reason": "why"});
     let path = format!("/admin/users/{}/roles", member.user);
     guest.ask_as("POST", &path, Some(body), Some(&token), None).await.expect(200);
+}
+
+async fn reset(world: &World, guest: &Guest, email: &str) -> Member {
+    guest.post("/auth/password/forgot", json!({"email": email})).await.expect(202);
+    let code = code(world, email, "Another password").await;
+    let body = json!({"code": code, "new_password": "another long password"});
+    Member::of(&guest.post("/auth/password/reset", body).await.expect(200))
+}
+
+#[tokio::test]
+async fn another_password_by_mail_ends_what_is_linked() {
+    let (world, node, provider) = stage().await;
+    let guest = Guest::at(&world, &node);
+    let ada = Member::of(&log_in(&guest, &provider, |_| {}).await.expect(200));
+    let elsewhere = |claims: &mut Value| claims["email"] = "eve@example.org".into();
+    let unshown = |claims: &mut Value| claims["email_verified"] = false.into();
+    log_in(&guest, &provider, unshown).await.expect(200);
+    let now = reset(&world, &guest, "ada@example.org").await;
+    assert_eq!((now.user, count(&world, "LoginReleased").await), (ada.user, 1));
+    log_in(&guest, &provider, unshown).await.refused(409, "EMAIL_NOT_VERIFIED");
+    assert_ne!(Member::of(&log_in(&guest, &provider, elsewhere).await.expect(200)).user, ada.user);
+    let export = guest.ask_as("GET", "/users/me/export", None, Some(&now.access), None).await;
+    assert_eq!(export.json()["logins"], json!([]));
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn who_shows_the_address_anew_is_linked_anew() {
+    let (world, node, provider) = stage().await;
+    let guest = Guest::at(&world, &node);
+    let ada = Member::of(&log_in(&guest, &provider, |_| {}).await.expect(200));
+    reset(&world, &guest, "ada@example.org").await;
+    let again = Member::of(&log_in(&guest, &provider, |_| {}).await.expect(200));
+    assert_eq!(again.user, ada.user);
+    // And forgotten with all of it.
+    guest.ask_as("DELETE", "/users/me", None, Some(&again.access), None).await.expect(204);
+    let next = Member::of(&log_in(&guest, &provider, |_| {}).await.expect(200));
+    assert_ne!(next.user, ada.user);
+    node.stop().await;
 }
 
 /// So that a refusal is one of the provider's word and not of ours.
