@@ -13,7 +13,7 @@ use command_api::CommandState;
 use infra::metrics::{CONTENT_TYPE, Kind, METRICS, Text};
 use infra::redis::SharedCache;
 use projections::feed::FeedStatus;
-use projections::{Projections, Status};
+use projections::{Holds, Projections, Status, StatusError};
 use query_api::Live;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
@@ -45,6 +45,9 @@ const OF_VIEWS: [OfView; 3] = [
     ),
 ];
 
+/// How far each view is, and how many holds there are.
+type OfViews = (Vec<Status>, Option<Holds>);
+
 /// What is asked when somebody asks.
 pub(crate) struct Sources {
     role: Role,
@@ -56,8 +59,8 @@ pub(crate) struct Sources {
     pub(crate) live: Option<Live>,
     /// If there is one.
     pub(crate) redis: Option<SharedCache>,
-    /// How far the views were, and when they were asked.
-    views: Mutex<Option<(Instant, Option<Vec<Status>>)>>,
+    /// How far the views were, what they counted, and when they were asked.
+    views: Mutex<Option<(Instant, Option<OfViews>)>>,
     /// The same of the feed.
     feed: Mutex<Option<(Instant, Option<FeedStatus>)>>,
 }
@@ -89,6 +92,11 @@ pub(crate) async fn metrics(
     let mut text = Text::new();
     sources.write(&mut text).await;
     ([(header::CONTENT_TYPE, HeaderValue::from_static(CONTENT_TYPE))], text.finish())
+}
+
+/// In this order, so that what is counted is not older than it is said to be.
+async fn of_views(projections: &Projections) -> Result<OfViews, StatusError> {
+    Ok((projections.status().await?, projections.holds().await?))
 }
 
 impl Sources {
@@ -157,15 +165,22 @@ impl Sources {
         let mut known = self.views.lock().await;
         let fresh = known.as_ref().is_some_and(|(asked, _)| asked.elapsed() < FRESH);
         if !fresh {
-            let answer = timeout(PATIENCE, projections.status()).await;
+            let answer = timeout(PATIENCE, of_views(projections)).await;
             *known = Some((Instant::now(), answer.ok().and_then(Result::ok)));
         }
-        let Some((_, Some(views))) = &*known else { return };
+        let Some((_, Some((views, holds)))) = &*known else { return };
         for (name, help, figure) in OF_VIEWS {
             text.family(name, Kind::Gauge, help);
             for view in views {
                 text.sample(name, &[("projection", view.name)], figure(view));
             }
+        }
+        let Some(holds) = holds else { return };
+        let name = "evently_holds";
+        let help = "Holds and offers of all events, and bookings by what became of theirs.";
+        text.family(name, Kind::Gauge, help);
+        for (state, count) in holds.by_state() {
+            text.sample(name, &[("state", state)], count as f64);
         }
     }
 

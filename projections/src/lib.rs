@@ -7,6 +7,7 @@ mod columns;
 pub mod conformance;
 mod error;
 pub mod feed;
+mod holds;
 mod identity;
 mod lease;
 mod parked;
@@ -21,6 +22,7 @@ mod trouble;
 pub mod views;
 
 pub use admin::{AdminState, CODES, api, router};
+pub use holds::Holds;
 pub use identity::OtherLog;
 pub use projection::{Changes, Projection, WriteError};
 pub use projections::{PrepareError, Projections};

@@ -31,7 +31,7 @@ const SUPERVISION: Duration = Duration::from_secs(5);
 #[derive(Clone)]
 pub struct Projections {
     log: Arc<dyn Log>,
-    pool: PgPool,
+    pub(crate) pool: PgPool,
     clock: Arc<dyn Clock>,
     views: &'static [&'static dyn Projection],
     /// Where other processes could keep the views up to date too.

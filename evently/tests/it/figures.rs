@@ -4,13 +4,16 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
+use infra::auth::Role;
+use reqwest::Method;
+use serde_json::json;
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 
 use crate::log_server::LogServer;
 use crate::server::Server;
 use crate::serving::{get, until};
-use crate::shop::Shop;
+use crate::shop::{Shop, answer};
 
 const ALERTS: &str = include_str!("../../../deploy/prometheus/alerts.yml");
 const DASHBOARD: &str = include_str!("../../../deploy/grafana/dashboards/evently.json");
@@ -61,6 +64,36 @@ async fn what_happens_is_counted() {
     // Nobody's id, event or path is told.
     assert!(!figures.contains("evt_") && !figures.contains("bkg_"), "{figures}");
     check_with_promtool(&figures).await;
+}
+
+/// Of whichever process decided them, and after a restart.
+#[tokio::test]
+async fn holds_are_told_by_state() {
+    let mut server = Server::start().await;
+    let told = async |server: &Server, holds: [u64; 5]| {
+        let states = ["held", "offered", "confirmed", "cancelled", "expired"].iter().zip(holds);
+        let line = |(state, count)| format!("evently_holds{{state=\"{state}\"}} {count}\n");
+        let lines: String = states.map(line).collect();
+        until("the figures tell of every hold", async || figures(server).await.contains(&lines))
+            .await;
+    };
+    told(&server, [0; 5]).await;
+    let shop = Shop::open(&server, 4).await;
+    let booking = shop.reserve(1, 2).await;
+    shop.confirm(1, &booking).await;
+    shop.reserve(2, 1).await;
+    let returned = shop.reserve(3, 1).await;
+    let wait = json!({"event_id": shop.event, "tier_id": shop.tier, "quantity": 1});
+    let wait_for = shop.ask(Method::POST, "/waitlist/join", 4, &[Role::Attendee]).json(&wait);
+    answer(wait_for, 201).await;
+    let back = format!("/bookings/{returned}");
+    answer(shop.ask(Method::DELETE, &back, 3, &[Role::Attendee]), 200).await;
+    drop(shop);
+    told(&server, [1, 1, 1, 1, 0]).await;
+    assert!(server.stop().await.success());
+    server.restart().await;
+    told(&server, [1, 1, 1, 1, 0]).await;
+    check_with_promtool(&figures(&server).await).await;
 }
 
 #[tokio::test]

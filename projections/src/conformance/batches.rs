@@ -10,6 +10,7 @@ use sqlx::PgPool;
 
 use super::shop::{histories, inventory_kinds, kinds};
 use super::stage::Stage;
+use super::tally::is_what_rows_say;
 use crate::rebuild::make_copy;
 use crate::views;
 
@@ -29,6 +30,7 @@ pub async fn one_batch_is_as_good_as_one_by_one(pool: PgPool) {
             one_view(&stage, view, &records).await;
         }
         stock_is_what_an_outsider_counts(&stage, &history).await;
+        is_what_rows_say(&stage, "bookings_next").await;
     }
     assert_eq!(seen, inventory_kinds(), "the histories have every kind of fact");
 }

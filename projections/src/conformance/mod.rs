@@ -11,6 +11,7 @@ mod runners;
 mod shop;
 mod stage;
 mod story;
+mod tally;
 mod views;
 
 pub use batches::*;
@@ -18,6 +19,7 @@ pub use identity::*;
 pub use poison::*;
 pub use rebuilds::*;
 pub use runners::*;
+pub use tally::*;
 pub use views::*;
 
 /// Makes a test of every case. `$open` is called for each, without arguments; it gives something
@@ -31,6 +33,7 @@ macro_rules! projection_conformance {
             the_catalog_shows_venues_and_events
             availability_and_seats_are_what_an_outsider_counts
             bookings_show_what_became_of_them
+            bookings_are_counted_by_state
             the_waitlist_shows_who_waits
             the_audit_index_finds_every_record
             one_batch_is_as_good_as_one_by_one

@@ -1,6 +1,7 @@
 //! Bookings with their history (BK-1 to BK-4, BK-9).
 
 mod rows;
+mod tally;
 
 use std::collections::HashMap;
 
@@ -13,8 +14,9 @@ use crate::columns::position;
 use crate::projection::{category, decode};
 use crate::{Changes, Projection};
 use rows::Rows;
+use tally::Tally;
 
-/// One row per booking.
+/// One row per booking, and how many there are of each state.
 #[derive(Debug, Clone, Copy)]
 pub struct Bookings;
 
@@ -24,7 +26,7 @@ impl Projection for Bookings {
     }
 
     fn version(&self) -> i32 {
-        1
+        2
     }
 
     fn is_written_by_key(&self) -> bool {
@@ -60,6 +62,7 @@ impl Projection for Bookings {
 struct Changed {
     places: HashMap<BookingId, usize>,
     bookings: Vec<Change>,
+    tally: Tally,
 }
 
 /// What becomes of one booking.
@@ -124,10 +127,11 @@ impl Changed {
             self.bookings.len() - 1
         });
         self.bookings[place].take(record, fact);
+        self.tally.take(fact);
     }
 
     fn into_rows(self) -> Rows {
-        let mut rows = Rows::default();
+        let mut rows = Rows::counting(self.tally);
         for change in self.bookings {
             rows.push(change);
         }

@@ -91,7 +91,7 @@ async fn the_list_says_how_far_each_view_is() {
     assert_eq!(names, ["catalog", "availability", "seats", "bookings", "waitlist", "audit"]);
     assert_eq!(
         body["items"][3],
-        json!({"name": "bookings", "version": 1, "known_version": 1, "position": 0, "head": 0,
+        json!({"name": "bookings", "version": 2, "known_version": 2, "position": 0, "head": 0,
             "lag_records": 0, "lag_exceeded": false, "lag_seconds": 0.0, "parked": 0})
     );
 }

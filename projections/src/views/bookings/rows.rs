@@ -6,6 +6,7 @@ use sqlx::PgConnection;
 use sqlx::types::Uuid;
 use sqlx::types::chrono::{DateTime, Utc};
 
+use super::tally::Tally;
 use super::{Change, Made, json};
 use crate::columns::moment;
 use crate::{Changes, WriteError};
@@ -15,6 +16,7 @@ use crate::{Changes, WriteError};
 pub(super) struct Rows {
     new: NewRows,
     old: OldRows,
+    tally: Tally,
 }
 
 #[derive(Default)]
@@ -57,6 +59,11 @@ struct OldRows {
 }
 
 impl Rows {
+    /// None yet, of bookings that are counted so.
+    pub(super) fn counting(tally: Tally) -> Self {
+        Self { tally, ..Self::default() }
+    }
+
     pub(super) fn push(&mut self, mut change: Change) {
         match change.made.take() {
             Some(made) => self.new.push(change, made),
@@ -201,6 +208,7 @@ impl OldRows {
 impl Changes for Rows {
     async fn write(&self, connection: &mut PgConnection) -> Result<(), WriteError> {
         self.new.write(connection).await?;
-        self.old.write(connection).await
+        self.old.write(connection).await?;
+        self.tally.write(connection).await
     }
 }
