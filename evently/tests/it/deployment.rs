@@ -5,6 +5,7 @@ use std::process::Stdio;
 
 use crate::server::evently;
 
+const OPERATIONS: &str = include_str!("../../../docs/OPERATIONS.md");
 const COMPOSE: &str = include_str!("../../../docker-compose.yml");
 const KUBERNETES: &str = include_str!("../../../deploy/kubernetes/evently.yaml");
 const LOG_SERVER: &str = include_str!("../../../deploy/kubernetes/log-server.yaml");
@@ -37,6 +38,50 @@ async fn the_program_knows_every_setting_that_deployments_make() {
             let known = [']', '='].map(|end| format!("[env: {name}{end}"));
             let is_known = known.iter().any(|known| help.contains(known));
             assert!(is_known, "{file}: {name} is no setting");
+        }
+    }
+}
+
+/// What is written as code: lines of blocks, and spans, which may go over the end of a line.
+fn code(text: &str) -> Vec<String> {
+    let mut code = vec![];
+    for (index, part) in text.split("```").enumerate() {
+        match index % 2 {
+            1 => code.extend(part.lines().skip(1).map(str::to_owned)),
+            _ => {
+                let spans = part.split('`').skip(1).step_by(2);
+                code.extend(spans.map(|it| it.split_whitespace().collect::<Vec<_>>().join(" ")));
+            }
+        }
+    }
+    code
+}
+
+#[tokio::test]
+async fn the_program_knows_every_command_that_operators_are_told() {
+    let mut told = BTreeSet::new();
+    for line in code(OPERATIONS) {
+        let Some((before, command)) = line.split_once("evently ") else { continue };
+        if before.is_empty() || before.ends_with(' ') {
+            let ends = command.find(['#', '|', '>']).unwrap_or(command.len());
+            told.insert(command[..ends].trim().to_owned());
+        }
+    }
+    assert!(told.len() > 20, "{told:?}");
+    let settings = evently().args(["help", "settings"]).output().await.unwrap();
+    let settings = String::from_utf8(settings.stdout).unwrap();
+    for command in &told {
+        let is_name = |word: &&str| {
+            !word.is_empty() && word.chars().all(|c| c.is_ascii_lowercase() || c == '-')
+        };
+        let is_flag = |word: &&str| word.starts_with('-');
+        let words = command.split(' ');
+        let names = words.clone().take_while(|word| is_name(word) && !is_flag(word));
+        let helped = evently().args(names).arg("--help").output().await.unwrap();
+        assert!(helped.status.success(), "{command}: {}", String::from_utf8_lossy(&helped.stderr));
+        let help = String::from_utf8(helped.stdout).unwrap() + &settings;
+        for flag in words.filter(|word| word.starts_with("--")) {
+            assert!(help.contains(flag), "{command}: there is no {flag}");
         }
     }
 }
