@@ -20,8 +20,9 @@ use tokio::time::{Instant, timeout};
 
 use crate::app::Role;
 
-/// How long the views' database may take to say how far they are.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// How long may be taken to say how far the views and the feed are. Counting what is missing takes its
+/// time, the more is missing; who asks waits for ten seconds.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How long what it said is good: whoever asks more often does not ask the database.
 const FRESH: Duration = Duration::from_secs(1);
@@ -48,6 +49,9 @@ const OF_VIEWS: [OfView; 3] = [
 /// How far each view is, and how many holds there are.
 type OfViews = (Vec<Status>, Option<Holds>);
 
+/// When it was asked, and the answer, if there was one.
+type Known<T> = Mutex<Option<(Instant, Option<T>)>>;
+
 /// What is asked when somebody asks.
 pub(crate) struct Sources {
     role: Role,
@@ -60,9 +64,9 @@ pub(crate) struct Sources {
     /// If there is one.
     pub(crate) redis: Option<SharedCache>,
     /// How far the views were, what they counted, and when they were asked.
-    views: Mutex<Option<(Instant, Option<OfViews>)>>,
+    views: Known<OfViews>,
     /// The same of the feed.
-    feed: Mutex<Option<(Instant, Option<FeedStatus>)>>,
+    feed: Known<FeedStatus>,
 }
 
 /// Says what the program is, and what it counted.
@@ -113,8 +117,13 @@ impl Sources {
             let is_up = f64::from(u8::from(redis.is_up().await));
             text.gauge("evently_redis_up", "Whether Redis answers this process.", is_up);
         }
-        self.write_views(text).await;
-        self.write_feed(text).await;
+        let Some(projections) = &self.projections else { return };
+        let (views, feed) = tokio::join!(
+            known(&self.views, of_views(projections)),
+            known(&self.feed, projections.feed_status()),
+        );
+        write_views(text, views);
+        write_feed(text, projections, feed).await;
     }
 
     fn write_commands(&self, text: &mut Text) {
@@ -157,59 +166,60 @@ impl Sources {
             text.sample(name, &[], count as f64);
         }
     }
+}
 
-    /// Without an answer of the database nothing is told of the views: an alert of its own tells of
-    /// that.
-    async fn write_views(&self, text: &mut Text) {
-        let Some(projections) = &self.projections else { return };
-        let mut known = self.views.lock().await;
-        let fresh = known.as_ref().is_some_and(|(asked, _)| asked.elapsed() < FRESH);
-        if !fresh {
-            let answer = timeout(PATIENCE, of_views(projections)).await;
-            *known = Some((Instant::now(), answer.ok().and_then(Result::ok)));
-        }
-        let Some((_, Some((views, holds)))) = &*known else { return };
-        for (name, help, figure) in OF_VIEWS {
-            text.family(name, Kind::Gauge, help);
-            for view in views {
-                text.sample(name, &[("projection", view.name)], figure(view));
-            }
-        }
-        let Some(holds) = holds else { return };
-        let name = "evently_holds";
-        let help = "Holds and offers of all events, and bookings by what became of theirs.";
+/// What was answered lately, or is now. Without an answer nothing is told: alerts of their own tell of
+/// that.
+async fn known<T: Clone, E>(
+    known: &Known<T>,
+    ask: impl Future<Output = Result<T, E>>,
+) -> Option<T> {
+    let mut known = known.lock().await;
+    if let Some((asked, answer)) = &*known
+        && asked.elapsed() < FRESH
+    {
+        return answer.clone();
+    }
+    let answer = timeout(PATIENCE, ask).await.ok().and_then(Result::ok);
+    *known = Some((Instant::now(), answer.clone()));
+    answer
+}
+
+fn write_views(text: &mut Text, known: Option<OfViews>) {
+    let Some((views, holds)) = known else { return };
+    for (name, help, figure) in OF_VIEWS {
         text.family(name, Kind::Gauge, help);
-        for (state, count) in holds.by_state() {
-            text.sample(name, &[("state", state)], count as f64);
+        for view in &views {
+            text.sample(name, &[("projection", view.name)], figure(view));
         }
     }
+    let Some(holds) = holds else { return };
+    let name = "evently_holds";
+    let help = "Holds and offers of all events, and bookings by what became of theirs.";
+    text.family(name, Kind::Gauge, help);
+    for (state, count) in holds.by_state() {
+        text.sample(name, &[("state", state)], count as f64);
+    }
+}
 
-    async fn write_feed(&self, text: &mut Text) {
-        let Some(projections) = &self.projections else { return };
-        let Some(feed) = projections.feed() else { return };
-        let name = "evently_feed_messages_total";
-        text.family(name, Kind::Counter, "Messages that Kafka acknowledged to this process.");
-        for (topic, count) in feed.sent() {
-            text.sample(name, &[("topic", topic.name())], count as f64);
-        }
-        let name = "evently_feed_failures_total";
-        let help = "How often the feed had to begin again at its checkpoint.";
-        text.family(name, Kind::Counter, help);
-        text.sample(name, &[], feed.failures() as f64);
-        let is_up = f64::from(u8::from(feed.kafka().is_up().await));
-        text.gauge("evently_kafka_up", "Whether Kafka answers this process.", is_up);
-        let mut known = self.feed.lock().await;
-        let fresh = known.as_ref().is_some_and(|(asked, _)| asked.elapsed() < FRESH);
-        if !fresh {
-            let answer = timeout(PATIENCE, projections.feed_status()).await;
-            *known = Some((Instant::now(), answer.ok().and_then(Result::ok)));
-        }
-        let Some((_, Some(status))) = &*known else { return };
-        let help = "Records of the log that Kafka does not have yet, counted up to 10000.";
-        text.gauge("evently_feed_lag_records", help, status.following.lag_records as f64);
-        let help = "Time since the first of them was decided.";
-        text.gauge("evently_feed_lag_seconds", help, status.following.lag_seconds);
-        let help = "Records of which the feed can tell nothing.";
-        text.gauge("evently_feed_parked_records", help, status.following.parked as f64);
+async fn write_feed(text: &mut Text, projections: &Projections, known: Option<FeedStatus>) {
+    let Some(feed) = projections.feed() else { return };
+    let name = "evently_feed_messages_total";
+    text.family(name, Kind::Counter, "Messages that Kafka acknowledged to this process.");
+    for (topic, count) in feed.sent() {
+        text.sample(name, &[("topic", topic.name())], count as f64);
     }
+    let name = "evently_feed_failures_total";
+    let help = "How often the feed had to begin again at its checkpoint.";
+    text.family(name, Kind::Counter, help);
+    text.sample(name, &[], feed.failures() as f64);
+    let is_up = f64::from(u8::from(feed.kafka().is_up().await));
+    text.gauge("evently_kafka_up", "Whether Kafka answers this process.", is_up);
+    let Some(status) = known else { return };
+    let help = "Records of the log that Kafka does not have yet, counted up to 10000.";
+    text.gauge("evently_feed_lag_records", help, status.following.lag_records as f64);
+    let help = "Time since the first of them was decided.";
+    text.gauge("evently_feed_lag_seconds", help, status.following.lag_seconds);
+    let help = "Records of which the feed can tell nothing.";
+    text.gauge("evently_feed_parked_records", help, status.following.parked as f64);
 }

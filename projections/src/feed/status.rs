@@ -30,13 +30,20 @@ pub(crate) async fn status(
     log: &dyn Log,
     clock: &dyn Clock,
 ) -> Result<FeedStatus, StatusError> {
-    let row = rows(pool).await?.remove(NAME);
-    let first_parked = first_parked(pool).await?.remove(NAME);
-    let head = log.head().await?;
-    let following = following(row.as_ref(), first_parked, head, log, clock.now()).await?;
-    let brokers_answer = match feed {
-        Some(feed) => Some(feed.kafka().is_up().await),
-        None => None,
+    let counted = async {
+        let row = rows(pool).await?.remove(NAME);
+        let first_parked = first_parked(pool).await?.remove(NAME);
+        let head = log.head().await?;
+        Ok::<_, StatusError>(following(row.as_ref(), first_parked, head, log, clock.now()).await?)
     };
-    Ok(FeedStatus { following, brokers_answer, problem: feed.and_then(Feed::problem) })
+    let asked = async {
+        match feed {
+            Some(feed) => Some(feed.kafka().is_up().await),
+            None => None,
+        }
+    };
+    // Brokers that stand still are waited for, and the longer they do, the more there is to count.
+    let (following, brokers_answer) = tokio::join!(counted, asked);
+    let problem = feed.and_then(Feed::problem);
+    Ok(FeedStatus { following: following?, brokers_answer, problem })
 }
