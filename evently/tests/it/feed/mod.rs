@@ -44,12 +44,17 @@ impl Crowd {
         Self { people, stop }
     }
 
-    /// All go home, and what they left comes to its end.
-    async fn goes(mut self, log: &Path) {
+    /// All go home.
+    async fn goes_home(mut self) {
         self.stop.store(true, Ordering::Relaxed);
         while let Some(ended) = self.people.join_next().await {
             ended.unwrap();
         }
+    }
+
+    /// All go home, and what they left comes to its end.
+    async fn goes(self, log: &Path) {
+        self.goes_home().await;
         until("holds and payments have come to their end", async || {
             Story::read(log).await.is_at_rest()
         })
@@ -72,7 +77,11 @@ async fn grows(log: &Path, records: u64) {
 
 /// How the feed is, by a process with this data that has its keys there.
 pub(crate) async fn status(data: &Path, shared: &Path) -> Value {
-    let args = ["feed", "status", "--json", "--shared", shared.to_str().unwrap()];
+    status_with(data, &["--shared", shared.to_str().unwrap()]).await
+}
+
+async fn status_with(data: &Path, more: &[&str]) -> Value {
+    let args = [&["feed", "status", "--json"], more].concat();
     let (status, out, err) = run_on(data, &args).await;
     assert_eq!(status, 0, "{err}");
     serde_json::from_str(&out).unwrap()
@@ -113,7 +122,7 @@ async fn everything_arrives_in_order_whatever_is_killed() {
     let (gate, log) = (Gate::new(&server), server.data().join("log.sqlite"));
     let crowd = Crowd::comes(&gate, 1).await;
     until("the feed has begun", async || !broker.read("evently.booking").is_empty()).await;
-    for round in 0..3 {
+    for round in 0..2 {
         grows(&log, 50).await;
         broker.process.kill();
         grows(&log, 50).await;
@@ -134,11 +143,23 @@ async fn everything_arrives_in_order_whatever_is_killed() {
         }
         broker.process.thaw();
     }
-    crowd.goes(&log).await;
-    is_fed(&server.data(), &server.data()).await;
+    crowd.goes_home().await;
+    // Payments that were cut off are settled half a minute later, and nobody waits for them: what is in
+    // the log when it stops has to be there.
+    let data = server.data();
+    until("all there is has arrived when it stops", async || {
+        is_fed(&data, &data).await;
+        assert!(server.stop().await.success());
+        let stopped = status_with(&data, &["--database-url", &database]).await;
+        let is_all = stopped["position"] == stopped["head"];
+        if !is_all {
+            server.restart().await;
+        }
+        is_all
+    })
+    .await;
     let found = everything_arrived(&broker, &log).await;
     assert!(found.messages > 400, "{}", found.messages);
-    assert!(server.stop().await.success());
     assert!(!server.log().contains("panicked"), "{}", server.log());
 }
 
