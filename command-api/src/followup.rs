@@ -16,6 +16,7 @@ use infra::clock::Clock;
 use infra::log::{Log, Outage, ReadError, Record};
 use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::runtime::{Failure, Inventories, Job, Origin, Unit, WakeList};
 
@@ -46,8 +47,17 @@ struct Deadline {
 }
 
 impl FollowUp {
+    /// Starts all of it; it ends when told to stop.
+    pub(crate) fn start(self: Arc<Self>, tasks: &TaskTracker) {
+        tasks.spawn(self.clone().follow_log());
+        tasks.spawn(self.clone().follow_events());
+        tasks.spawn(self.clone().forget_erased());
+        tasks.spawn(self.clone().wake_up());
+        tasks.spawn(self.keep_saved());
+    }
+
     /// Reads the log from where the wake list ends, for ever.
-    pub(crate) async fn follow_log(self: Arc<Self>) {
+    async fn follow_log(self: Arc<Self>) {
         let mut outage = Outage::new("deadlines that others wrote are not seen");
         loop {
             let mut records = self.log.subscribe_all(self.wake.followed());
@@ -77,6 +87,9 @@ impl FollowUp {
 
     fn note_all(&self, batch: &[Record]) {
         batch.iter().for_each(|record| self.note(record));
+        if let Some(latest) = batch.iter().map(|record| record.at).max() {
+            self.wake.reached(latest);
+        }
         if let Some(last) = batch.last() {
             self.wake.follow_to(last.position);
         }
@@ -99,7 +112,7 @@ impl FollowUp {
             }
         } else if category == domain::inventory::CATEGORY {
             let is_looked_after = self.inventories.tell(event, record.position);
-            if !is_looked_after && let Some(due) = due(record) {
+            if !is_looked_after && let Some(due) = due(record, self.clock.now()) {
                 self.wake.at_latest(event, due);
             }
         }
@@ -107,7 +120,7 @@ impl FollowUp {
 
     /// Has inventories take over what their events say, until the log lets them. An event that
     /// cannot be read keeps no other from it.
-    pub(crate) async fn follow_events(self: Arc<Self>) {
+    async fn follow_events(self: Arc<Self>) {
         loop {
             let mut is_done = true;
             for (event, position) in self.wake.to_follow() {
@@ -132,8 +145,9 @@ impl FollowUp {
 
     /// Calls the writers of inventories that have something due; they know what to do. Writers
     /// have timers of their own, but a timer does not notice when the clock jumps.
-    pub(crate) async fn wake_up(self: Arc<Self>) {
+    async fn wake_up(self: Arc<Self>) {
         loop {
+            self.inventories.ahead().look();
             let now = self.clock.now();
             let (events, next) = self.wake.due(now);
             for event in events {
@@ -151,7 +165,7 @@ impl FollowUp {
     }
 
     /// Writes the wake list to its file every now and then.
-    pub(crate) async fn keep_saved(self: Arc<Self>) {
+    async fn keep_saved(self: Arc<Self>) {
         let mut failing = false;
         while self.stop.run_until_cancelled(tokio::time::sleep(SAVE_EVERY)).await.is_some() {
             let saved = self.save().await;
@@ -192,14 +206,16 @@ impl FollowUp {
     }
 }
 
-/// When an inventory has to be looked at because of this record, if it has to be.
-fn due(record: &Record) -> Option<Time> {
+/// When an inventory has to be looked at because of this record, if it has to be. What depends on the
+/// record's own time does not wait for it where a clock was ahead.
+fn due(record: &Record, now: Time) -> Option<Time> {
+    let at = record.at.min(now);
     match &*record.kind {
         "Reserved" | "Offered" => {
             serde_json::from_slice(&record.data).ok().map(|Deadline { expires_at }| expires_at)
         }
-        "PaymentStarted" => Some(record.at.plus_s(domain::inventory::CHARGE_PATIENCE_S)),
-        "Cancelled" | "RefundDue" | "InventoryClosed" | "InventoryRevised" => Some(record.at),
+        "PaymentStarted" => Some(at.plus_s(domain::inventory::CHARGE_PATIENCE_S)),
+        "Cancelled" | "RefundDue" | "InventoryClosed" | "InventoryRevised" => Some(at),
         _ => None,
     }
 }

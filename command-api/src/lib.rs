@@ -13,7 +13,7 @@ mod state;
 
 pub use accounts::{AccountError, Accounts, AccountsParts, NewAccount, write_down};
 pub use refusal::CODES;
-pub use runtime::{CommandStats, LostEnd, followed_to};
+pub use runtime::{CLOCKS_APART, CommandStats, LostEnd, followed_to};
 pub use state::{CommandApi, CommandSettings, CommandState, Parts, StartError};
 
 use axum::Router;

@@ -160,8 +160,10 @@ impl Ticket {
 
     async fn carry_out(self, step: PaymentStep) {
         match step {
-            PaymentStep::AskProvider { booking, .. } => {
-                self.find_out(booking, Time::default(), Origin::system()).await;
+            PaymentStep::AskProvider { booking, started_at, .. } => {
+                // Later than now only if the clock was ahead then.
+                let patience = started_at.min(self.saga.clock.now()).plus_s(CHARGE_PATIENCE_S);
+                self.find_out(booking, patience, Origin::system()).await;
             }
             PaymentStep::Refund { booking, amount_minor, currency, .. } => {
                 let reason = REFUND_REASON.to_owned();

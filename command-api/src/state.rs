@@ -30,7 +30,7 @@ use crate::payments::{Payments, Saga};
 use crate::refusal;
 use crate::request_secret::RequestSecret;
 use crate::runtime::{
-    Decider, Done, Inventories, Job, LostEnd, Origin, Surroundings, Unit, WakeList,
+    Ahead, Decider, Done, Inventories, Job, LostEnd, Origin, Surroundings, Unit, WakeList,
 };
 
 /// Settings of the command side.
@@ -152,10 +152,13 @@ impl CommandApi {
         let hidden_with = Arc::new(RequestSecret::of(vault.clone()).await);
         background.spawn(hidden_with.clone().learn(stop.clone()));
         let wake = Arc::new(WakeList::load(&wake_file, log.head().await?)?);
+        let ahead = Ahead::new(clock.clone(), wake.clone());
+        ahead.look();
         let (payments, steps) = Payments::new();
         let around = Arc::new(Surroundings {
             clock: clock.clone(),
             wake: wake.clone(),
+            ahead,
             payments: Arc::new(payments),
             idle: settings.idle,
         });
@@ -191,11 +194,7 @@ impl CommandApi {
             wake,
             stop: stop.clone(),
         });
-        background.spawn(follow_up.clone().follow_log());
-        background.spawn(follow_up.clone().follow_events());
-        background.spawn(follow_up.clone().forget_erased());
-        background.spawn(follow_up.clone().wake_up());
-        background.spawn(follow_up.clone().keep_saved());
+        follow_up.clone().start(&background);
         let patience = settings.patience;
         let shared =
             Shared { log, clock, accounts, hidden_with, limits, oidc, patience, inventories, saga };

@@ -220,6 +220,7 @@ impl App {
         let pool = views.as_ref().map(Views::pool);
         let kept = views.as_ref().filter(|_| projects).map(Views::projections);
         let health = Health::new(role, log, pool, redis, feed).keeping(kept);
+        let health = health.deciding(commands.as_ref().map(CommandApi::state));
         let router = router.merge(metrics::router(figures)).merge(health::router(health));
         let admission = Admission { auth, limits, proxies: settings.trusted_proxies.clone() };
         let router = Guarded::new(router, admission);

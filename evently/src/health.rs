@@ -7,6 +7,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::get;
 use axum::{Json, Router};
+use command_api::{CLOCKS_APART, CommandState};
 use infra::log::Log;
 use infra::redis::SharedCache;
 use projections::Projections;
@@ -37,6 +38,8 @@ pub(crate) struct Health {
     feed: Option<Feed>,
     /// If they are kept here.
     views: Option<Projections>,
+    /// Where commands are decided.
+    commands: Option<CommandState>,
 }
 
 /// How the process is.
@@ -105,6 +108,7 @@ impl Health {
             redis,
             feed,
             views: None,
+            commands: None,
         }
     }
 
@@ -113,16 +117,22 @@ impl Health {
         Self { views, ..self }
     }
 
+    /// The same where these commands are decided, if any are.
+    pub(crate) fn deciding(self, commands: Option<CommandState>) -> Self {
+        Self { commands, ..self }
+    }
+
     /// Of a log server, which has its log and nothing else.
     pub(crate) fn of_log_server(log: Arc<dyn Log>) -> Self {
-        let (role, pool, redis, feed, views) = (crate::log_server::ROLE, None, None, None, None);
-        Self { role, needs_log: true, needs_database: false, log, pool, redis, feed, views }
+        let (pool, redis, feed, views, commands) = (None, None, None, None, None);
+        let (role, needs_log, needs_database) = (crate::log_server::ROLE, true, false);
+        Self { role, needs_log, needs_database, log, pool, redis, feed, views, commands }
     }
 
     async fn report(&self) -> HealthReport {
         let (log, database, redis, kafka) =
             tokio::join!(self.log(), self.database(), self.redis(), self.kafka());
-        let all = [Some(log), database, redis, kafka];
+        let all = [Some(log), database, redis, kafka, self.clock()];
         let dependencies: Vec<_> = all.into_iter().flatten().collect();
         let is_down = |needed| {
             let down = |d: &Dependency| d.state == DependencyState::Down && d.needed == needed;
@@ -157,6 +167,20 @@ impl Health {
         let state = state(self.feed.as_ref()?.kafka().is_up().await);
         let purpose = "the public feed, which waits for it";
         Some(Dependency { name: "kafka", state, needed: false, purpose, reason: None })
+    }
+
+    /// The clock is down when it cannot be right if all that wrote records were. What is decided
+    /// goes by it all the same.
+    fn clock(&self) -> Option<Dependency> {
+        let ahead = self.commands.as_ref()?.log_ahead();
+        let reason = (ahead > CLOCKS_APART).then(|| {
+            let ahead_s = ahead.as_secs();
+            format!(
+                "the log has records of a time that comes in {ahead_s} s: a clock is or was wrong"
+            )
+        });
+        let (name, purpose) = ("clock", "deadlines of holds, times of sale");
+        Some(Dependency { name, state: state(reason.is_none()), needed: false, purpose, reason })
     }
 
     /// The log is up when it can be read and written. Asking whether it can be written is also

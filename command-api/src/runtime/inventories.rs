@@ -13,6 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::task::TaskTracker;
 use tracing::Span;
 
+use super::ahead::Ahead;
 use super::decider::{Decider, Failure, Job, Outcome};
 use super::stats::CommandStats;
 use super::traced::tell;
@@ -150,6 +151,11 @@ impl Inventories {
         });
         writers.by_event.insert(event, address.clone());
         Some(address)
+    }
+
+    /// How far the log is ahead of the clock.
+    pub(crate) fn ahead(&self) -> &Ahead {
+        &self.around.ahead
     }
 
     /// How much waits for the writers of this node.

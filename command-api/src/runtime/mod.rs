@@ -1,5 +1,6 @@
 //! The command runtime: who decides, and how a decision becomes durable.
 
+mod ahead;
 mod decider;
 mod draft;
 mod handle;
@@ -11,6 +12,8 @@ mod unit;
 mod wake;
 mod writer;
 
+pub(crate) use ahead::Ahead;
+pub use ahead::CLOCKS_APART;
 pub(crate) use decider::{Decider, Done, Failure, Job, Origin, Outcome, Seen};
 pub(crate) use inventories::Inventories;
 pub(crate) use records::record_id;

@@ -1,5 +1,7 @@
 //! How busy the command side is, for metrics.
 
+use std::time::Duration;
+
 use crate::CommandState;
 
 /// How busy the command side is.
@@ -19,5 +21,11 @@ impl CommandState {
     /// How busy it is at the moment.
     pub fn stats(&self) -> CommandStats {
         self.0.inventories.stats()
+    }
+
+    /// How far the latest time of any record lies ahead of this machine's clock. More than
+    /// [`CLOCKS_APART`](crate::CLOCKS_APART) if a clock is or was wrong.
+    pub fn log_ahead(&self) -> Duration {
+        self.0.inventories.ahead().lead()
     }
 }

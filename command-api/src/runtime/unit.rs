@@ -32,8 +32,10 @@ pub(crate) struct Unit<D> {
     records: u64,
     /// Position of the stream's last record.
     position: Position,
-    /// Time of the stream's last record. Decisions never go back behind it, whatever the clock does.
+    /// Time of the stream's last record. Decisions go back behind it only if a clock went wrong.
     at: Time,
+    /// The time that a decision went back from, if one did since somebody asked.
+    went_back_from: Option<Time>,
     /// Id of the last record that was read.
     last_read: Option<Uuid>,
     /// It could not be read when that was last tried, which was reported.
@@ -54,7 +56,7 @@ impl<D: Decider> Unit<D> {
     pub(crate) fn new(log: Arc<dyn Log>, clock: Arc<dyn Clock>, stream: String) -> Self {
         let (records, position, at) = (0, Position::default(), Time::default());
         let (state, may_be_behind, is_unreadable) = (None, false, false);
-        let last_read = None;
+        let (last_read, went_back_from) = (None, None);
         Self {
             log,
             clock,
@@ -64,6 +66,7 @@ impl<D: Decider> Unit<D> {
             records,
             position,
             at,
+            went_back_from,
             last_read,
             is_unreadable,
         }
@@ -83,6 +86,12 @@ impl<D: Decider> Unit<D> {
     /// Id of the last record that was read: what the state that was looked at ends with.
     pub(crate) fn last_read(&self) -> Option<Uuid> {
         self.last_read
+    }
+
+    /// The time of the record before a decision that was of an earlier time, if there was one since
+    /// this was asked last.
+    pub(crate) fn take_went_back_from(&mut self) -> Option<Time> {
+        self.went_back_from.take()
     }
 
     /// Whether the stream has a record.

@@ -34,6 +34,8 @@ struct State {
     /// Who was erased, and when, and has not been let go of everywhere yet.
     to_forget: HashMap<UserId, Time>,
     followed: Position,
+    /// The latest time of the records up to there.
+    latest: Time,
     /// Changed since it was written to the file.
     unsaved: bool,
 }
@@ -46,6 +48,8 @@ struct Stored {
     to_follow: HashMap<EventId, Position>,
     #[serde(default)]
     to_forget: HashMap<UserId, Time>,
+    #[serde(default)]
+    latest: Time,
 }
 
 /// The log ends before a position to which it was followed.
@@ -123,6 +127,7 @@ impl WakeList {
             to_follow: stored.to_follow,
             to_forget: stored.to_forget,
             followed: stored.followed,
+            latest: stored.latest,
             unsaved: false,
         });
         let (changed, has_to_follow, has_to_forget) = Default::default();
@@ -138,6 +143,18 @@ impl WakeList {
     pub(crate) fn follow_to(&self, position: Position) {
         let mut state = self.state.lock();
         state.followed = position;
+        state.unsaved = true;
+    }
+
+    /// The latest time of the records that were followed.
+    pub(crate) fn latest(&self) -> Time {
+        self.state.lock().latest
+    }
+
+    /// A record of this time was followed.
+    pub(crate) fn reached(&self, at: Time) {
+        let mut state = self.state.lock();
+        state.latest = state.latest.max(at);
         state.unsaved = true;
     }
 
@@ -241,7 +258,8 @@ impl WakeList {
             }
             let (due, to_follow) = (state.due.clone(), state.to_follow.clone());
             let to_forget = state.to_forget.clone();
-            Stored { followed: state.followed, due, to_follow, to_forget }
+            let State { followed, latest, .. } = *state;
+            Stored { followed, due, to_follow, to_forget, latest }
         };
         let written = self.write(&stored);
         if written.is_err() {
@@ -277,9 +295,11 @@ mod tests {
         list.at_latest(EVENT, at(5));
         list.at_latest(EVENT, at(7));
         list.follow_to(Position(3));
+        list.reached(at(9));
+        list.reached(at(8));
         list.save().unwrap();
         let again = WakeList::load(&file, Position(3)).unwrap();
-        assert_eq!(again.followed(), Position(3));
+        assert_eq!((again.followed(), again.latest()), (Position(3), at(9)));
         assert_eq!(again.due(at(5)), (vec![EVENT], None));
         assert_eq!(again.due(at(4)), (vec![], Some(at(5))));
         assert_eq!(followed_to(&file), Some(Position(3)));

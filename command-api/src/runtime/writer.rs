@@ -13,6 +13,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::Instant;
 use tracing::Span;
 
+use super::ahead::Ahead;
 use super::decider::{Failure, Job, Outcome};
 use super::unit::Unit;
 use super::wake::WakeList;
@@ -41,6 +42,7 @@ pub(crate) struct Letter {
 pub(crate) struct Surroundings {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) wake: Arc<WakeList>,
+    pub(crate) ahead: Ahead,
     pub(crate) payments: Arc<Payments>,
     /// A writer without commands and deadlines goes after this time.
     pub(crate) idle: Duration,
@@ -234,6 +236,9 @@ impl Writer {
         });
         let outcomes = outcomes.await;
         measure(&outcomes);
+        if let Some(last) = self.unit.take_went_back_from() {
+            around.ahead.went_back(event, last);
+        }
         self.away_ms = match self.unit.state() {
             Some(_) => None,
             None => Some(self.away_ms.map_or(LOG_AWAY_MS, |ms| (ms * 2).min(LOG_AWAY_LONG_MS))),

@@ -3,6 +3,7 @@
 use std::fs;
 use std::time::Duration;
 
+use command_api::CLOCKS_APART;
 use domain::Time;
 use domain::inventory::Fact;
 use infra::clock::Clock;
@@ -77,6 +78,58 @@ async fn a_clock_that_jumps_is_noticed() {
     let story = world.verify(&node).await;
     assert_eq!(check_deaths(&story, jumped), 1);
     assert!(story.booking(booking.parse().unwrap()).expires_at < jumped);
+    node.stop().await;
+}
+
+/// As after a bad time server, or a slip of the hand: a day ahead for a while.
+#[tokio::test]
+async fn a_clock_that_was_ahead_holds_nothing_up_once_it_is_right() {
+    const DAY_S: u64 = 86_400;
+    let world = World::new();
+    let node = world.start().await;
+    let sale = world.sale(&node, Terms { places: 2, hold_s: 300, ..SHORT }).await;
+    let (meanwhile, after) = (world.buyer(&node), world.buyer(&node));
+    world.clock.skip_s(DAY_S);
+    meanwhile.hold(&sale.reserve(1)).await;
+    eventually(async || node.log_ahead() == Duration::ZERO).await;
+    world.clock.go_back_s(DAY_S);
+    eventually(async || node.log_ahead() > CLOCKS_APART).await;
+
+    let held = after.send(&sale.reserve(1)).await.expect(201);
+    let deadline: Time = held.text("expires_at").parse().unwrap();
+    assert!(deadline < world.clock.now().plus_s(3_600), "{deadline}");
+    world.clock.skip_s(301);
+    let now = world.clock.now();
+    world.until_kind("Expired", 1).await;
+    assert_eq!(check_deaths(&world.verify(&node).await, now), 1);
+    // There is a place again, and the other hold is as its buyer was told.
+    let refused = after.send(&sale.reserve(2)).await.refused(409, "INSUFFICIENT_SEATS");
+    assert_eq!(refused.json()["details"]["available"], 1);
+
+    // It is known at once after a start, and until that time has come.
+    node.stop().await;
+    let node = world.start().await;
+    assert!(node.log_ahead() > CLOCKS_APART);
+    world.clock.skip_s(DAY_S);
+    assert_eq!(node.log_ahead(), Duration::ZERO);
+    world.until_kind("Expired", 2).await;
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn a_clock_that_steps_back_a_little_takes_no_time_in_a_stream_back() {
+    let world = World::new();
+    world.clock.stand_still();
+    let node = world.start().await;
+    let sale = world.sale(&node, Terms { hold_s: 300, ..SHORT }).await;
+    let buyer = world.buyer(&node);
+    world.clock.skip_s(59);
+    buyer.hold(&sale.reserve(1)).await;
+    world.clock.go_back_s(59);
+    buyer.hold(&sale.reserve(1)).await;
+    let held = world.until_kind("Reserved", 2).await;
+    let times: Vec<Time> = held.iter().map(|record| record.at).rev().take(2).collect();
+    assert_eq!(times[0], times[1]);
     node.stop().await;
 }
 

@@ -27,6 +27,8 @@ pub enum PaymentStep {
         booking: BookingId,
         /// Which payment.
         payment: PaymentId,
+        /// When the charge was about to be asked for.
+        started_at: Time,
     },
     /// Have the provider pay back what is owed.
     Refund {
@@ -47,8 +49,9 @@ impl Inventory {
     pub fn payment_steps(&self, now: Time) -> Vec<PaymentStep> {
         let id = |payment: &Payment| Some(self.booking_id(self.bookings.get(payment.booking)?));
         let asked = self.payments(&self.bookings.asked);
-        let asked = asked.take_while(|payment| patience(payment) <= now).filter_map(|payment| {
-            Some(PaymentStep::AskProvider { booking: id(payment)?, payment: payment.id })
+        let asked = asked.take_while(|payment| is_asked_after(payment, now)).filter_map(|it| {
+            let (booking, payment, started_at) = (id(it)?, it.id, it.started_at);
+            Some(PaymentStep::AskProvider { booking, payment, started_at })
         });
         let owed = self.payments(&self.bookings.owed).take(REFUNDS_AT_ONCE);
         let currency = self.currency();
@@ -64,7 +67,8 @@ impl Inventory {
 
     /// When the next charge will have been under way for too long.
     pub fn next_payment_due(&self, now: Time) -> Option<Time> {
-        self.payments(&self.bookings.asked).map(patience).find(|until| *until > now)
+        let mut asked = self.payments(&self.bookings.asked);
+        asked.find(|payment| !is_asked_after(payment, now)).map(patience)
     }
 
     /// Whether a payment has not come to its end.
@@ -213,6 +217,13 @@ impl Inventory {
             _ => Ok(vec![]),
         }
     }
+}
+
+/// Whether to ask what became of it. Of one that was started at a time that has not come yet, because
+/// the clock was ahead then, nobody knows for how long it has been under way; nor may it keep those
+/// that were started after it waiting until that time.
+fn is_asked_after(payment: &Payment, now: Time) -> bool {
+    patience(payment) <= now || now.plus_s(CHARGE_PATIENCE_S) < payment.started_at
 }
 
 /// When to ask what became of a charge that nobody reported on.

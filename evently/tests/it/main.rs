@@ -12,6 +12,8 @@ mod books;
 #[cfg(test)]
 mod cli;
 #[cfg(test)]
+mod clock;
+#[cfg(test)]
 mod collector;
 #[cfg(test)]
 mod crowd;

@@ -5,6 +5,7 @@ use infra::log::{Position, Record};
 use uuid::Uuid;
 
 use super::Unit;
+use crate::runtime::ahead;
 use crate::runtime::decider::Decider;
 use crate::runtime::draft::Found;
 use crate::runtime::records::is_of;
@@ -26,7 +27,19 @@ impl<D: Decider> Unit<D> {
         if self.state.is_none() || self.may_be_behind {
             self.read(looked_for, found).await?;
         }
-        Ok(self.clock.now().max(self.at))
+        Ok(self.moment())
+    }
+
+    /// When what comes next is decided: now, but not before the last record, as clocks are a little
+    /// apart and step back a little. A record that is further ahead is of a clock that went wrong: to
+    /// wait for its time would hold up all deadlines until then.
+    fn moment(&mut self) -> Time {
+        let now = self.clock.now();
+        if ahead::is_wrong(self.at, now) {
+            self.went_back_from = Some(self.at);
+            return now;
+        }
+        now.max(self.at)
     }
 
     /// Takes in what others wrote since the state was read; whether there was anything.

@@ -1,7 +1,7 @@
 //! A clock that runs like the machine's and can be moved on, and stopped.
 
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use domain::Time;
 use infra::clock::{Clock, SystemClock};
@@ -9,14 +9,19 @@ use infra::clock::{Clock, SystemClock};
 /// The machine's time, plus what was skipped.
 #[derive(Debug, Default)]
 pub(crate) struct SkippingClock {
-    skipped_ms: AtomicU64,
+    skipped_ms: AtomicI64,
     stands_at: OnceLock<Time>,
 }
 
 impl SkippingClock {
     /// Nobody has to wait for these seconds.
     pub(crate) fn skip_s(&self, seconds: u64) {
-        self.skipped_ms.fetch_add(seconds * 1_000, Ordering::SeqCst);
+        self.skipped_ms.fetch_add(ms(seconds), Ordering::SeqCst);
+    }
+
+    /// Somebody sets it back.
+    pub(crate) fn go_back_s(&self, seconds: u64) {
+        self.skipped_ms.fetch_sub(ms(seconds), Ordering::SeqCst);
     }
 
     /// It moves only when it is moved on.
@@ -25,9 +30,13 @@ impl SkippingClock {
     }
 }
 
+fn ms(seconds: u64) -> i64 {
+    i64::try_from(seconds * 1_000).unwrap()
+}
+
 impl Clock for SkippingClock {
     fn now(&self) -> Time {
         let now = self.stands_at.get().copied().unwrap_or_else(|| SystemClock.now());
-        now.plus_ms(self.skipped_ms.load(Ordering::SeqCst))
+        Time::from_ms(now.as_ms() + self.skipped_ms.load(Ordering::SeqCst))
     }
 }

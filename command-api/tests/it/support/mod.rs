@@ -279,6 +279,11 @@ impl Node {
         self.auth.look_at(world.vault.store()).await.unwrap();
     }
 
+    /// How far the log is ahead of the clock.
+    pub(crate) fn log_ahead(&self) -> Duration {
+        self.api.state().log_ahead()
+    }
+
     pub(crate) async fn stop(self) {
         self.api.stop().await;
     }

@@ -124,7 +124,8 @@ fn a_charge_is_waited_for_then_asked_after_and_what_is_owed_is_refunded() {
     let paying = [opened(&[floor(2)]), reserved(0, 1, ANN, lines()), started(10, 1, 5, 2_000)];
     let none = || (vec![], None);
     let wait = || (vec![], Some(at(asked)));
-    let ask = || (vec![PaymentStep::AskProvider { booking, payment }], None);
+    let started_at = at(10);
+    let ask = || (vec![PaymentStep::AskProvider { booking, payment, started_at }], None);
     let currency = Currency::EUR;
     let refund = |amount_minor| {
         (vec![PaymentStep::Refund { booking, payment, amount_minor, currency }], None)
@@ -146,4 +147,32 @@ fn a_charge_is_waited_for_then_asked_after_and_what_is_owed_is_refunded() {
     let nothing = given_back(released(12, 1, ANN, lines()), 5, 0);
     assert_eq!(steps(&[&sold[..], &[nothing]].concat(), 12), none());
     assert_eq!(steps(&[&paying[..], &[failed(11, 1, 5)]].concat(), asked), none());
+}
+
+/// A clock that was ahead, and was set right since.
+#[test]
+fn a_charge_of_a_time_that_has_not_come_is_asked_after_and_keeps_no_other_waiting() {
+    let ahead = 86_400;
+    let paying = [
+        opened(&[floor(2)]),
+        reserved(0, 1, ANN, places(FLOOR, 1)),
+        started(ahead, 1, 5, 1_000),
+        reserved(10, 2, BOB, places(FLOOR, 1)),
+        started(10, 2, 6, 1_000),
+    ];
+    let inventory = after(&paying);
+    let ask = |number, payment, s| PaymentStep::AskProvider {
+        booking: bkg(number),
+        payment: pay(payment),
+        started_at: at(s),
+    };
+    let (asked, due) = (10 + CHARGE_PATIENCE_S, |s| inventory.next_payment_due(at(s)));
+    assert_eq!(inventory.payment_steps(at(10)), [ask(1, 5, ahead)]);
+    assert_eq!(due(10), Some(at(asked)));
+    assert_eq!(inventory.payment_steps(at(asked)), [ask(1, 5, ahead), ask(2, 6, 10)]);
+    assert_eq!(due(asked), None);
+    // Of one that is only a little ahead, as the clocks of nodes may be, that time is waited for.
+    let soon = at(ahead - CHARGE_PATIENCE_S);
+    assert_eq!(inventory.payment_steps(soon), []);
+    assert_eq!(inventory.next_payment_due(soon), Some(at(ahead + CHARGE_PATIENCE_S)));
 }

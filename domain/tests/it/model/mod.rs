@@ -212,7 +212,9 @@ impl Side {
             });
             assert_eq!(refund.unwrap_or(0), money.owed, "{payment}");
             let (booking, payment) = (money.booking, *payment);
-            let asked = steps.contains(&PaymentStep::AskProvider { booking, payment });
+            let started_at = money.started;
+            let ask = PaymentStep::AskProvider { booking, payment, started_at };
+            let asked = steps.contains(&ask);
             let late = money.started.plus_s(domain::inventory::CHARGE_PATIENCE_S) <= now;
             assert_eq!(asked, money.stage == Stage::Asked && late, "{payment}");
         }
