@@ -21,6 +21,8 @@ use folder::ViewsFolder;
 const FIRST_ANSWER: Duration = Duration::from_secs(60);
 /// How often it is looked whether it still answers.
 const WATCH: Duration = Duration::from_secs(1);
+/// How often it is tried to start one that could not be started.
+const AGAIN: Duration = Duration::from_secs(3);
 /// How long to wait for its end. What is lost then is in the log.
 const STOP: Duration = Duration::from_secs(10);
 /// Settings beside those it comes with. Its own log is kept small: it is replayed after a kill, and
@@ -32,8 +34,10 @@ const SETTINGS: [(&str, &str); 3] =
 #[derive(Debug)]
 pub struct EmbeddedPostgres {
     folder: ViewsFolder,
-    /// Absent when it is stopped.
+    /// Absent when it is stopped, or could not be started yet.
     server: Option<PgliteServer>,
+    /// Whether the last try to start it was in vain: it is told once.
+    is_failing: bool,
     url: String,
 }
 
@@ -80,7 +84,8 @@ type Cause = Box<dyn Error + Send + Sync>;
 
 impl EmbeddedPostgres {
     /// Starts the database that lives in `folder`, or a new one. What is damaged, or was in use
-    /// when the machine went down, is moved aside.
+    /// when the machine went down, is moved aside. Where the disk has no room for it, it is tried again
+    /// until there is: only the log is needed to sell.
     ///
     /// # Errors
     /// See [`EmbeddedPostgresError`].
@@ -90,9 +95,14 @@ impl EmbeddedPostgres {
             EmbeddedPostgresError::Folder { folder, source }
         };
         let folder = ViewsFolder::open(folder).map_err(unusable)?;
-        let server = serve(&folder).await?;
-        let url = address(&server);
-        Ok(Self { folder, server: Some(server), url })
+        let url = folder.url();
+        let mut database = Self { folder, server: None, is_failing: false, url };
+        match serve(&database.folder).await {
+            Ok(server) => database.server = Some(server),
+            Err(error @ EmbeddedPostgresError::Shortage { .. }) => database.failed(&error),
+            Err(error) => return Err(error),
+        }
+        Ok(database)
     }
 
     /// Where to connect to, with one connection at a time.
@@ -104,15 +114,18 @@ impl EmbeddedPostgres {
     /// have ended by then.
     pub async fn run(mut self, pool: PgPool, stop: CancellationToken) {
         loop {
+            let pause = if self.is_failing { AGAIN } else { WATCH };
             tokio::select! {
                 () = stop.cancelled() => break,
-                () = tokio::time::sleep(WATCH) => {}
+                () = tokio::time::sleep(pause) => {}
             }
-            tokio::select! {
-                () = stop.cancelled() => break,
-                alive = is_alive(&pool, self.folder.socket()) => if alive { continue },
+            if self.server.is_some() {
+                tokio::select! {
+                    () = stop.cancelled() => break,
+                    alive = is_alive(&pool, self.folder.socket()) => if alive { continue },
+                }
+                tracing::warn!("the database of the views broke down and is started again");
             }
-            tracing::warn!("the database of the views broke down and is started again");
             self.restart().await;
         }
         pool.close().await;
@@ -126,11 +139,24 @@ impl EmbeddedPostgres {
             tracing::warn!(error = &*error as &dyn Error, "the database of the views broke down");
         }
         match serve(&self.folder).await {
-            Ok(server) => self.server = Some(server),
-            Err(error) => {
-                let error = &error as &dyn Error;
-                tracing::error!(error, "the database of the views cannot be started again");
+            Ok(server) => {
+                self.server = Some(server);
+                if std::mem::take(&mut self.is_failing) {
+                    tracing::info!("the database of the views could be started");
+                }
             }
+            Err(error) => self.failed(&error),
+        }
+    }
+
+    fn failed(&mut self, error: &EmbeddedPostgresError) {
+        if !std::mem::replace(&mut self.is_failing, true) {
+            let error = error as &dyn Error;
+            tracing::error!(
+                error,
+                "the database of the views cannot be started, and is tried again; reads of views are \
+                 refused meanwhile"
+            );
         }
     }
 
@@ -174,13 +200,26 @@ async fn serve(folder: &ViewsFolder) -> Result<PgliteServer, EmbeddedPostgresErr
     if let Some(why) = distrust {
         folder.set_aside(why).map_err(unusable)?;
     }
-    folder.mark_in_use().map_err(unusable)?;
+    let short = |source| {
+        let folder = folder.path().to_owned();
+        EmbeddedPostgresError::Shortage { folder, source }
+    };
+    folder.mark_in_use().map_err(|error| match infra::room::is_lack(&error) {
+        true => short(error),
+        false => unusable(error),
+    })?;
+    let is_new = !folder.has_database();
     match start_or_explain(folder).await {
-        Err(error) if folder.has_database() => {
+        Err(error) if is_new || folder.has_database() => {
             // Nothing is wrong with the database where nothing could start.
-            if let Err(source) = folder.try_resources() {
-                let folder = folder.path().to_owned();
-                return Err(EmbeddedPostgresError::Shortage { folder, source });
+            if let Err(lack) = folder.try_resources() {
+                if is_new {
+                    folder.remove_unfinished().map_err(unusable)?;
+                }
+                return Err(short(lack));
+            }
+            if !folder.has_database() {
+                return Err(error);
             }
             tracing::warn!(error = &error as &dyn Error, "the database of the views is damaged");
             folder.set_aside("it does not start").map_err(unusable)?;
@@ -197,7 +236,7 @@ async fn start(folder: &ViewsFolder) -> Result<PgliteServer, Cause> {
         .unix(folder.socket())
         .postgres_configs(SETTINGS);
     let server = in_thread("views-start", move || builder.start().map_err(Cause::from)).await?;
-    let answer = tokio::time::timeout(FIRST_ANSWER, first_answer(&address(&server))).await;
+    let answer = tokio::time::timeout(FIRST_ANSWER, first_answer(&folder.url())).await;
     let error = match answer {
         Ok(Ok(())) => return Ok(server),
         Ok(Err(error)) => Cause::from(error),
@@ -212,11 +251,6 @@ async fn start(folder: &ViewsFolder) -> Result<PgliteServer, Cause> {
 async fn shut_down(server: PgliteServer) -> Result<(), Cause> {
     let stopped = in_thread("views-stop", move || server.shutdown().map_err(Cause::from));
     tokio::time::timeout(STOP, stopped).await?
-}
-
-/// Its address as sqlx reads it, which wants a host, also beside the folder of a socket.
-fn address(server: &PgliteServer) -> String {
-    server.database_url().replacen("@/", "@localhost/", 1)
 }
 
 /// Reads what everything else depends on.

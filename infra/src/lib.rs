@@ -17,6 +17,7 @@ pub mod payment;
 pub mod postgres;
 mod private_file;
 pub mod redis;
+pub mod room;
 pub mod shapes;
 pub mod sqlite;
 pub mod telemetry;

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 use infra::log::server::Credentials;
 
-use super::{Failure, Invocation};
+use super::{Failure, Invocation, room};
 use crate::log_server::{self, Conditions};
 use crate::settings::{Origin, Secret};
 
@@ -62,5 +62,6 @@ pub(super) fn run(args: &LogServerArgs, asked: &Invocation) -> Result<(), Failur
         Failure::Usage(vec![format!("credentials (EVENTLY_LOG_SERVER_CREDENTIALS): {error}")])
     })?;
     let tls = args.tls_cert.clone().zip(args.tls_key.clone());
-    Ok(log_server::run(&settings, &Conditions { http: args.http, credentials, tls })?)
+    let served = log_server::run(&settings, &Conditions { http: args.http, credentials, tls });
+    served.map_err(|error| room::explained(error.into(), &settings))
 }

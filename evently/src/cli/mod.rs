@@ -13,6 +13,7 @@ mod people;
 mod privacy;
 mod progress;
 mod projections;
+mod room;
 mod service_keys;
 mod token;
 mod unknown;
@@ -191,20 +192,24 @@ fn run(asked: &Invocation) -> Result<(), Failure> {
         return help::run(args, Cli::command());
     }
     let settings = asked.settings().map_err(Failure::Usage)?;
-    let serve = |role| serve(role, asked, &settings);
+    carry_out(asked, &settings).map_err(|failure| room::explained(failure, &settings))
+}
+
+fn carry_out(asked: &Invocation, settings: &Checked) -> Result<(), Failure> {
+    let serve = |role| serve(role, asked, settings);
     match &asked.cli.command {
         None | Some(Command::Serve) => serve(Role::Serve),
         Some(Command::Decide) => serve(Role::CommandApi),
         Some(Command::QueryApi) => serve(Role::QueryApi),
         Some(Command::Projector) => serve(Role::Projector),
-        Some(Command::Token(args)) => token::run(args, &settings),
-        Some(Command::Admin(command)) => admin::run(command, &settings),
-        Some(Command::Privacy(command)) => privacy::run(command, &settings),
-        Some(Command::Keys(command)) => keys::run(command, &settings),
-        Some(Command::Projections(command)) => projections::run(command, &settings),
-        Some(Command::Feed(command)) => feed::run(command, &settings),
-        Some(Command::Demo(args)) => demo::run(args, &settings),
-        Some(Command::Audit(command)) => audit::run(command, &settings),
+        Some(Command::Token(args)) => token::run(args, settings),
+        Some(Command::Admin(command)) => admin::run(command, settings),
+        Some(Command::Privacy(command)) => privacy::run(command, settings),
+        Some(Command::Keys(command)) => keys::run(command, settings),
+        Some(Command::Projections(command)) => projections::run(command, settings),
+        Some(Command::Feed(command)) => feed::run(command, settings),
+        Some(Command::Demo(args)) => demo::run(args, settings),
+        Some(Command::Audit(command)) => audit::run(command, settings),
         Some(Command::Config(_) | Command::LogServer(_) | Command::Help(_)) => Ok(()),
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
@@ -64,6 +65,18 @@ impl ViewsFolder {
         &self.socket
     }
 
+    /// Where to connect to, as sqlx reads it: it wants a host, also beside the folder of a socket.
+    pub(super) fn url(&self) -> String {
+        let folder = self.socket.parent().unwrap_or(Path::new("/tmp"));
+        let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~/".contains(byte);
+        let encoded = folder.as_os_str().as_bytes().iter().map(|byte| match is_plain(byte) {
+            true => char::from(*byte).to_string(),
+            false => format!("%{byte:02X}"),
+        });
+        let host: String = encoded.collect();
+        format!("postgresql://postgres@localhost/template1?host={host}&port=5432&sslmode=disable")
+    }
+
     /// Why the files cannot be trusted, if so. They need not have been on the disk when the machine
     /// went down; a process that was killed leaves them whole.
     pub(super) fn distrust(&self) -> Option<&'static str> {
@@ -104,6 +117,14 @@ impl ViewsFolder {
         sync(&self.database())?;
         fs::remove_file(self.path.join(IN_USE))?;
         File::open(&self.path)?.sync_all()
+    }
+
+    /// Takes away what a first start that failed has left of a database.
+    pub(super) fn remove_unfinished(&self) -> io::Result<()> {
+        match fs::remove_dir_all(self.database()) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
     }
 
     /// Moves the database's files aside; those that were moved before are deleted.
@@ -189,6 +210,15 @@ mod tests {
         views.set_aside("test").unwrap();
         assert!(views.path().join("set-aside").read_dir().unwrap().next().is_none());
         views.set_aside("nothing is there").unwrap();
+    }
+
+    #[test]
+    fn its_address_is_that_of_the_socket_whatever_the_folder_is_called() {
+        let folder = tempfile::tempdir().unwrap();
+        let views = ViewsFolder::open(&folder.path().join("my views & others")).unwrap();
+        let options: sqlx::postgres::PgConnectOptions = views.url().parse().unwrap();
+        assert_eq!(options.get_socket().map(|it| it.as_path()), views.socket().parent());
+        assert_eq!((options.get_username(), options.get_port()), ("postgres", 5432));
     }
 
     #[test]

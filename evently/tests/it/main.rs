@@ -58,6 +58,8 @@ mod race;
 #[cfg(test)]
 mod redis;
 #[cfg(test)]
+mod room;
+#[cfg(test)]
 mod routes;
 #[cfg(test)]
 mod server;

@@ -201,9 +201,10 @@ fn after(told: &str) -> Command {
     shell
 }
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_evently");
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_evently");
 
-fn without_settings(program: &str) -> Command {
+/// The same of any program.
+pub(crate) fn without_settings(program: &str) -> Command {
     let mut command = Command::new(program);
     for name in [
         "EVENTLY_DATA",

@@ -187,7 +187,9 @@ fn connect(path: &Path) -> rusqlite::Result<Option<Connection>> {
     }
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "OFF")?;
-    connection.pragma_update(None, "application_id", APPLICATION_ID)?;
+    if mark != APPLICATION_ID {
+        connection.pragma_update(None, "application_id", APPLICATION_ID)?;
+    }
     connection.execute_batch(TABLES)?;
     Ok(Some(connection))
 }

@@ -76,7 +76,9 @@ pub(super) fn connect(path: &Path) -> rusqlite::Result<Connection> {
     // What is destroyed is overwritten, not only unlinked.
     connection.pragma_update(None, "secure_delete", "ON")?;
     connection.pragma_update(None, "foreign_keys", "ON")?;
-    connection.pragma_update(None, "application_id", APPLICATION_ID)?;
+    if mark != APPLICATION_ID {
+        connection.pragma_update(None, "application_id", APPLICATION_ID)?;
+    }
     connection.execute_batch(TABLES)?;
     complete(&mut connection)?;
     Ok(connection)

@@ -1,7 +1,5 @@
 //! One transaction for all appends that wait: decided, written, made durable together.
 
-use std::fs::{self, File};
-use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,10 +11,7 @@ use super::error::{StorageError, Whole};
 use super::file::LogFile;
 use super::known::{Known, Transaction};
 use crate::log::{AppendError, Appended, Expected, NewRecord, Record};
-
-/// Bytes that have to be free before a log that could not be written is taken for mended. A tiny
-/// transaction alone may find its place in what failed ones left behind.
-const ROOM: usize = 1 << 20;
+use crate::room;
 
 /// What the writer needs again are the last page of the records and, of each stream that sells, the
 /// last page of its revisions: 8 MiB are 2,000 streams. Where pages of an index are put in order,
@@ -101,7 +96,7 @@ impl Committer {
         if !self.failing.load(Ordering::Relaxed) {
             return Ok(());
         }
-        make_room(&self.room)?;
+        try_room(&self.room)?;
         self.connection.execute(SETTLE, []).map_err(StorageError::from)?;
         self.succeeded();
         Ok(())
@@ -204,16 +199,12 @@ impl Committer {
 /// Writes something that is no record.
 const SETTLE: &str = "UPDATE log SET settled = settled + 1";
 
-/// Fills a file beside the log as appends would fill the log, and takes it away again.
-fn make_room(path: &Path) -> Result<(), StorageError> {
-    let filled = File::create(path).and_then(|mut file| {
-        file.write_all(&vec![b' '; ROOM])?;
-        file.sync_all()
-    });
-    let removed = fs::remove_file(path);
-    filled.and(removed).map_err(|error| match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => StorageError::NoRoom,
-        _ => StorageError::Folder(Arc::new(error)),
+/// Whether there is room beside the log for what has to be appended. A tiny transaction alone may find
+/// its place in what failed ones left behind.
+fn try_room(path: &Path) -> Result<(), StorageError> {
+    room::try_room(path).map_err(|error| match room::is_lack(&error) {
+        true => StorageError::NoRoom,
+        false => StorageError::Folder(Arc::new(error)),
     })
 }
 
@@ -235,6 +226,8 @@ fn is_of_one_append(error: &StorageError) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use domain::Time;
     use tempfile::TempDir;
     use uuid::Uuid;
