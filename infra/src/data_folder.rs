@@ -1,5 +1,6 @@
 //! The folder that holds everything a server keeps, and who serves it.
 
+mod error;
 mod keys;
 mod log;
 
@@ -13,6 +14,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::log::embedded;
+
+pub use error::DataFolderError;
 pub use keys::{KeysHeld, KeysKnown};
 pub use log::LogError;
 
@@ -33,68 +37,6 @@ const INSTANT: Duration = Duration::from_millis(5);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DataFolder {
     path: PathBuf,
-}
-
-/// The folder cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum DataFolderError {
-    /// There is none, and none was to be made.
-    #[error(
-        "there is no data folder at {}: start the server on it once, or name another with --data",
-        .0.display()
-    )]
-    Missing(PathBuf),
-    /// Other files are in it, or it is a file.
-    #[error(
-        "{} has files in it that are not Evently's: name an empty folder, a new one, \
-         or one that Evently made, with --data",
-        .0.display()
-    )]
-    Foreign(PathBuf),
-    /// It is ours, but what says so cannot be read.
-    #[error(
-        "{}/{MARKER} is not as Evently wrote it, though there is a log beside it: restore that one \
-         file from a backup; nothing was changed",
-        .0.display()
-    )]
-    Damaged(PathBuf),
-    /// A later version of the program made it.
-    #[error(
-        "the data folder {} has format {found}, this program knows formats up to {FORMAT}: \
-         use the version of Evently that made it, or a later one",
-        path.display()
-    )]
-    Newer {
-        /// The folder.
-        path: PathBuf,
-        /// Its format.
-        found: u32,
-    },
-    /// The operating system refuses.
-    #[error(
-        "the data folder {} cannot be used: see that you may write to it, \
-         and that the disk has space",
-        path.display()
-    )]
-    Unreachable {
-        /// The folder.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: io::Error,
-    },
-    /// Only one server at a time.
-    #[error("{running} already has the data folder {}: let it end or stop it, or name another with --data",
-        path.display())]
-    Served {
-        /// The folder.
-        path: PathBuf,
-        /// The server that has it.
-        running: Running,
-    },
-    /// Whoever replaces the master key has to be alone with the keys.
-    #[error("a command works with the keys in the data folder {}: let it end", .0.display())]
-    KeysInUse(PathBuf),
 }
 
 /// A server that runs.
@@ -282,7 +224,13 @@ impl DataFolder {
         let text = match fs::read(self.path.join(MARKER)) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return if self.is_empty()? { Ok(None) } else { Err(self.foreign()) };
+                return match self.is_empty()? {
+                    true => Ok(None),
+                    false if embedded::is_log(&self.log()) => {
+                        Err(DataFolderError::Unmarked(self.path.clone()))
+                    }
+                    false => Err(self.foreign()),
+                };
             }
             Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
                 return Err(self.foreign());

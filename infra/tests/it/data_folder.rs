@@ -83,6 +83,36 @@ fn a_foreign_or_newer_marker_is_refused() {
     }
 }
 
+/// Who lost the one small file has all else, and is not told that it is somebody else's.
+#[test]
+fn a_log_without_what_describes_it_is_told_from_a_foreign_folder() {
+    let parent = tempfile::tempdir().unwrap();
+    let folder = DataFolder::open(parent.path()).unwrap();
+    let identity = open_log(&folder).unwrap().identity();
+    let marker = parent.path().join("evently.json");
+    fs::remove_file(&marker).unwrap();
+    let whole = fs::read(folder.log()).unwrap();
+    let anew = r#"{"what":"data folder of Evently","format":1}"#;
+    for says in ["evently.json is missing", "restore that one file from a backup", anew] {
+        refused(DataFolder::open(parent.path()), says);
+        refused(DataFolder::open_existing(parent.path()), says);
+    }
+    assert!(!marker.exists() && fs::read(folder.log()).unwrap() == whole);
+    // What the sentence says helps: the same log, and no other from then on.
+    fs::write(&marker, anew).unwrap();
+    let folder = DataFolder::open(parent.path()).unwrap();
+    assert_eq!(open_log(&folder).unwrap().identity(), identity);
+    fs::remove_file(folder.log()).unwrap();
+    let text = open_log(&folder).expect_err("it is gone").to_string();
+    assert!(text.contains("is missing, though this data folder had one"), "{text}");
+    // A file that only has the name says nothing.
+    fs::remove_file(&marker).unwrap();
+    for text in ["", "years of sales"] {
+        fs::write(folder.log(), text).unwrap();
+        refused(DataFolder::open(parent.path()), "not Evently's");
+    }
+}
+
 #[test]
 fn one_server_has_the_folder_and_others_learn_where_it_is() {
     let parent = tempfile::tempdir().unwrap();

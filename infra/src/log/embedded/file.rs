@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
-use std::io;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -252,6 +252,14 @@ impl LogFile {
             OpenError::Unreachable { path: self.path.clone(), source }
         }
     }
+}
+
+/// Whether the file at `path` says in its first bytes that it is a log, whatever else it is.
+pub fn is_log(path: &Path) -> bool {
+    let mut head = [0; 72];
+    let read = fs::File::open(path).and_then(|mut file| file.read_exact(&mut head));
+    let id = APPLICATION_ID as u32;
+    read.is_ok() && head.starts_with(b"SQLite format 3\0") && head[68..] == id.to_be_bytes()
 }
 
 /// All at once, so that a crash leaves an empty file or a log.

@@ -31,6 +31,7 @@ use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
 pub use error::{OpenError, StorageError};
+pub use file::is_log;
 
 use super::{AppendError, Appended, Expected, Log, NewRecord, Position, ReadError, Record, Unfit};
 use commit::{Append, Committer};
