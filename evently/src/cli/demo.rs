@@ -80,6 +80,9 @@ async fn sell(
     };
     bar.finish_and_clear();
     // A log that tells of a whole sale is left for whoever wants to see for themselves.
-    target.release(matches!(outcome, Some(Ok(_)))).await;
+    if let Some(left) = target.release(matches!(outcome, Some(Ok(_)))).await {
+        let left = left.display();
+        writeln!(io::stderr(), "the log of the sale stays in {left} until you remove that folder")?;
+    }
     Ok(outcome.ok_or("interrupted: the sale did not come to its end")??)
 }

@@ -106,8 +106,8 @@ enum Command {
     /// Makes a venue, a seated and a standing event, and sells them over HTTP: some pay, some cancel,
     /// some let their holds die, and those who come too late wait for what comes back. Then proves from
     /// the log that nothing was oversold. Runs against the server on the data folder, or, when none
-    /// runs, against its own, whose log it leaves in a temporary folder to be looked at. The exit status
-    /// is 1 if anything was oversold or altered.
+    /// runs, against its own, whose log it leaves in a temporary folder to be looked at: it says where,
+    /// and leaves it to you to remove. The exit status is 1 if anything was oversold or altered.
     Demo(demo::DemoArgs),
     /// Look after admins
     #[command(subcommand)]

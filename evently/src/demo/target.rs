@@ -1,7 +1,7 @@
 //! The server the demo runs against: one that runs, or its own.
 
 use std::net::Ipv4Addr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use infra::auth::Keys;
@@ -104,20 +104,21 @@ impl Target {
     }
 
     /// Stops the server if it is the demo's own. Its data is gone then, unless it is to be kept:
-    /// the log, and all that cannot be had from it again.
-    pub(crate) async fn release(self, keep: bool) {
-        let Some(own) = self.own else { return };
+    /// the log, and all that cannot be had from it again. Says where that is.
+    pub(crate) async fn release(self, keep: bool) -> Option<PathBuf> {
+        let own = self.own?;
         own.stop.cancel();
         own.app.end_streams();
         // It ends when all connections are closed.
         let _ = own.serving.await;
         own.app.stop().await;
-        if keep {
+        let kept = keep.then(|| {
             let views = DataFolder::open_existing(own.folder.path()).map(|folder| folder.views());
             // They are only larger than the rest; nothing is wrong with leaving them.
             let _ = views.map(std::fs::remove_dir_all);
-            let _ = own.folder.keep();
-        }
+            own.folder.keep()
+        });
         drop(own.lock);
+        kept
     }
 }

@@ -50,6 +50,8 @@ async fn with_a_server_of_its_own_it_leaves_the_log_for_everybody_to_verify() {
     let report = check(&out);
 
     let kept = Path::new(report["data"].as_str().unwrap());
+    let told = format!("stays in {} until you remove that folder\n", kept.display());
+    assert!(err.contains(&told), "{err}");
     assert_eq!(names(temporary.path()), [kept.file_name().unwrap().to_str().unwrap()]);
     assert!(!kept.join("views").exists());
     let (status, proven, err) = run_on(kept, &["audit", "verify", "--json"]).await;
