@@ -80,6 +80,14 @@ impl OpenLog {
         Arc::new(MeasuredLog::new(log))
     }
 
+    /// The file, if it is one on this machine.
+    pub(crate) fn file(&self) -> Option<&EmbeddedLog> {
+        match self {
+            Self::File(log) => Some(log),
+            Self::Server(_) => None,
+        }
+    }
+
     /// Whether it is a file on this machine: every position has a record, and what cannot be read
     /// now will not be readable later.
     pub(crate) fn is_file(&self) -> bool {

@@ -5,8 +5,9 @@ use std::path::Path;
 use command_api::{LostEnd, followed_to};
 use indicatif::ProgressBar;
 use infra::data_folder::DataFolder;
-use infra::log::Position;
 use infra::log::chain::Seal;
+use infra::log::embedded::{EmbeddedLog, Misled};
+use infra::log::{Position, ReadError};
 
 use super::source::{Batches, Export, SourceError};
 use super::verify::{Finding, Proven, Verifier};
@@ -35,6 +36,18 @@ pub(crate) enum Problem {
     /// A part of the file is damaged.
     #[error(transparent)]
     Unread(SourceError),
+    /// The records are as they were written, but not all of them are found.
+    #[error(
+        "{0}: no server decides on such a log; restore log.sqlite from a backup, or have the indexes \
+         made anew on a copy (REINDEX) and prove that"
+    )]
+    Misled(Misled),
+    /// Nor can be.
+    #[error(
+        "the indexes of the log cannot be read: restore log.sqlite from a backup, or have them made \
+         anew on a copy (REINDEX) and prove that"
+    )]
+    Index(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// Nothing is in it, which no sound export is.
     #[error("the export is empty: nothing to prove")]
     Empty,
@@ -96,24 +109,64 @@ pub(crate) async fn of_log(
     }
     let mut verifier = Verifier::of_whole_log(log.is_file()).expecting(expected);
     let mut batches = Batches::new(&log, Position(0), end);
-    loop {
+    let mut index = Index::of(&log);
+    let is_read = loop {
         let records = match batches.next().await {
             Ok(records) => records,
             Err(error @ SourceError::Unread { .. }) => {
                 problems.push(Problem::Unread(error));
-                break;
+                break false;
             }
             Err(error) => return Err(error),
         };
-        let Some(last) = records.last() else { break };
+        let Some(last) = records.last() else { break true };
         if let Err(finding) = records.iter().try_for_each(|record| verifier.take(record)) {
             problems.push(finding.into());
-            break;
+            break false;
         }
+        index.leads_to(last.position).await;
         bar.set_position(last.position.0);
-    }
+    };
+    problems.extend(index.problem(is_read).await);
     bar.finish_and_clear();
     Ok(Verdict::of(&verifier, known, expected, problems))
+}
+
+/// What leads to the records of a file, looked at beside them, up to the first thing that is wrong.
+struct Index<'a> {
+    /// How a server keeps its log is its own.
+    file: Option<&'a EmbeddedLog>,
+    upto: Position,
+    problem: Option<Problem>,
+}
+
+impl<'a> Index<'a> {
+    fn of(log: &'a OpenLog) -> Self {
+        Self { file: log.file(), upto: Position(0), problem: None }
+    }
+
+    /// Sees that the next records up to here are found.
+    async fn leads_to(&mut self, position: Position) {
+        let after = std::mem::replace(&mut self.upto, position);
+        if let Some(file) = self.file.filter(|_| self.problem.is_none()) {
+            self.problem = told(file.find_misled(after, position).await);
+        }
+    }
+
+    /// What is wrong; if all records were read, also with what none of them shows.
+    async fn problem(self, is_read: bool) -> Option<Problem> {
+        match self.file.filter(|_| is_read && self.problem.is_none()) {
+            Some(file) => told(file.find_misled_at_all().await),
+            None => self.problem,
+        }
+    }
+}
+
+fn told(found: Result<Option<Misled>, ReadError>) -> Option<Problem> {
+    match found {
+        Ok(misled) => misled.map(Problem::Misled),
+        Err(ReadError(source)) => Some(Problem::Index(source)),
+    }
 }
 
 /// Looks at the export at `path`, which had the `expected` records before.

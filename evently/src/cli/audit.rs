@@ -51,7 +51,8 @@ pub(super) enum AuditCommand {
     /// Prove that nothing was altered and nothing oversold; 1 and the first bad record if not
     ///
     /// Computes every record's chain hash again and counts every inventory's stock from its facts,
-    /// on a stopped or a running server's data folder, or on an export, without any server.
+    /// on a stopped or a running server's data folder, or on an export, without any server. Of a data
+    /// folder's log it also sees that its indexes lead to every record, as servers read by them.
     ///
     /// Hashes that follow from each other prove what is there, not that whole streams or the end of
     /// the log are still there, nor that nobody who can write the file wrote it anew. For that, note

@@ -99,6 +99,45 @@ async fn the_first_record_that_was_altered_is_named() {
     assert_eq!(out["first_bad_record"]["position"], position);
 }
 
+/// SQLite's record of small numbers: the length of its head, a type for each number, the numbers.
+fn entry(numbers: [u8; 3]) -> Vec<u8> {
+    let kind = |number: &u8| if *number < 2 { 8 + number } else { 1 };
+    let kinds = numbers.iter().map(kind);
+    let stored = numbers.iter().copied().filter(|number| *number > 1);
+    std::iter::once(4).chain(kinds).chain(stored).collect()
+}
+
+#[tokio::test]
+async fn an_index_that_leads_elsewhere_is_told_from_records_that_were_altered() {
+    let mut server = server_with_sales().await;
+    server.stop().await;
+    let data = server.data();
+    let path = data.join("log.sqlite");
+    let log = Connection::open(&path).unwrap();
+    let last = "SELECT stream, revision, position FROM records ORDER BY position DESC LIMIT 1";
+    let last: [u8; 3] =
+        log.query_row(last, [], |row| Ok([row.get(0)?, row.get(1)?, row.get(2)?])).unwrap();
+    let page = "SELECT rootpage FROM sqlite_schema WHERE name = 'sqlite_autoindex_records_1'";
+    let page: u32 = log.query_row(page, [], |row| row.get(0)).unwrap();
+    drop(log);
+    let (sound, page) = (verified(&data).await, (page as usize - 1) * 4_096);
+    let mut bytes = std::fs::read(&path).unwrap();
+    let entry = entry(last);
+    let at = bytes[page..page + 4_096].windows(entry.len()).position(|some| some == entry);
+    bytes[page + at.unwrap() + entry.len() - 1] -= 1;
+    std::fs::write(&path, &bytes).unwrap();
+    let (status, out, err) = run_on(&data, &["audit", "verify"]).await;
+    assert_eq!((status, out.as_str()), (1, ""));
+    let named = format!("does not lead to the record at position {}", last[2]);
+    let whole = format!("{0} records are as written, up to position {0}", last[2]);
+    assert!(err.contains(&named) && err.contains(&whole), "{err}");
+    let (status, out, _) = run_on(&data, &["audit", "verify", "--json"]).await;
+    assert!(status == 1 && out.contains(&named), "{out}");
+    // What the sentence says helps.
+    Connection::open(&path).unwrap().execute_batch("REINDEX").unwrap();
+    assert_eq!(verified(&data).await, sound);
+}
+
 #[tokio::test]
 async fn a_record_that_was_taken_out_is_missed() {
     let mut server = server_with_sales().await;

@@ -8,6 +8,7 @@ mod checkpoint;
 mod commit;
 mod error;
 mod file;
+mod index;
 mod known;
 mod names;
 mod readers;
@@ -32,6 +33,7 @@ use uuid::Uuid;
 
 pub use error::{OpenError, StorageError};
 pub use file::is_log;
+pub use index::Misled;
 
 use super::{AppendError, Appended, Expected, Log, NewRecord, Position, ReadError, Record, Unfit};
 use commit::{Append, Committer};
@@ -195,6 +197,28 @@ impl EmbeddedLog {
         limit: usize,
     ) -> Result<Vec<Record>, ReadError> {
         Ok(self.readers.run(move |reader| reader.all_before(before, limit)).await?)
+    }
+
+    /// The first record after `after` and up to `upto` that is missing in its stream, as the index of
+    /// streams has it.
+    ///
+    /// # Errors
+    /// The log cannot be read, or the index is none.
+    pub async fn find_misled(
+        &self,
+        after: Position,
+        upto: Position,
+    ) -> Result<Option<Misled>, ReadError> {
+        let misled = self.readers.run(move |reader| reader.misled(after, upto)).await?;
+        Ok(misled.map(Misled::Record))
+    }
+
+    /// What is wrong with the indexes if each record is found in its stream.
+    ///
+    /// # Errors
+    /// The log cannot be read, or an index is none.
+    pub async fn find_misled_at_all(&self) -> Result<Option<Misled>, ReadError> {
+        Ok(self.readers.run(|reader| reader.misled_at_all()).await?)
     }
 
     /// Carries out the appends that were begun, moves everything into the file, and closes it. Later

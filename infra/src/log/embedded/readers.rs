@@ -104,7 +104,7 @@ impl Readers {
 
 /// One connection for the time of one read.
 pub(super) struct Reader<'a> {
-    connection: &'a Connection,
+    pub(super) connection: &'a Connection,
     names: &'a Names,
 }
 
@@ -120,7 +120,8 @@ impl Reader<'_> {
         Ok(self.connection.prepare_cached(sql)?.query_row([beginning], |row| row.get(0))?)
     }
 
-    /// Reads the pages of some records after `after`; the position of the last one, if there is one.
+    /// Reads the pages of some records after `after`, and sees that their streams lead to them; the
+    /// position of the last one, if there is one.
     pub(super) fn touch(&self, after: Position) -> Result<Option<Position>, StorageError> {
         let sql = "SELECT max(position), total(length(metadata) + length(data)) FROM \
              (SELECT position, metadata, data FROM records WHERE position > ?1 \
@@ -129,7 +130,14 @@ impl Reader<'_> {
             .connection
             .prepare_cached(sql)?
             .query_row([stored(after.0), PIECE as i64], |row| row.get(0))?;
-        Ok(last.map(|last| Position(last as u64)))
+        let last = last.map(|last| Position(last as u64));
+        match last.map(|last| self.misled(after, last)).transpose()?.flatten() {
+            None => Ok(last),
+            Some(position) => {
+                let what = "the index of its stream does not lead to it";
+                Err(StorageError::Damaged { position, what })
+            }
+        }
     }
 
     pub(super) fn all(&self, after: Position, limit: usize) -> Result<Vec<Record>, StorageError> {

@@ -1,5 +1,5 @@
-//! Reads every record's page once after the log was opened for writing, so that a damaged file is
-//! found out soon, and not when somebody asks for what is lost.
+//! Reads every record's page once after the log was opened for writing, and the index that leads to
+//! it, so that a damaged file is found out soon, and not when somebody asks for what is lost.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

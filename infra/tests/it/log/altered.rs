@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use infra::log::embedded::{EmbeddedLog, EmbeddedOptions};
+use infra::log::embedded::{EmbeddedLog, EmbeddedOptions, Misled};
 use infra::log::{Expected, Log, Position, ReadError};
 use rusqlite::Connection;
 
@@ -83,6 +83,94 @@ async fn a_stream_with_a_gap_is_not_decided_on() {
     let log = open(&path);
     let error = log.read_stream("inventory-a", 301, 1).await.expect_err("nothing is before it");
     assert!(told(&error).contains("position 301"), "{}", told(&error));
+}
+
+/// The file's bytes, and where in them the page of an index begins.
+fn index(path: &Path, name: &str) -> (Vec<u8>, usize) {
+    let sql = "SELECT rootpage FROM sqlite_schema WHERE name = ?1";
+    let log = Connection::open(path).unwrap();
+    let page: usize = log.query_row(sql, [name], |row| Ok(row.get::<_, u32>(0)? as usize)).unwrap();
+    (fs::read(path).unwrap(), (page - 1) * 4_096)
+}
+
+/// Where `entry` begins in the page at `page`.
+fn find(bytes: &[u8], page: usize, entry: &[u8]) -> usize {
+    let page_bytes = &bytes[page..page + 4_096];
+    page + page_bytes.windows(entry.len()).position(|some| some == entry).expect("it is there")
+}
+
+/// What is found to be wrong with the indexes, though every record is as it was written.
+async fn misled(path: &Path) -> Misled {
+    let log = EmbeddedLog::open_read_only(path).unwrap();
+    assert_eq!(log.read_all(Position(0), 1_000).await.unwrap().len(), 300);
+    let first = log.find_misled(Position(0), Position(300)).await.unwrap();
+    match first {
+        Some(misled) => misled,
+        None => log.find_misled_at_all().await.unwrap().expect("it is damaged"),
+    }
+}
+
+/// SQLite's record of stream 1, revision 100, position 101: the length of its head, three types (9
+/// is the number 1), two numbers.
+const ENTRY: [u8; 6] = [4, 9, 1, 1, 100, 101];
+
+#[tokio::test]
+async fn an_index_that_leads_elsewhere_is_found_before_anybody_decides_by_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("log.sqlite");
+    closed_log(&path).await;
+    let sound = open(&path);
+    assert_eq!(sound.find_misled(Position(0), Position(300)).await.unwrap(), None);
+    assert_eq!(sound.find_misled_at_all().await.unwrap(), None);
+    sound.close().await;
+    drop(sound);
+    let (whole, page) = index(&path, "sqlite_autoindex_records_1");
+    let write = |change: &dyn Fn(&mut Vec<u8>)| {
+        let mut bytes = whole.clone();
+        change(&mut bytes);
+        fs::write(&path, bytes).unwrap();
+    };
+    // The number of entries is in bytes 3 and 4 of a page, from byte 8 on where each of them is.
+    let count = usize::from(u16::from_be_bytes([whole[page + 3], whole[page + 4]]));
+    assert_eq!(count, 300, "the index has one page");
+    let set_count = |bytes: &mut Vec<u8>, count: u16| {
+        bytes[page + 3..page + 5].copy_from_slice(&count.to_be_bytes());
+    };
+    write(&|bytes| set_count(bytes, 299));
+    assert_eq!(misled(&path).await, Misled::Record(Position(300)));
+    write(&|bytes| {
+        let last = page + 8 + 2 * 299;
+        bytes.copy_within(last..last + 2, last + 2);
+        set_count(bytes, 301);
+    });
+    assert_eq!(misled(&path).await, Misled::Entries { entries: 301, records: 300 });
+    write(&|bytes| {
+        let at = find(bytes, page, &ENTRY);
+        bytes[at + 5] = 102;
+    });
+    assert_eq!(misled(&path).await, Misled::Record(Position(101)));
+
+    let log = open(&path);
+    let found = async {
+        while log.check_writable().await.is_ok() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(60), found).await.expect("it is found");
+}
+
+#[tokio::test]
+async fn a_name_that_leads_elsewhere_is_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("log.sqlite");
+    closed_log(&path).await;
+    let (mut bytes, page) = index(&path, "sqlite_autoindex_streams_1");
+    // A text of 11 bytes, and the number 1, which becomes 0.
+    let at = find(&bytes, page, &[&[3, 35, 9], &b"inventory-a"[..]].concat());
+    bytes[at + 2] = 8;
+    fs::write(&path, bytes).unwrap();
+    let name = "inventory-a".to_owned();
+    assert_eq!(misled(&path).await, Misled::Name { table: "streams", name });
 }
 
 /// As a server leaves it that was killed: all but the last append would be lost without a word.
