@@ -9,7 +9,7 @@ WORKDIR /src
 COPY . .
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target \
-    cargo build --release --locked -p evently --no-default-features --features kafka \
+    cargo build --release --locked -p evently --no-default-features --features kafka-tls \
     && cp target/release/evently /evently && mkdir -p /kept/data /kept/shared
 
 # One program, to ask how the other is.

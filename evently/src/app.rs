@@ -29,7 +29,7 @@ use crate::keys::{self, KnownError};
 use crate::log::{OpenError, OpenLog, wake_list};
 use crate::metrics;
 use crate::open_files;
-use crate::settings::Checked;
+use crate::settings::{Checked, KafkaSettings};
 use crate::views::{Views, ViewsError};
 
 /// How long the mock provider keeps those waiting who get no answer.
@@ -264,7 +264,7 @@ fn redis(role: Role, settings: &Checked) -> Result<Option<SharedCache>, AddressE
 /// What public facts are fed to, where anything is.
 fn feed(role: Role, settings: &Checked) -> Result<Option<Feed>, kafka::OpenError> {
     let kafka = settings.kafka.as_ref().filter(|_| role.has(Role::Projector));
-    let open = |(brokers, topics): &(String, _)| Kafka::open(brokers, *topics);
+    let open = |it: &KafkaSettings| Kafka::open(&it.brokers, &it.link, it.topics);
     Ok(kafka.map(open).transpose()?.map(Feed::new))
 }
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use infra::clock::SystemClock;
 use infra::data_folder::DataFolder;
-use infra::kafka::{Kafka, TopicSettings};
+use infra::kafka::{Kafka, Link, TopicSettings};
 use infra::log::Log;
 use infra::log::embedded::{EmbeddedLog, EmbeddedOptions};
 use projections::Projections;
@@ -32,7 +32,7 @@ pub(super) async fn feed(
     let folder = DataFolder::open(folder)?;
     let log = Arc::new(EmbeddedLog::open(folder.log(), EmbeddedOptions::default())?);
     let head = log.head().await?;
-    let feed = Feed::new(Kafka::open(brokers, TopicSettings::default())?);
+    let feed = Feed::new(Kafka::open(brokers, &Link::default(), TopicSettings::default())?);
     let shared = Arc::clone(&log) as Arc<dyn Log>;
     let projections = Projections::new(shared, pool, Arc::new(SystemClock));
     let projections = projections.with_views(&[]).with_feed(Some(feed.clone()));

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use infra::clock::SystemClock;
 use infra::http::Origins;
 use infra::identity::MasterKeys;
-use infra::kafka::{Kafka, TopicSettings};
 use infra::limits::{Rates, TrustedProxies};
 use infra::log::eventstore::EventStoreLog;
 use infra::mail::{AddressError, SmtpMailer};
@@ -54,7 +53,7 @@ impl Settings {
         {
             wrong.push(format!("redis_url (EVENTLY_REDIS_URL): {error}"));
         }
-        let kafka = self.kafka(&mut wrong);
+        let kafka = self.kafka.check(&mut wrong);
         let oidc = self.oidc.check(&mut wrong);
         if let Err(error) = infra::telemetry::check(&self.log) {
             wrong.push(format!("log: {error}"));
@@ -118,20 +117,6 @@ impl Settings {
         Some((url, from))
     }
 
-    fn kafka(&self, wrong: &mut Vec<String>) -> Option<(String, TopicSettings)> {
-        let mut number = |key: &str, text: &str| {
-            let number = text.parse().ok().filter(|number| (1..=10_000).contains(number));
-            let problem = format!("expected a number from 1 to 10000, not {text:?}");
-            or_wrong(wrong, key, number.ok_or(problem))
-        };
-        let partitions = number("kafka_partitions", &self.kafka_partitions);
-        let replication = self.kafka_replication.as_deref().filter(|text| !text.is_empty());
-        let replication = replication.map(|text| number("kafka_replication", text));
-        let brokers = self.kafka_brokers.clone().filter(|brokers| !brokers.is_empty())?;
-        or_wrong(wrong, "kafka_brokers", Kafka::check(&brokers));
-        Some((brokers, TopicSettings { partitions, replication }))
-    }
-
     fn edge(&self, wrong: &mut Vec<String>) -> (Option<Rates>, TrustedProxies, Origins) {
         let rates = or_wrong(wrong, "rate_limits", Rates::parse(&self.rate_limits));
         let proxies = self.trusted_proxies.as_deref().unwrap_or_default();
@@ -141,7 +126,7 @@ impl Settings {
     }
 }
 
-fn or_wrong<T: Default, E: fmt::Display>(
+pub(super) fn or_wrong<T: Default, E: fmt::Display>(
     wrong: &mut Vec<String>,
     key: &str,
     value: Result<T, E>,

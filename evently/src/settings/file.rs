@@ -85,8 +85,9 @@ mod tests {
             file.wrong(),
             [
                 "evently.toml has an unknown key port; there are data, listen, database_url, \
-                 log_url, redis_url, kafka_brokers, kafka_partitions, kafka_replication, shared, \
-                 master_key, smtp_url, mail_from, rate_limits, trusted_proxies, \
+                 log_url, redis_url, kafka_brokers, kafka_partitions, kafka_replication, \
+                 kafka_tls, kafka_tls_ca, kafka_user, kafka_password, shared, master_key, \
+                 smtp_url, mail_from, rate_limits, trusted_proxies, \
                  connections_per_address, oidc_issuer, oidc_client_id, oidc_client_secret, \
                  oidc_scopes, oidc_redirect_url, cors_origins, log, log_format, \
                  otel_exporter_otlp_endpoint, otel_traces_sampler, otel_traces_sampler_arg",

@@ -2,6 +2,7 @@
 
 mod check;
 mod file;
+mod kafka;
 mod oidc;
 mod secret;
 mod shown;
@@ -13,12 +14,12 @@ use std::path::{Path, PathBuf};
 use clap::ArgMatches;
 use clap::parser::ValueSource;
 use infra::http::Origins;
-use infra::kafka::TopicSettings;
 use infra::limits::{Rates, TrustedProxies};
 use infra::oidc::OidcSettings;
 use infra::telemetry::Format;
 
 pub use file::File;
+pub use kafka::{Kafka, KafkaSettings};
 pub use oidc::Oidc;
 pub use secret::Secret;
 pub use shown::{Origin, Shown};
@@ -71,35 +72,9 @@ pub struct Settings {
         hide_short_help = true
     )]
     pub redis_url: Option<Secret>,
-    /// Kafka brokers (HOST:PORT, with commas) that public facts are fed to, by whoever keeps the views;
-    /// without them there is no feed
-    #[arg(
-        long,
-        global = true,
-        value_name = "BROKERS",
-        env = "EVENTLY_KAFKA_BROKERS",
-        hide_short_help = true
-    )]
-    pub kafka_brokers: Option<String>,
-    /// In how many partitions the feed's topics are made that are missing
-    #[arg(
-        long,
-        global = true,
-        value_name = "NUMBER",
-        env = "EVENTLY_KAFKA_PARTITIONS",
-        default_value = "12",
-        hide_short_help = true
-    )]
-    pub kafka_partitions: String,
-    /// In how many copies they are made; as the brokers' own setting says if absent
-    #[arg(
-        long,
-        global = true,
-        value_name = "NUMBER",
-        env = "EVENTLY_KAFKA_REPLICATION",
-        hide_short_help = true
-    )]
-    pub kafka_replication: Option<String>,
+    /// Whom public facts are fed to.
+    #[command(flatten)]
+    pub kafka: Kafka,
     /// Folder of what several processes of one installation share: keys, mails that are files, and the
     /// ledger of the mock payment provider; the data folder if absent
     #[arg(long, global = true, value_name = "DIR", env = "EVENTLY_SHARED", hide_short_help = true)]
@@ -210,8 +185,8 @@ pub struct Checked {
     pub data: PathBuf,
     /// Where values for a short time are shared; each process keeps its own if absent.
     pub redis_url: Option<Secret>,
-    /// Where public facts are fed to, and how topics are made there; nowhere if absent.
-    pub kafka: Option<(String, TopicSettings)>,
+    /// Where public facts are fed to; nowhere if absent.
+    pub kafka: Option<KafkaSettings>,
     /// Folder of what several processes share; the data folder if absent.
     pub shared: Option<PathBuf>,
     /// Where the API is served.
@@ -251,7 +226,7 @@ impl Checked {
 
 impl Settings {
     /// Every key, in the order of declaration.
-    pub const KEYS: [&'static str; 26] = [
+    pub const KEYS: [&'static str; 30] = [
         "data",
         "listen",
         "database_url",
@@ -260,6 +235,10 @@ impl Settings {
         "kafka_brokers",
         "kafka_partitions",
         "kafka_replication",
+        "kafka_tls",
+        "kafka_tls_ca",
+        "kafka_user",
+        "kafka_password",
         "shared",
         "master_key",
         "smtp_url",
@@ -298,9 +277,7 @@ impl Settings {
             "database_url" => self.database_url.as_ref().map(ToString::to_string),
             "log_url" => self.log_url.as_ref().map(ToString::to_string),
             "redis_url" => self.redis_url.as_ref().map(ToString::to_string),
-            "kafka_brokers" => self.kafka_brokers.clone(),
-            "kafka_partitions" => Some(self.kafka_partitions.clone()),
-            "kafka_replication" => self.kafka_replication.clone(),
+            key if key.starts_with("kafka_") => self.kafka.shown(key),
             "shared" => self.shared.as_ref().map(|shared| shared.display().to_string()),
             "master_key" => self.master_key.as_ref().map(ToString::to_string),
             "smtp_url" => self.smtp_url.as_ref().map(ToString::to_string),

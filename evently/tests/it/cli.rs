@@ -131,6 +131,8 @@ async fn a_setting_comes_from_flag_environment_file_or_default() {
     command.args(["config", "check", "--json", "--config"]).arg(&file).arg("--data").arg(&data);
     command.env("EVENTLY_DATA", "/from/environment").env("EVENTLY_LISTEN", "127.0.0.1:2");
     command.env("DATABASE_URL", "postgres://me:s3cret@db/evently");
+    command.env("EVENTLY_KAFKA_PASSWORD", "s3cret").env("EVENTLY_KAFKA_USER", "feed");
+    command.env("EVENTLY_KAFKA_TLS", "on");
     command.env("EVENTLY_MASTER_KEY", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=");
     let (status, out, err) = said(&mut command).await;
     assert_eq!((status, err.as_str()), (0, ""));
@@ -148,6 +150,10 @@ async fn a_setting_comes_from_flag_environment_file_or_default() {
         "kafka_brokers null default",
         "kafka_partitions 12 default",
         "kafka_replication null default",
+        "kafka_tls on environment",
+        "kafka_tls_ca null default",
+        "kafka_user feed environment",
+        "kafka_password *** environment",
         "shared null default",
         "master_key *** environment",
         "smtp_url null default",
@@ -219,6 +225,7 @@ async fn everything_that_is_wrong_with_settings_is_told() {
         command.env("EVENTLY_RATE_LIMITS", "many").env("EVENTLY_TRUSTED_PROXIES", "everybody");
         command.env("EVENTLY_CORS_ORIGINS", "*").env("EVENTLY_KAFKA_BROKERS", "localhost");
         command.env("EVENTLY_KAFKA_PARTITIONS", "0").env("EVENTLY_KAFKA_REPLICATION", "many");
+        command.env("EVENTLY_KAFKA_TLS", "sometimes").env("EVENTLY_KAFKA_PASSWORD", "s3cret");
         command.env("OTEL_EXPORTER_OTLP_ENDPOINT", "http://me:s3cret@collector:4318");
         command.env("OTEL_TRACES_SAMPLER_ARG", "10%");
         command
@@ -236,6 +243,8 @@ async fn everything_that_is_wrong_with_settings_is_told() {
             "kafka_brokers (EVENTLY_KAFKA_BROKERS): expected brokers like",
             "kafka_partitions (EVENTLY_KAFKA_PARTITIONS): expected a number from 1",
             "kafka_replication (EVENTLY_KAFKA_REPLICATION): expected a number from 1",
+            "kafka_tls (EVENTLY_KAFKA_TLS): expected on or off",
+            "takes both kafka_user (EVENTLY_KAFKA_USER) and kafka_password",
             "rate_limits (EVENTLY_RATE_LIMITS): expected off, on",
             "trusted_proxies (EVENTLY_TRUSTED_PROXIES): expected addresses",
             "cors_origins (EVENTLY_CORS_ORIGINS): expected origins",
@@ -250,6 +259,34 @@ async fn everything_that_is_wrong_with_settings_is_told() {
     }
     let (_, _, err) = said(&mut ask(&["config", "check"])).await;
     assert!(err.contains("that are not Evently's"), "{err}");
+}
+
+/// What brokers are told of a name they are told over TLS alone.
+#[tokio::test]
+async fn a_link_to_brokers_has_all_that_it_takes_or_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let nothing = folder.path().join("ca.pem");
+    let ask = async |settings: &[(&str, &str)]| {
+        let mut command = evently();
+        command.args(["config", "check", "--data"]).arg(folder.path().join("data"));
+        command.env("EVENTLY_KAFKA_BROKERS", "kafka:9093").envs(settings.iter().copied());
+        let (status, _, err) = said(&mut command).await;
+        (status, err)
+    };
+    let login = [("EVENTLY_KAFKA_USER", "feed"), ("EVENTLY_KAFKA_PASSWORD", "s3cret")];
+    let (status, err) = ask(&login).await;
+    assert_eq!(status, 1);
+    assert!(err.contains("take kafka_tls (EVENTLY_KAFKA_TLS): on"), "{err}");
+    let ca = ("EVENTLY_KAFKA_TLS_CA", nothing.to_str().unwrap());
+    let (status, err) = ask(&[("EVENTLY_KAFKA_TLS", "on"), ca]).await;
+    assert_eq!(status, 1);
+    assert!(err.contains("kafka_tls_ca (EVENTLY_KAFKA_TLS_CA)"), "{err}");
+    assert!(err.contains("No such file"), "{err}");
+    let (status, err) = ask(&[("EVENTLY_KAFKA_TLS", "on"), login[0], login[1]]).await;
+    match cfg!(feature = "kafka-tls") {
+        true => assert_eq!((status, err.as_str()), (0, "")),
+        false => assert!(status == 1 && err.contains("--features kafka-tls"), "{err}"),
+    }
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 
-use super::{BrokersError, Deliveries, Outgoing, TopicSettings, is_list};
+use super::{BrokersError, Deliveries, Link, Outgoing, TopicSettings, is_list};
 
 /// Brokers.
 #[derive(Debug, Clone)]
@@ -42,7 +42,7 @@ impl Kafka {
     ///
     /// # Errors
     /// Always.
-    pub fn open(brokers: &str, _: TopicSettings) -> Result<Self, OpenError> {
+    pub fn open(brokers: &str, _: &Link, _: TopicSettings) -> Result<Self, OpenError> {
         Err(refusal(brokers).into())
     }
 

@@ -13,7 +13,7 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use super::producer::Producer;
-use super::{BrokersError, Deliveries, TopicSettings, is_list};
+use super::{BrokersError, Deliveries, Link, LinkError, TopicSettings, is_list};
 
 /// How long somebody waits who only wants to know whether brokers answer.
 const CHECK_PATIENCE: Duration = Duration::from_secs(1);
@@ -26,7 +26,10 @@ pub enum OpenError {
     /// No brokers are named.
     #[error(transparent)]
     Address(#[from] BrokersError),
-    /// The operating system gives no threads.
+    /// They cannot be spoken to so.
+    #[error(transparent)]
+    Link(#[from] LinkError),
+    /// The operating system gives no threads, or the authorities are not understood.
     #[error("no client of Kafka can be made")]
     Client(#[source] KafkaError),
 }
@@ -37,6 +40,7 @@ pub struct Kafka(Arc<Inner>);
 
 struct Inner {
     brokers: String,
+    link: Link,
     topics: TopicSettings,
     /// For questions; what is sent has clients of its own.
     admin: Arc<AdminClient<Watch>>,
@@ -46,18 +50,20 @@ struct Inner {
 }
 
 impl Kafka {
-    /// Prepares to use `brokers`, separated by commas. They are connected to in the background.
+    /// Prepares to use `brokers`, separated by commas, over `link`. They are connected to in the
+    /// background.
     ///
     /// # Errors
     /// See [`OpenError`].
-    pub fn open(brokers: &str, topics: TopicSettings) -> Result<Self, OpenError> {
+    pub fn open(brokers: &str, link: &Link, topics: TopicSettings) -> Result<Self, OpenError> {
         Self::check(brokers)?;
+        link.check()?;
         let watch = Watch::default();
-        let config = common(brokers);
+        let config = common(brokers, link);
         let admin = AdminClient::from_config_and_context(&config, watch.clone());
         let admin = Arc::new(admin.map_err(OpenError::Client)?);
-        let (brokers, asked) = (brokers.to_owned(), Mutex::default());
-        Ok(Self(Arc::new(Inner { brokers, topics, admin, watch, asked })))
+        let (brokers, link, asked) = (brokers.to_owned(), link.clone(), Mutex::default());
+        Ok(Self(Arc::new(Inner { brokers, link, topics, admin, watch, asked })))
     }
 
     /// Whether `brokers` is a list that [`Kafka::open`] takes.
@@ -91,7 +97,8 @@ impl Kafka {
     /// # Errors
     /// The operating system gives no threads.
     pub fn producer(&self, deliveries: Arc<dyn Deliveries>) -> Result<Producer, OpenError> {
-        Producer::open(&self.0.brokers, self.0.watch.clone(), deliveries).map_err(OpenError::Client)
+        let config = common(&self.0.brokers, &self.0.link);
+        Producer::open(config, self.0.watch.clone(), deliveries).map_err(OpenError::Client)
     }
 }
 
@@ -112,7 +119,7 @@ impl fmt::Debug for Kafka {
 }
 
 /// What every client is told.
-pub(super) fn common(brokers: &str) -> ClientConfig {
+fn common(brokers: &str, link: &Link) -> ClientConfig {
     let mut config = ClientConfig::new();
     config
         .set("bootstrap.servers", brokers)
@@ -123,7 +130,26 @@ pub(super) fn common(brokers: &str) -> ClientConfig {
         .set("socket.timeout.ms", "10000")
         .set("socket.keepalive.enable", "true")
         .set_log_level(RDKafkaLogLevel::Warning);
+    encrypt(&mut config, link);
     config
+}
+
+/// Has a client speak over TLS, if the link is one.
+fn encrypt(config: &mut ClientConfig, link: &Link) {
+    let Some(tls) = &link.tls else { return };
+    config.set("security.protocol", "ssl").set("ssl.endpoint.identification.algorithm", "https");
+    match &tls.authorities {
+        Some(pem) => config.set("ssl.ca.pem", pem),
+        // Wherever this system has them: the library knows of no folder by itself.
+        None => config.set("ssl.ca.location", "probe"),
+    };
+    if let Some(login) = &tls.login {
+        config
+            .set("security.protocol", "sasl_ssl")
+            .set("sasl.mechanism", "SCRAM-SHA-512")
+            .set("sasl.username", &login.user)
+            .set("sasl.password", &login.password);
+    }
 }
 
 /// Whether brokers are there, as far as clients say by themselves. Said once for each change.

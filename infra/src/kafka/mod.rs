@@ -1,7 +1,8 @@
 //! Kafka, for what others are told: topics, and a producer that loses nothing and keeps order.
 //!
 //! Brokers may be away at any time, from the first: nothing here waits for them but what is asked to,
-//! and what is told of them is told once for each change. The link to them is plain text.
+//! and what is told of them is told once for each change. The link to them is plain text, or TLS where the
+//! feature `kafka-tls` is on, which brings OpenSSL.
 //!
 //! Without the feature `kafka` there is no client, and whoever names brokers is refused.
 
@@ -9,6 +10,7 @@
 mod absent;
 #[cfg(feature = "kafka")]
 mod client;
+mod link;
 #[cfg(feature = "kafka")]
 mod producer;
 #[cfg(feature = "testing")]
@@ -20,6 +22,7 @@ mod topics;
 pub use absent::{Failed, Kafka, OpenError, Producer, TopicsError};
 #[cfg(feature = "kafka")]
 pub use client::{Kafka, OpenError};
+pub use link::{Link, LinkError, Login, Tls};
 #[cfg(feature = "kafka")]
 pub use producer::{Failed, Producer};
 #[cfg(feature = "kafka")]

@@ -8,12 +8,12 @@
 use std::sync::Arc;
 
 use rdkafka::ClientContext;
-use rdkafka::config::{FromClientConfigAndContext, RDKafkaLogLevel};
+use rdkafka::config::{ClientConfig, FromClientConfigAndContext, RDKafkaLogLevel};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{DeliveryResult, Header, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, ProducerContext, ThreadedProducer};
 
-use super::client::{Watch, common};
+use super::client::Watch;
 use super::{Deliveries, Outgoing};
 
 /// Why a message does not arrive.
@@ -33,11 +33,10 @@ pub struct Producer(ThreadedProducer<Context>);
 
 impl Producer {
     pub(super) fn open(
-        brokers: &str,
+        mut config: ClientConfig,
         watch: Watch,
         deliveries: Arc<dyn Deliveries>,
     ) -> Result<Self, KafkaError> {
-        let mut config = common(brokers);
         config
             .set("enable.idempotence", "true")
             .set("enable.gapless.guarantee", "true")

@@ -33,6 +33,19 @@ pub struct Broker {
     folder: TempDir,
     jars: OsString,
     port: u16,
+    /// Where it speaks TLS, if it does.
+    secured: u16,
+}
+
+/// How a broker proves who it is, and whom it lets in.
+#[derive(Debug, Clone, Copy)]
+pub struct Secured<'a> {
+    /// Key and certificate of `localhost`, in PEM.
+    pub identity: &'a str,
+    /// A name that it knows.
+    pub user: &'a str,
+    /// Its password, by SCRAM-SHA-512.
+    pub password: &'a str,
 }
 
 /// A message as a reader finds it.
@@ -56,6 +69,18 @@ impl Broker {
     /// # Panics
     /// It is there but does not start, or it is not although `EVENTLY_TEST_KAFKA` is set.
     pub async fn start() -> Option<Self> {
+        Self::start_with(None).await
+    }
+
+    /// The same, which also speaks TLS with those whom it knows.
+    ///
+    /// # Panics
+    /// As [`Self::start`].
+    pub async fn start_secured(secured: Secured<'_>) -> Option<Self> {
+        Self::start_with(Some(secured)).await
+    }
+
+    async fn start_with(secured: Option<Secured<'_>>) -> Option<Self> {
         let path = std::env::var_os("PATH").unwrap_or_default();
         let has_java = std::env::split_paths(&path).any(|folder| folder.join("java").is_file());
         let Some(jars) = jars().filter(|_| has_java) else {
@@ -68,13 +93,17 @@ impl Broker {
             return None;
         };
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let port = configure(folder.path());
+        let [port, secure_port] = configure(folder.path(), secured);
         let format = ["kafka.tools.StorageTool", "format", "-t", "4L6g3nShT-eMCtK--X86sw", "-c"];
         let mut format = java(&jars, folder.path(), &format);
-        let formatted = format.arg(folder.path().join("properties")).status();
-        assert!(formatted.expect("java runs").success(), "{}", said(folder.path()));
+        format.arg(folder.path().join("properties"));
+        if let Some(Secured { user, password, .. }) = secured {
+            let known = format!("SCRAM-SHA-512=[name={user},password={password}]");
+            format.args(["--add-scram", &known]);
+        }
+        assert!(format.status().expect("java runs").success(), "{}", said(folder.path()));
         let process = run(&jars, folder.path());
-        let broker = Self { process, folder, jars, port };
+        let broker = Self { process, folder, jars, port, secured: secure_port };
         broker.answers().await;
         Some(broker)
     }
@@ -82,6 +111,11 @@ impl Broker {
     /// As settings name it.
     pub fn address(&self) -> String {
         format!("127.0.0.1:{}", self.port)
+    }
+
+    /// The same, where it speaks TLS.
+    pub fn secured_address(&self) -> String {
+        format!("localhost:{}", self.secured)
     }
 
     /// The same one again, on what it kept, after it was killed.
@@ -196,27 +230,52 @@ fn jars() -> Option<OsString> {
     Some(folders.filter(is_kafka).max()?.join("lib").join("*").into_os_string())
 }
 
-/// Writes the settings; the port it will listen at.
-fn configure(folder: &Path) -> u16 {
-    let sockets = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").expect("a free port"));
-    let [port, controller] = sockets.map(|socket| socket.local_addr().expect("it is bound").port());
+/// Writes the settings; the ports it will listen at, of which it speaks TLS at the second if at all.
+fn configure(folder: &Path, secured: Option<Secured<'_>>) -> [u16; 2] {
+    let sockets = [(); 3].map(|()| TcpListener::bind("127.0.0.1:0").expect("a free port"));
+    let [port, secure_port, controller] =
+        sockets.map(|socket| socket.local_addr().expect("it is bound").port());
+    let (listens, is_at, settings) = match secured {
+        Some(secured) => (
+            format!(",SECURED://127.0.0.1:{secure_port}"),
+            format!(",SECURED://localhost:{secure_port}"),
+            secure(folder, secured),
+        ),
+        None => Default::default(),
+    };
     // One that was killed is let in again when nobody waits for the one before it any more.
     let settings = format!(
         "process.roles=broker,controller\nnode.id=1\n\
          controller.quorum.voters=1@127.0.0.1:{controller}\n\
          controller.listener.names=CONTROLLER\n\
-         listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}\n\
-         advertised.listeners=PLAINTEXT://127.0.0.1:{port}\n\
+         listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}{listens}\n\
+         advertised.listeners=PLAINTEXT://127.0.0.1:{port}{is_at}\n\
          log.dirs={}\noffsets.topic.num.partitions=1\n\
          offsets.topic.replication.factor=1\ntransaction.state.log.replication.factor=1\n\
          transaction.state.log.min.isr=1\nshare.coordinator.state.topic.replication.factor=1\n\
          share.coordinator.state.topic.min.isr=1\ngroup.initial.rebalance.delay.ms=0\n\
          auto.create.topics.enable=false\n\
-         broker.session.timeout.ms=3000\nbroker.heartbeat.interval.ms=500\n",
+         broker.session.timeout.ms=3000\nbroker.heartbeat.interval.ms=500\n{settings}",
         folder.join("data").display()
     );
     fs::write(folder.join("properties"), settings).expect("the folder can be written");
-    port
+    [port, secure_port]
+}
+
+/// What it takes to speak TLS, and to let in by password alone.
+fn secure(folder: &Path, secured: Secured<'_>) -> String {
+    let identity = folder.join("identity.pem");
+    fs::write(&identity, secured.identity).expect("the folder can be written");
+    format!(
+        "listener.security.protocol.map=\
+         PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SECURED:SASL_SSL\n\
+         listener.name.secured.ssl.keystore.type=PEM\n\
+         listener.name.secured.ssl.keystore.location={}\n\
+         listener.name.secured.sasl.enabled.mechanisms=SCRAM-SHA-512\n\
+         listener.name.secured.scram-sha-512.sasl.jaas.config=\
+         org.apache.kafka.common.security.scram.ScramLoginModule required;\n",
+        identity.display()
+    )
 }
 
 fn run(jars: &OsString, folder: &Path) -> ServerProcess {

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use infra::kafka::testing::Broker;
-use infra::kafka::{Deliveries, Failed, Kafka, Outgoing, Producer, TopicSettings, TopicsError};
+use infra::kafka::{
+    Deliveries, Failed, Kafka, Link, Outgoing, Producer, TopicSettings, TopicsError,
+};
 use parking_lot::Mutex;
 
 use crate::wait::until;
@@ -60,7 +62,7 @@ fn send(producer: &Producer, numbers: std::ops::Range<usize>) {
 async fn messages_arrive_in_order_whatever_becomes_of_the_broker() {
     let Some(mut broker) = Broker::start().await else { return };
     let settings = TopicSettings { partitions: 4, replication: None };
-    let kafka = Kafka::open(&broker.address(), settings).unwrap();
+    let kafka = Kafka::open(&broker.address(), &Link::default(), settings).unwrap();
     assert!(kafka.is_up().await);
     kafka.ensure_topics(&[TOPIC]).await.unwrap();
     let fate = Arc::new(Fate::default());
@@ -103,21 +105,21 @@ async fn messages_arrive_in_order_whatever_becomes_of_the_broker() {
 async fn topics_are_made_as_told_or_it_is_said_what_is_missing() {
     let Some(broker) = Broker::start().await else { return };
     let too_many = TopicSettings { partitions: 1, replication: Some(3) };
-    let kafka = Kafka::open(&broker.address(), too_many).unwrap();
+    let kafka = Kafka::open(&broker.address(), &Link::default(), too_many).unwrap();
     let refused = kafka.ensure_topics(&[TOPIC]).await.unwrap_err();
     let TopicsError::Missing { topic, .. } = &refused else { panic!("{refused:?}") };
     assert_eq!(topic, TOPIC);
     assert!(refused.to_string().contains("test.topic is missing"), "{refused}");
 
     let one = TopicSettings { partitions: 3, replication: Some(1) };
-    let kafka = Kafka::open(&broker.address(), one).unwrap();
+    let kafka = Kafka::open(&broker.address(), &Link::default(), one).unwrap();
     for _ in 0..2 {
         kafka.ensure_topics(&[TOPIC]).await.unwrap();
     }
     let described = broker.tool("org.apache.kafka.tools.TopicCommand", &["--describe"]);
     assert!(described.contains("PartitionCount: 3"), "{described}");
     // Who wants it otherwise finds it there.
-    let kafka = Kafka::open(&broker.address(), too_many).unwrap();
+    let kafka = Kafka::open(&broker.address(), &Link::default(), too_many).unwrap();
     kafka.ensure_topics(&[TOPIC]).await.unwrap();
 
     let producer = kafka.producer(Arc::new(Fate::default())).unwrap();
@@ -129,7 +131,7 @@ async fn topics_are_made_as_told_or_it_is_said_what_is_missing() {
 
 #[tokio::test]
 async fn nobody_waits_for_brokers_that_are_not_there() {
-    let kafka = Kafka::open("127.0.0.1:1", TopicSettings::default()).unwrap();
+    let kafka = Kafka::open("127.0.0.1:1", &Link::default(), TopicSettings::default()).unwrap();
     assert!(!kafka.is_up().await);
     let away = kafka.ensure_topics(&[TOPIC]).await;
     assert!(matches!(away, Err(TopicsError::Away(_))), "{away:?}");

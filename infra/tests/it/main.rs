@@ -14,6 +14,9 @@ mod identity;
 #[cfg(test)]
 mod kafka;
 #[cfg(test)]
+#[cfg(feature = "kafka-tls")]
+mod kafka_tls;
+#[cfg(test)]
 mod log;
 #[cfg(test)]
 mod log_server;

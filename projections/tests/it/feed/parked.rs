@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use infra::clock::SystemClock;
 use infra::kafka::testing::Broker;
-use infra::kafka::{Kafka, TopicSettings};
+use infra::kafka::{Kafka, Link, TopicSettings};
 use infra::log::embedded::{EmbeddedLog, EmbeddedOptions};
 use infra::log::{Expected, Log, NewRecord, Position};
 use infra::postgres::testing;
@@ -68,7 +68,7 @@ async fn what_cannot_be_told_is_parked_and_what_follows_is_told() {
     let last = append(&log, 4, "Reserved", &reserved).await;
 
     let settings = TopicSettings { partitions: 2, replication: None };
-    let feed = Feed::new(Kafka::open(&broker.address(), settings).unwrap());
+    let feed = Feed::new(Kafka::open(&broker.address(), &Link::default(), settings).unwrap());
     let projections = Projections::new(log.clone(), postgres.pool(4).await, Arc::new(SystemClock));
     let projections = projections.with_views(&[]).with_feed(Some(feed.clone()));
     let early = projections.replay_feed(Position(1)).await.unwrap_err();
