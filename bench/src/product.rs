@@ -13,7 +13,7 @@ use infra::auth::{Auth, Guarded, KeyError, Keys};
 use infra::clock::{Clock, SystemClock};
 use infra::data_folder::{DataFolder, DataFolderError};
 use infra::http::{Edge, Origins, ServiceLimits, serve, service};
-use infra::identity::{MasterError, MasterKeys, SqliteIdentity, StoreError, Vault};
+use infra::identity::{MasterError, MasterKeys, Reasons, SqliteIdentity, StoreError, Vault};
 use infra::limits::TrustedProxies;
 use infra::log::Log;
 use infra::log::embedded::{EmbeddedLog, EmbeddedOptions, OpenError};
@@ -197,7 +197,8 @@ impl SomeRoles {
         let pool = infra::postgres::connect("postgres://localhost:1", 1)?;
         let (queries, queries_stop) = (TaskTracker::new(), CancellationToken::new());
         let cache = CacheLimits::default();
-        let sources = Sources { log: log.clone(), pool, clock: clock.clone(), cache };
+        let reasons = Reasons::default();
+        let sources = Sources { log: log.clone(), pool, clock: clock.clone(), reasons, cache };
         let state =
             QueryState::start(sources, LiveLimits::default(), &queries, queries_stop.clone());
         let router = command_api::router(commands.state()).merge(query_api::router(state));

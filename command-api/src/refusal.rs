@@ -49,6 +49,8 @@ pub const CODES: &[Code] = &[
     code(409, "NEVER_ENOUGH", "So many tickets can never become free."),
     code(409, "ALREADY_WAITING", "The person waits for this event already, or has an offer."),
     code(409, "EMAIL_NOT_VERIFIED", "The provider does not say that the address is theirs."),
+    code(409, "EVENTS_NOT_OVER", "Published events of the person are not over."),
+    code(409, "LAST_ADMIN", "Nobody else is an admin."),
     code(409, "ACCOUNT_NOT_LINKED", "The account may do more than buy; its password is needed."),
     code(
         409,
@@ -61,7 +63,11 @@ pub const CODES: &[Code] = &[
     code(503, "TOO_MANY_WAITING", "Too many commands wait for this event; nothing was done."),
     code(503, "LOG_UNAVAILABLE", "The log is away; ask again with the same Idempotency-Key."),
     code(503, "TOO_MANY_LOGINS", "Too many log in at once; nothing was done."),
-    code(503, "EXPORT_UNDER_WAY", "The log is read for one export at a time; come again."),
+    code(
+        503,
+        "EXPORT_UNDER_WAY",
+        "Another export of the person is under way, or very many are; come again.",
+    ),
     code(503, "OIDC_UNAVAILABLE", "The provider to log in at does not answer."),
     code(503, "IDENTITY_UNAVAILABLE", "What accounts need beside the log is away."),
     code(

@@ -1,5 +1,6 @@
 //! Facts as they are stored: a kind, a version, and JSON.
 
+use crate::{Sealed, UserId};
 use crate::{account, administration, email_claim, event, inventory, login_claim, venue};
 
 /// Facts of one aggregate, as the log stores them.
@@ -163,6 +164,15 @@ impl Fact {
     /// As [`StoredFact::encode`].
     pub fn encode(&self) -> Vec<u8> {
         whichever!(self, fact => fact.encode())
+    }
+
+    /// Why an admin wanted it, in words that are sealed, and whose key they are sealed with.
+    pub fn reason(&self) -> Option<(UserId, &Sealed)> {
+        match self {
+            Self::Account(fact) => fact.reason(),
+            Self::Admin(fact) => fact.reason(),
+            _ => None,
+        }
     }
 
     /// The fact in a record of `stream`; `None` when the stream is none of ours.

@@ -182,7 +182,8 @@ impl App {
         let commands = match role.has(Role::CommandApi) {
             true => {
                 let limits = limits.clone();
-                let accounts = Identity::open(settings, folder, store, known, &clock).await?;
+                let accounts =
+                    Identity::open(settings, folder, store.clone(), known, &clock).await?;
                 keys::note(folder, KeysKnown { persons: accounts.is_proven, ..known });
                 let signing = (&keys, &auth, accounts);
                 Some(start_commands(settings, folder, &log, signing, limits, &clock).await?)
@@ -210,7 +211,8 @@ impl App {
             if reads {
                 let (log, pool, clock) = (log.clone(), views.pool(), clock.clone());
                 let cache = CacheLimits { shared: redis.clone(), ..CacheLimits::default() };
-                let sources = Sources { log, pool, clock, cache };
+                let reasons = identity::reasons(settings, store);
+                let sources = Sources { log, pool, clock, reasons, cache };
                 let stop = tasks_stop.clone();
                 let reading = QueryState::start(sources, live_limits(), &tasks, stop);
                 figures.live = Some(reading.live().clone());

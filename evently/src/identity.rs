@@ -7,8 +7,8 @@ use std::time::Duration;
 use infra::clock::Clock;
 use infra::data_folder::{DataFolder, KeysKnown};
 use infra::identity::{
-    IdentityStore, KeyId, MasterError, MasterKeys, PostgresIdentity, SqliteIdentity, StoreError,
-    Vault, VaultError,
+    IdentityStore, KeyId, MasterError, MasterKeys, PostgresIdentity, Reasons, SqliteIdentity,
+    StoreError, Vault, VaultError,
 };
 use infra::mail::{self, FolderMailer, Mailer, SmtpMailer, Swept};
 use infra::passwords::{Cost, PasswordError, Passwords};
@@ -127,6 +127,18 @@ pub(crate) fn vault(
     masters: MasterKeys,
 ) -> Vault {
     Vault::new(store, masters).bound_to(settings.shared())
+}
+
+/// What opens the reasons of admins for auditors: the keys of the installation, once there is a master key.
+pub(crate) fn reasons(settings: &Checked, store: Arc<dyn IdentityStore>) -> Reasons {
+    let settings = settings.clone();
+    Reasons::by(move || {
+        let masters = match &settings.master_key {
+            Some(keys) => MasterKeys::parse(keys.reveal())?,
+            None => MasterKeys::load(settings.shared())?,
+        };
+        Ok(vault(&settings, store.clone(), masters))
+    })
 }
 
 /// Where keys and sessions are kept; made if no keys of persons are known of. A database that is away is

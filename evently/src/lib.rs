@@ -17,6 +17,7 @@ mod log;
 mod log_server;
 mod metrics;
 mod open_files;
+mod orders;
 mod process;
 mod reach;
 mod serve;

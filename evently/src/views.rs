@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::database::{Database, DatabaseError, Threads};
+use crate::orders::Orders;
 use crate::settings::Checked;
 
 /// How long a start waits for a database that does not answer before it goes on without.
@@ -45,6 +46,7 @@ pub enum ViewsError {
 pub(crate) struct Views {
     threads: Threads,
     projections: Projections,
+    orders: Arc<Orders>,
     pool: PgPool,
     /// The projections end first, then the database.
     projecting: (TaskTracker, CancellationToken),
@@ -64,6 +66,7 @@ impl Views {
     ) -> Result<Self, ViewsError> {
         let threads = Threads::start().map_err(ViewsError::Threads)?;
         let process = folder.process()?;
+        let orders = Arc::new(Orders { log: log.clone(), clock: clock.clone() });
         let (settings, folder, log) = (settings.clone(), folder.clone(), log.clone());
         let (clock, feed) = (clock.clone(), feed.clone());
         let starting = async move {
@@ -92,7 +95,7 @@ impl Views {
             Ok::<_, DatabaseError>((projections, pool, projecting, kept))
         };
         let (projections, pool, projecting, database) = threads.handle().spawn(starting).await??;
-        Ok(Self { threads, projections, pool, projecting, database })
+        Ok(Self { threads, projections, orders, pool, projecting, database })
     }
 
     /// What is read from.
@@ -108,8 +111,9 @@ impl Views {
     /// What an admin asks of them.
     pub(crate) fn admin(&self) -> AdminState {
         let (tasks, stop) = self.projecting.clone();
+        let (projections, orders) = (self.projections.clone(), self.orders.clone());
         let runtime = self.threads.handle();
-        AdminState { projections: self.projections.clone(), tasks, runtime, stop }
+        AdminState { projections, orders, tasks, runtime, stop }
     }
 
     /// Ends the projections after what they are at, and then the database. What takes longer than

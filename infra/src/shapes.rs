@@ -234,7 +234,17 @@ pub struct AuditRecord {
     pub metadata: Box<RawValue>,
     /// BLAKE3 over the record and the hash before it in its stream, in hexadecimal digits.
     pub hash: String,
+    /// Why an admin did it, if the record has that sealed and whoever reads it may know: opened. `null` if
+    /// it cannot be opened: the person it is about was erased, or their keys are away. It is not hashed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub reason: Option<OpenedReason>,
 }
+
+/// What was sealed, or nothing if it cannot be opened.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct OpenedReason(pub Option<String>);
 
 impl From<Record> for AuditRecord {
     fn from(record: Record) -> Self {
@@ -249,6 +259,7 @@ impl From<Record> for AuditRecord {
             data: as_stored(String::from_utf8_lossy(&record.data).into_owned()),
             metadata: as_stored(record.metadata),
             hash: record.hash.to_string(),
+            reason: None,
         }
     }
 }

@@ -3,8 +3,11 @@
 mod feed;
 mod internal;
 mod list;
+mod orders;
 mod rebuild;
 mod retry;
+
+use std::sync::Arc;
 
 use axum::Router;
 use axum::http::StatusCode;
@@ -16,11 +19,14 @@ use utoipa::OpenApi;
 
 use crate::Projections;
 
+pub use orders::{NotWritten, Orders};
+
 const NOT_FOUND: &str = "PROJECTION_NOT_FOUND";
 const RUNNING: &str = "REBUILD_RUNNING";
 const NO_FEED: &str = "FEED_NOT_FOUND";
 const FEED_AHEAD: &str = "FEED_NOT_THERE_YET";
 const UNAVAILABLE: &str = "VIEWS_UNAVAILABLE";
+const LOG_UNAVAILABLE: &str = "LOG_UNAVAILABLE";
 
 /// The codes of problems that these endpoints answer with beside the generic ones.
 pub const CODES: &[Code] = &[
@@ -29,6 +35,7 @@ pub const CODES: &[Code] = &[
     Code { code: NO_FEED, status: 404, meaning: "There is no Kafka to feed." },
     Code { code: FEED_AHEAD, status: 409, meaning: "The feed has not sent that much yet." },
     Code { code: UNAVAILABLE, status: 503, meaning: "The views' database does not answer." },
+    Code { code: LOG_UNAVAILABLE, status: 503, meaning: "The log is away; nothing was done." },
 ];
 
 /// What these endpoints need.
@@ -36,6 +43,8 @@ pub const CODES: &[Code] = &[
 pub struct AdminState {
     /// The projections they speak of.
     pub projections: Projections,
+    /// Who writes down what is ordered, before it is done.
+    pub orders: Arc<dyn Orders>,
     /// Among which a rebuild runs after it was accepted.
     pub tasks: TaskTracker,
     /// On which threads.

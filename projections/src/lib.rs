@@ -21,7 +21,7 @@ mod tables;
 mod trouble;
 pub mod views;
 
-pub use admin::{AdminState, CODES, api, router};
+pub use admin::{AdminState, CODES, NotWritten, Orders, api, router};
 pub use holds::Holds;
 pub use identity::OtherLog;
 pub use projection::{Changes, Projection, WriteError};

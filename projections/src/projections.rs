@@ -382,6 +382,11 @@ impl Projections {
         }
     }
 
+    /// The name of a view that there is; of all there are, as a sentence has them, if there is none.
+    pub(crate) fn known_view(&self, name: &str) -> Result<&'static str, String> {
+        self.view(name).map(|view| view.name()).ok_or_else(|| self.known())
+    }
+
     fn view(&self, name: &str) -> Option<&'static dyn Projection> {
         self.views.iter().copied().find(|view| view.name() == name)
     }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use infra::clock::Clock;
+use infra::identity::Reasons;
 use infra::log::Log;
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
@@ -21,6 +22,8 @@ pub struct Sources {
     pub pool: PgPool,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
+    /// Opens for auditors why admins did something.
+    pub reasons: Reasons,
     /// How long what was read is kept.
     pub cache: CacheLimits,
 }

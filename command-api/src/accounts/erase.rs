@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
-use domain::UserId;
 use domain::account::{Account, Command, Email};
-use domain::administration::ErasureOrdered;
+use domain::administration::{ErasureGround, ErasureOrdered};
 use domain::email_claim::{self, EmailClaim};
-use infra::identity::{Bar, Field, PersonKey, VaultError};
+use domain::{Role, UserId};
+use infra::auth::Caller;
+use infra::identity::{Bar, PersonKey, VaultError};
 use infra::log::Position;
 
-use super::orders::check_reason;
+use super::left_behind::SELLERS;
 use super::{AccountError, Accounts, Opened, origin};
 use crate::runtime::Failure;
 
@@ -26,13 +27,37 @@ impl Accounts {
     /// Forgets who asks for it, also if they do not wait for it.
     ///
     /// # Errors
-    /// See [`Self::erase`].
+    /// [`AccountError::EventsNotOver`], [`AccountError::LastAdmin`]; see [`Self::erase`].
     pub(crate) async fn erase_oneself(
         self: &Arc<Self>,
-        user: UserId,
+        caller: Caller,
     ) -> Result<Position, AccountError> {
-        let accounts = self.clone();
-        self.to_its_end(async move { accounts.erase(user, Some(user)).await }).await
+        let (accounts, user) = (self.clone(), caller.user);
+        self.to_its_end(async move {
+            accounts.leaves_nobody_behind(caller).await?;
+            accounts.erase(user, Some(user)).await
+        })
+        .await
+    }
+
+    /// People who have tickets would have nobody to turn to, and the platform nobody who runs it.
+    async fn leaves_nobody_behind(&self, caller: Caller) -> Result<(), AccountError> {
+        let user = caller.user;
+        let (account, _) = self.look::<Account>(user).await?;
+        if account.in_use().is_none() {
+            return Ok(());
+        }
+        if account.roles.has(Role::Admin) && !self.has_other_admin(user).await? {
+            return Err(AccountError::LastAdmin);
+        }
+        // What an account was never allowed, a token of the operator's making may say.
+        if account.ever.has_any(SELLERS) || caller.roles.has_any(SELLERS) {
+            let events = self.events_of(user).await?;
+            if !events.is_empty() {
+                return Err(AccountError::EventsNotOver(events));
+            }
+        }
+        Ok(())
     }
 
     /// Forgets a person for ever; where in the log it says so.
@@ -45,12 +70,7 @@ impl Accounts {
             return Err(AccountError::NotFound);
         }
         if !account.is_erased {
-            // The key that is to be destroyed has to be at hand, or nothing would be forgotten.
-            match self.vault.person(user).await {
-                // Somebody else erases them too, and was quicker.
-                Ok(_) | Err(VaultError::Erased) => {}
-                Err(error) => return Err(error.into()),
-            }
+            self.has_key(user).await?;
             self.vault.store().begin_erasing(user).await?;
         }
         let command = Command::Erase { by };
@@ -59,30 +79,36 @@ impl Accounts {
         Ok(done.position)
     }
 
-    /// The same of somebody who did not ask for it here, as the operator says, and why.
+    /// The key that is to be destroyed has to be at hand, or nothing would be forgotten.
+    async fn has_key(&self, user: UserId) -> Result<(), AccountError> {
+        match self.vault.person(user).await {
+            // Somebody else erases them too, and was quicker.
+            Ok(_) | Err(VaultError::Erased) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The same of somebody who did not ask for it here, as the operator says, and why. Published events
+    /// of theirs that are not over go on without them if they `leave` them: then admins look after these.
     ///
     /// # Errors
-    /// See [`Self::erase`].
+    /// [`AccountError::EventsNotOver`] if they do not leave them; see [`Self::erase`].
     pub async fn erase_by_order(
         &self,
         user: UserId,
-        reason: Option<&str>,
+        ground: ErasureGround,
+        leave: bool,
     ) -> Result<Position, AccountError> {
-        reason.map(check_reason).transpose()?;
         let (account, _) = self.look::<Account>(user).await?;
         // Who is erased already, or is none, is not to be erased.
         if account.in_use().is_some() {
-            let seal = |key: PersonKey| {
-                let sealed = reason.map(|reason| key.seal(Field::Reason, reason.as_bytes()));
-                sealed.transpose()
-            };
-            let reason = match self.vault.person(user).await {
-                Ok(key) => seal(key)?,
-                // Somebody else erases them too, and was quicker.
-                Err(VaultError::Erased) => None,
-                Err(error) => return Err(error.into()),
-            };
-            self.write_down(ErasureOrdered { user, by: None, reason }.into(), None).await?;
+            let events = self.events_of(user).await?;
+            if !leave && !events.is_empty() {
+                return Err(AccountError::EventsNotOver(events));
+            }
+            self.has_key(user).await?;
+            let (by, ground, reason) = (None, Some(ground), None);
+            self.write_down(ErasureOrdered { user, by, ground, events, reason }.into()).await?;
         }
         self.erase(user, None).await
     }

@@ -1,5 +1,6 @@
 //! Why something was not done with an account, and how that looks to a client.
 
+use domain::EventId;
 use domain::account::Refusal;
 use domain::seating::Invalid;
 use infra::auth::IssueError;
@@ -32,6 +33,12 @@ pub enum AccountError {
     /// The account may do too much to be had by way of the provider.
     #[error("the account is not linked to the log-in")]
     NotLinked,
+    /// Published events of theirs are not over, and would be left without an organizer.
+    #[error("{} of their events are published and not over, the first {}", .0.len(), first(.0))]
+    EventsNotOver(Vec<EventId>),
+    /// Nobody else is an admin.
+    #[error("nobody else is an admin")]
+    LastAdmin,
     /// The key was used for something else (BK-6).
     #[error("the idempotency key was used for another request")]
     KeyReused,
@@ -41,7 +48,7 @@ pub enum AccountError {
     /// Too many passwords wait.
     #[error("too many wait to log in")]
     Busy,
-    /// The log is being read for another export.
+    /// The person has another export under way, or very many people have.
     #[error("another export is under way")]
     ExportUnderWay,
     /// The log is away.
@@ -56,6 +63,10 @@ pub enum AccountError {
     /// A fault of ours.
     #[error("an account cannot be used")]
     Fault(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+fn first(events: &[EventId]) -> String {
+    events.first().map(EventId::to_string).unwrap_or_default()
 }
 
 impl From<VaultError> for AccountError {
@@ -154,6 +165,16 @@ impl From<AccountError> for Problem {
                 "ACCOUNT_NOT_LINKED",
                 "The account may do more than buy tickets: log in with its password, or ask for one by mail.",
             ),
+            AccountError::EventsNotOver(events) => problem(
+                "EVENTS_NOT_OVER",
+                "You have published events that are not over, and people who have tickets for them. \
+                 Cancel them first, or ask the operator to let them go on without you.",
+            )
+            .details(events_shown(&events)),
+            AccountError::LastAdmin => problem(
+                "LAST_ADMIN",
+                "Nobody would be an admin any more. Let another person be one first.",
+            ),
             AccountError::KeyReused => crate::refusal::key_reused(),
             AccountError::Invalid(what) => crate::refusal::invalid(&what),
             AccountError::Busy => {
@@ -161,7 +182,7 @@ impl From<AccountError> for Problem {
                     .retry_after_s(2)
             }
             AccountError::ExportUnderWay => {
-                problem("EXPORT_UNDER_WAY", detail("Another export is under way. Come again."))
+                problem("EXPORT_UNDER_WAY", detail("Another export of yours is under way, or too many are. Come again."))
                     .retry_after_s(5)
             }
             AccountError::LogUnavailable => log_unavailable("The log cannot be reached"),
@@ -177,6 +198,13 @@ impl From<AccountError> for Problem {
             AccountError::Fault(error) => Self::internal(&*error),
         }
     }
+}
+
+/// How many, and the first of them.
+fn events_shown(events: &[EventId]) -> serde_json::Value {
+    const SHOWN: usize = 20;
+    let first: Vec<_> = events.iter().take(SHOWN).map(EventId::to_string).collect();
+    serde_json::json!({"count": events.len(), "event_ids": first})
 }
 
 /// Most of what is asked of accounts has no `Idempotency-Key`.

@@ -146,21 +146,13 @@ impl Accounts {
     }
 }
 
-/// A reason in a record that is sealed with the person's key: what admins said of them, and what they
-/// said themselves as an admin.
+/// A reason in a record that is sealed with the person's key: what admins said of what they did to them,
+/// and what they said themselves as an admin of what is nobody's any more.
 fn reason(user: UserId, key: &PersonKey, record: &Record) -> Result<Option<String>, AccountError> {
-    use account::Fact as F;
-    use administration::Fact as A;
     let fact = Fact::decode(&record.stream, &record.kind, record.version, &record.data);
-    let sealed = match fact.map_err(|error| AccountError::Fault(error.into()))? {
-        Some(Fact::Account(F::RoleGranted(it))) if it.user == user => Some(it.reason),
-        Some(Fact::Account(F::RoleRevoked(it))) if it.user == user => Some(it.reason),
-        Some(Fact::Admin(A::RolesOrdered(it))) if it.user == user => Some(it.reason),
-        Some(Fact::Admin(A::BookingCancellationOrdered(it))) if it.by == user => it.reason,
-        Some(Fact::Admin(A::EventCancellationOrdered(it))) if it.by == user => it.reason,
-        _ => None,
-    };
-    let open = |sealed| Ok(key.open_text(Field::Reason, &sealed)?.to_string());
+    let fact = fact.map_err(|error| AccountError::Fault(error.into()))?;
+    let sealed = fact.as_ref().and_then(Fact::reason).filter(|(whose, _)| *whose == user);
+    let open = |(_, sealed)| Ok(key.open_text(Field::Reason, sealed)?.to_string());
     sealed.map(open).transpose()
 }
 

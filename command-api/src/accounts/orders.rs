@@ -3,13 +3,11 @@
 
 use std::sync::Arc;
 
-use domain::administration::{
-    self, Administration, BookingCancellationOrdered, EventCancellationOrdered, Fact, Order,
-};
+use domain::administration::{self, Administration, Fact, Order};
 use domain::seating::Invalid;
-use domain::{Aggregate as _, BookingId, EventId, Request, Sealed, UserId};
+use domain::{Aggregate as _, Request, Sealed, UserId};
 use infra::clock::Clock;
-use infra::identity::{Field, IdentityStore};
+use infra::identity::{Field, IdentityStore, VaultError};
 use infra::log::Log;
 
 use super::{AccountError, Accounts, origin};
@@ -21,6 +19,19 @@ pub(super) fn check_reason(reason: &str) -> Result<(), Invalid> {
     Invalid::unless(sound, || "reason".to_owned(), "a text of 1 to 500 bytes")
 }
 
+/// Who orders something to be done with what is another's, and why: what all such orders say.
+#[derive(Debug)]
+pub(crate) struct Ordered {
+    /// The admin.
+    pub(crate) by: UserId,
+    /// Whose it is, unless they were erased.
+    pub(crate) owner: Option<UserId>,
+    /// Why. Sealed with the owner's key, or the admin's if there is no owner any more.
+    pub(crate) reason: Sealed,
+    /// The command's key.
+    pub(crate) request: Option<Request>,
+}
+
 /// Writes down what was ordered, unless it is there already.
 ///
 /// # Errors
@@ -29,10 +40,9 @@ pub async fn write_down(
     log: Arc<dyn Log>,
     clock: Arc<dyn Clock>,
     order: Fact,
-    by: Option<UserId>,
 ) -> Result<(), AccountError> {
-    let stream = Administration::stream(order.subject());
-    let job = Job { command: Order(order), origin: origin(by) };
+    let (stream, origin) = (Administration::stream(order.subject()), origin(order.by()));
+    let job = Job { command: Order(order), origin };
     let outcomes = Unit::<Administration>::new(log, clock, stream).process(&[job], |_| {}).await;
     match outcomes.into_iter().next().unwrap_or(Err(Failure::Unavailable)) {
         Ok(_) => Ok(()),
@@ -56,45 +66,32 @@ impl Accounts {
     ///
     /// # Errors
     /// As [`write_down`].
-    pub async fn write_down(&self, order: Fact, by: Option<UserId>) -> Result<(), AccountError> {
-        write_down(self.log.clone(), self.clock.clone(), order, by).await
+    pub async fn write_down(&self, order: Fact) -> Result<(), AccountError> {
+        write_down(self.log.clone(), self.clock.clone(), order).await
     }
 
-    /// That an admin wants a booking cancelled which may be another's.
-    pub(crate) async fn order_booking_cancelled(
+    /// Writes down what an admin is about to do with what is `owner`'s, as `order` says it of who and why.
+    ///
+    /// If this fails nothing is to be done, and nothing is. If the deed fails afterwards, the order stays:
+    /// it was ordered, and the stream of what it is about says that it was not done.
+    pub(crate) async fn order(
         &self,
-        booking: BookingId,
         by: UserId,
+        owner: UserId,
         reason: Option<&str>,
         request: Option<Request>,
+        order: impl FnOnce(Ordered) -> Fact,
     ) -> Result<(), AccountError> {
-        let reason = self.own_words(by, reason).await?;
-        let order = BookingCancellationOrdered { booking, by, reason, request };
-        self.write_down(order.into(), Some(by)).await
-    }
-
-    /// The same of an event.
-    pub(crate) async fn order_event_cancelled(
-        &self,
-        event: EventId,
-        by: UserId,
-        reason: Option<&str>,
-        request: Option<Request>,
-    ) -> Result<(), AccountError> {
-        let reason = self.own_words(by, reason).await?;
-        let order = EventCancellationOrdered { event, by, reason, request };
-        self.write_down(order.into(), Some(by)).await
-    }
-
-    /// What an admin says, sealed as theirs.
-    async fn own_words(
-        &self,
-        by: UserId,
-        reason: Option<&str>,
-    ) -> Result<Option<Sealed>, AccountError> {
-        let Some(reason) = reason else { return Ok(None) };
+        let given = || "reason".to_owned();
+        let missing = || Invalid::new(given(), "given: it is another's, and you do it as an admin");
+        let reason = reason.ok_or_else(missing)?;
         check_reason(reason)?;
-        let key = self.vault.make_person(by).await?;
-        Ok(Some(key.seal(Field::Reason, reason.as_bytes())?))
+        let (owner, key) = match self.vault.make_person(owner).await {
+            Ok(key) => (Some(owner), key),
+            Err(VaultError::Erased) => (None, self.vault.make_person(by).await?),
+            Err(error) => return Err(error.into()),
+        };
+        let reason = key.seal(Field::Reason, reason.as_bytes())?;
+        self.write_down(order(Ordered { by, owner, reason, request })).await
     }
 }

@@ -55,6 +55,10 @@ impl Accounts {
         change.check()?;
         let before = self.of(user).await?;
         let request = before.request(key, "change-roles", &(by, &change))?;
+        let is_one = before.account.roles.has(Role::Admin);
+        if is_one && change.revoke.contains(&Role::Admin) && !self.has_other_admin(user).await? {
+            return Err(AccountError::LastAdmin);
+        }
         for roles in [&mut change.grant, &mut change.revoke] {
             roles.sort_unstable();
             roles.dedup();
@@ -69,7 +73,7 @@ impl Accounts {
             reason: reason.clone(),
             request: request.clone(),
         };
-        self.write_down(order.into(), by).await?;
+        self.write_down(order.into()).await?;
         let is_less = !revoke.is_empty();
         let is_more = grant.iter().any(|role| *role != Role::Attendee);
         let command = Command::ChangeRoles { grant, revoke, by, reason, request: request.clone() };

@@ -8,7 +8,7 @@ use domain::{Time, UserId};
 use infra::http::{AtPosition, Json, Problem};
 use infra::log::Position;
 use serde::{Deserialize, Deserializer, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 use zeroize::Zeroizing;
 
 use crate::accounts::{Opened, Tokens};
@@ -98,16 +98,6 @@ impl From<ProfileBody> for Profile {
     fn from(body: ProfileBody) -> Self {
         Self { name: body.name, phone: body.phone, language: body.language }
     }
-}
-
-/// Why an admin does it.
-#[derive(Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub(crate) struct ReasonQuery {
-    /// Why, if an admin does it with what may be another's: kept with who did it.
-    #[param(min_length = 1, max_length = 500)]
-    pub(super) reason: Option<String>,
 }
 
 /// A person's account.

@@ -10,7 +10,7 @@ use infra::shapes::{BookingStatus, Refund, RefundStatus};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::account_body::ReasonQuery;
+use super::as_admin::ReasonQuery;
 use crate::booking::unexpected;
 use crate::state::{Asked, CommandState};
 
@@ -75,10 +75,7 @@ pub(crate) async fn cancel_booking(
 ) -> Result<AtPosition<Json<CancelledBody>>, Problem> {
     let asked = Asked::new(&state, caller, key, "cancel", &booking)?;
     let (user, as_admin, request) = (asked.user(), asked.with_anothers(), asked.request.clone());
-    if as_admin {
-        let (accounts, reason) = (&state.0.accounts, why.reason.as_deref());
-        accounts.order_booking_cancelled(booking, user, reason, request.clone()).await?;
-    }
+    state.order_booking_cancelled(&asked, booking, why).await?;
     let command = Command::Cancel { booking, user, as_admin, request };
     let done = state.inventory(booking.event, command, asked.origin).await?;
     let (fact, position) = state.outcome(booking.event, done).await?;

@@ -6,7 +6,7 @@ use domain::event::Command;
 use infra::auth::Caller;
 use infra::http::{AtPosition, IdempotencyKey, Json, Path, Problem, ProblemDocument, Query};
 
-use super::account_body::ReasonQuery;
+use super::as_admin::ReasonQuery;
 use super::event_body::EventAnswer;
 use crate::state::{Asked, CommandState};
 
@@ -40,11 +40,7 @@ pub(crate) async fn cancel_event(
     Query(why): Query<ReasonQuery>,
 ) -> Result<AtPosition<Json<EventAnswer>>, Problem> {
     let asked = Asked::new(&state, caller, key, "cancel-event", &event)?;
-    if asked.with_anothers() {
-        let (accounts, reason) = (&state.0.accounts, why.reason.as_deref());
-        let request = asked.request.clone();
-        accounts.order_event_cancelled(event, asked.user(), reason, request).await?;
-    }
+    state.order_event_cancelled(&asked, event, why).await?;
     let command = Command::Cancel { event, caller: asked.asker() };
     let (position, answer) = state.event(event, command, asked).await?;
     Ok(AtPosition(position, Json(answer)))

@@ -5,8 +5,9 @@ use domain::EventId;
 use domain::event::{Command, Event, Status, Terms};
 use domain::inventory;
 use infra::auth::Caller;
-use infra::http::{AtPosition, IdempotencyKey, Json, Path, Problem, ProblemDocument};
+use infra::http::{AtPosition, IdempotencyKey, Json, Path, Problem, ProblemDocument, Query};
 
+use super::as_admin::ReasonQuery;
 use super::event_body::{EventAnswer, EventBody};
 use crate::refusal;
 use crate::runtime::{Failure, Origin};
@@ -20,6 +21,7 @@ use crate::state::{Asked, CommandState};
     put, path = "/api/v1/events/{event_id}", tag = "events", request_body = EventBody,
     params(
         ("event_id" = String, Path, description = "`evt_...`"),
+        ReasonQuery,
         ("Idempotency-Key" = Option<String>, Header,
             description = "The same key and body: the first answer again"),
     ),
@@ -27,11 +29,12 @@ use crate::state::{Asked, CommandState};
         (status = 200, description = "It is changed", body = EventAnswer),
         (status = 403, description = "FORBIDDEN: for its organizer and admins",
             body = ProblemDocument),
-        (status = 404, description = "EVENT_NOT_FOUND", body = ProblemDocument),
+        (status = 404, description = "EVENT_NOT_FOUND, ACCOUNT_NOT_FOUND", body = ProblemDocument),
         (status = 409, description = "CAPACITY_BELOW_SOLD, ALREADY_CANCELLED, EVENT_STARTED",
             body = ProblemDocument),
         (status = 422, description = "INVALID, IDEMPOTENCY_KEY_REUSED", body = ProblemDocument),
-        (status = 503, description = "TOO_MANY_WAITING, LOG_UNAVAILABLE", body = ProblemDocument),
+        (status = 503, description = "TOO_MANY_WAITING, LOG_UNAVAILABLE, IDENTITY_UNAVAILABLE",
+            body = ProblemDocument),
     ),
     security(("bearer" = []))
 )]
@@ -40,6 +43,7 @@ pub(crate) async fn change_event(
     caller: Caller,
     key: IdempotencyKey,
     Path(event): Path<EventId>,
+    Query(why): Query<ReasonQuery>,
     Json(body): Json<EventBody>,
 ) -> Result<AtPosition<Json<EventAnswer>>, Problem> {
     let asked = Asked::new(&state, caller, key, "change-event", &(event, &body))?;
@@ -54,6 +58,7 @@ pub(crate) async fn change_event(
     if before.status == Status::Published {
         check_stock(&state, event, before, &terms).await?;
     }
+    state.order_event_changed(&asked, event, why).await?;
     let terms = Box::new(terms);
     let command = Command::Change { event, caller: asker, terms, sections };
     let (position, answer) = state.event(event, command, asked).await?;

@@ -54,6 +54,7 @@ pub(crate) struct RolesAnswer {
         (status = 200, description = "They are changed", body = RolesAnswer),
         (status = 403, description = "FORBIDDEN: for admins", body = ProblemDocument),
         (status = 404, description = "ACCOUNT_NOT_FOUND", body = ProblemDocument),
+        (status = 409, description = "LAST_ADMIN", body = ProblemDocument),
         (status = 422, description = "INVALID, IDEMPOTENCY_KEY_REUSED", body = ProblemDocument),
         (status = 503, description = "LOG_UNAVAILABLE, IDENTITY_UNAVAILABLE",
             body = ProblemDocument),

@@ -32,7 +32,7 @@ pub(crate) struct ExportAnswer {
     /// Every record of the log that names the person or one of their bookings. What is sealed in them
     /// stands in clear beside them.
     records: Vec<AuditRecord>,
-    /// Why roles were changed, and what they gave as reasons as an admin.
+    /// Why admins changed their roles or did something with what is theirs.
     role_changes: Vec<ReasonShown>,
 }
 

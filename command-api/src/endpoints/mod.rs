@@ -1,6 +1,7 @@
 //! One file per endpoint.
 
 mod account_body;
+mod as_admin;
 pub(crate) mod cancel_booking;
 pub(crate) mod cancel_event;
 pub(crate) mod change_event;

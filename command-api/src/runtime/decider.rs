@@ -111,7 +111,8 @@ impl Decider for Inventory {
         let booking = match command {
             C::StartPayment { booking, .. }
             | C::SettlePayment { booking, .. }
-            | C::Cancel { booking, .. } => self.booking(*booking),
+            | C::Cancel { booking, .. }
+            | C::Find { booking } => self.booking(*booking),
             _ => None,
         };
         let (user, request): (Option<UserId>, _) = match command {

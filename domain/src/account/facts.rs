@@ -181,6 +181,15 @@ impl Fact {
         }
     }
 
+    /// Why an admin wanted it, in words that are sealed with the key of the person it is about.
+    pub const fn reason(&self) -> Option<(UserId, &Sealed)> {
+        match self {
+            Self::RoleGranted(fact) => Some((fact.user, &fact.reason)),
+            Self::RoleRevoked(fact) => Some((fact.user, &fact.reason)),
+            _ => None,
+        }
+    }
+
     /// The key of the command that caused it, and who gave it.
     pub fn request(&self) -> Option<(UserId, &Request)> {
         let (by, request) = match self {

@@ -45,6 +45,8 @@ pub struct Account {
     pub former_logins: Vec<Sealed>,
     /// What they may be.
     pub roles: Roles,
+    /// What they might ever be.
+    pub ever: Roles,
     /// Since when there is an account.
     pub registered_at: Time,
     failures: u32,
@@ -178,6 +180,7 @@ impl Aggregate for Account {
                 self.profile = Some(fact.profile.clone());
                 self.password.clone_from(&fact.password);
                 self.roles = Roles::of(&fact.roles);
+                self.ever = self.roles;
                 self.registered_at = at;
             }
             Fact::EmailVerified(_) => self.is_verified = true,
@@ -199,7 +202,10 @@ impl Aggregate for Account {
             Fact::LoginSucceeded(_) => self.forget_failures(),
             Fact::LoginLinked(fact) => self.logins.push(fact.login.clone()),
             Fact::ProfileChanged(fact) => self.profile = Some(fact.profile.clone()),
-            Fact::RoleGranted(fact) => self.roles.insert(fact.role),
+            Fact::RoleGranted(fact) => {
+                self.roles.insert(fact.role);
+                self.ever.insert(fact.role);
+            }
             Fact::RoleRevoked(fact) => self.roles.remove(fact.role),
             Fact::AccountErased(_) => self.is_erased = true,
         }

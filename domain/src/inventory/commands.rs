@@ -93,6 +93,11 @@ pub enum Command {
         /// What is sold from now on; nothing if absent.
         plan: Option<Plan>,
     },
+    /// Only ask whose a booking is and where it stands.
+    Find {
+        /// Which one.
+        booking: BookingId,
+    },
     /// Only ask whether a plan could be followed without keeping more than it wants (CT-2).
     CheckPlan {
         /// What would be sold.
@@ -115,6 +120,7 @@ impl Command {
             Self::LeaveWaitlist { .. } => "LeaveWaitlist",
             Self::Forget { .. } => "Forget",
             Self::Follow { .. } => "Follow",
+            Self::Find { .. } => "Find",
             Self::CheckPlan { .. } => "CheckPlan",
             Self::Settle => "Settle",
         }

@@ -39,6 +39,7 @@ impl Inventory {
             Command::Follow { event, event_version, plan } => {
                 Ok(self.follow_event(*event, *event_version, plan.as_ref()))
             }
+            Command::Find { booking } => self.own(*booking, None).map(|_| vec![]),
             Command::CheckPlan { plan } => self.check_plan(plan).map(|()| vec![]),
             Command::Settle => Ok(vec![]),
         }

@@ -76,9 +76,9 @@ pub(crate) enum Writer<W: Write> {
 
 impl<W: Write> Writer<W> {
     pub(crate) fn new(format: Format, mut out: W) -> io::Result<Self> {
-        const COLUMNS: [&str; 10] = [
+        const COLUMNS: [&str; 11] = [
             "position", "stream", "revision", "id", "type", "version", "at", "data", "metadata",
-            "hash",
+            "hash", "reason",
         ];
         Ok(match format {
             Format::Ndjson => {
@@ -93,14 +93,14 @@ impl<W: Write> Writer<W> {
         })
     }
 
-    pub(crate) fn write(&mut self, record: Record) -> io::Result<()> {
-        let shown = AuditRecord::from(record);
+    pub(crate) fn write(&mut self, shown: &AuditRecord) -> io::Result<()> {
         match self {
             Self::Ndjson(out) => {
-                serde_json::to_writer(&mut *out, &shown)?;
+                serde_json::to_writer(&mut *out, shown)?;
                 out.write_all(b"\n")
             }
             Self::Csv(rows) => {
+                let reason = shown.reason.as_ref().and_then(|reason| reason.0.as_deref());
                 let row = [
                     &shown.position.to_string(),
                     &shown.stream,
@@ -112,6 +112,7 @@ impl<W: Write> Writer<W> {
                     shown.data.get(),
                     shown.metadata.get(),
                     &shown.hash,
+                    reason.unwrap_or_default(),
                 ];
                 rows.write_record(row).map_err(in_row)
             }

@@ -7,15 +7,20 @@ use clap::{Args, Subcommand};
 use domain::event::Event;
 use domain::{Aggregate, EventId, Time};
 use futures::StreamExt;
+use infra::data_folder::DataFolder;
+use infra::identity::Reasons;
 use infra::log::Position;
 use infra::log::chain::Seal;
+use infra::shapes::AuditRecord;
 use serde_json::{Value, json};
 
+use super::keys::NOWHERE;
 use super::{Failure, chain, progress};
 use crate::audit::export::{Filter, Format, Writer};
 use crate::audit::source::Batches;
 use crate::audit::verdict::{self, Problem, Verdict};
 use crate::audit::verify::Proven;
+use crate::identity;
 use crate::log::OpenLog;
 use crate::settings::Checked;
 use crate::signals::Signals;
@@ -38,6 +43,7 @@ Examples:
   evently audit export > log.ndjson
   evently audit export --format csv --event evt_01jd2yc5f9e7kbg4v1rm0n8wq3 > event.csv
   evently audit export --from 1000 --to 1999
+  evently audit export --reasons --format csv > for-the-auditor.csv
   evently audit export --since 2027-06-01T00:00:00Z --until 2027-06-02T00:00:00Z";
 
 const TAIL_EXAMPLES: &str = "\
@@ -105,6 +111,10 @@ pub(super) struct ExportArgs {
     /// Decided before (RFC 3339)
     #[arg(long, value_name = "TIME")]
     until: Option<Time>,
+    /// Open the reasons that admins gave for what they did to others, which the log has sealed. What is
+    /// printed then is personal, and stays when the person is erased
+    #[arg(long)]
+    reasons: bool,
 }
 
 #[derive(Debug, Args)]
@@ -216,9 +226,10 @@ fn in_words(verdict: &Verdict) -> String {
 }
 
 async fn export(args: &ExportArgs, settings: &Checked) -> Result<(), Failure> {
-    let ExportArgs { format, from, to, event, since, until } = *args;
+    let ExportArgs { format, from, to, event, since, until, reasons } = *args;
     let filter = Filter { from, to, event, since, until };
     filter.check().map_err(|empty| Failure::Usage(vec![empty.to_owned()]))?;
+    let reasons = if reasons { reasons_of(settings)? } else { Reasons::default() };
     let opened = OpenLog::look_at(settings)?;
     let log = opened.shared();
     if let Some(event) = event
@@ -234,12 +245,24 @@ async fn export(args: &ExportArgs, settings: &Checked) -> Result<(), Failure> {
         let records = batches.next().await?;
         let Some(last) = records.last() else { break };
         bar.set_position(last.position.0 - filter.after().0);
-        for record in records.into_iter().filter(|record| filter.takes(record)) {
+        let wanted = records.into_iter().filter(|record| filter.takes(record));
+        let mut wanted: Vec<_> = wanted.map(AuditRecord::from).collect();
+        reasons.open(&mut wanted).await;
+        for record in &wanted {
             out.write(record)?;
         }
     }
     bar.finish_and_clear();
     Ok(out.flush()?)
+}
+
+/// What opens them: the keys of persons that the server has.
+fn reasons_of(settings: &Checked) -> Result<Reasons, Failure> {
+    let folder = DataFolder::open_existing(&settings.data)?;
+    if settings.database_url.is_none() && !folder.identity().exists() {
+        return Err(Failure::Wrong(vec![NOWHERE.to_owned()]));
+    }
+    Ok(identity::reasons(settings, identity::store(settings, &folder, folder.keys_known()?)?))
 }
 
 async fn tail(args: &TailArgs, settings: &Checked) -> Result<(), Failure> {
@@ -261,7 +284,7 @@ async fn tail(args: &TailArgs, settings: &Checked) -> Result<(), Failure> {
         let Some(batch) = batch else { break };
         for record in batch?.into_iter().filter(|record| filter.takes(record)) {
             if left > 0 {
-                out.write(record)?;
+                out.write(&AuditRecord::from(record))?;
                 left -= 1;
             }
         }

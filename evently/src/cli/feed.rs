@@ -5,6 +5,7 @@ use clap::Subcommand;
 use infra::log::Position;
 use serde_json::Value;
 
+use super::orders::plain_word;
 use super::{Failure, projections};
 use crate::settings::Checked;
 
@@ -42,6 +43,9 @@ pub(super) enum FeedCommand {
         /// Everything after this position of the log (`ce_eventlyposition` of a message)
         #[arg(long, value_name = "POSITION")]
         from: u64,
+        /// Why: letters, digits and dashes. It stays readable in the log for ever
+        #[arg(long, value_name = "WORD", value_parser = plain_word)]
+        reason: Option<String>,
         /// Print JSON
         #[arg(long)]
         json: bool,
@@ -55,8 +59,8 @@ pub(super) fn run(command: &FeedCommand, settings: &Checked) -> Result<(), Failu
             let status = doer.feed_status().await?;
             Ok(if *json { format!("{status:#}") } else { described(&status) })
         }
-        FeedCommand::Replay { from, json } => {
-            let replayed = doer.replay_feed(Position(*from)).await?;
+        FeedCommand::Replay { from, reason, json } => {
+            let replayed = doer.replay_feed(Position(*from), reason.as_deref()).await?;
             let position = &replayed["position"];
             Ok(if *json {
                 format!("{replayed:#}")

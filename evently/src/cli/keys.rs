@@ -4,21 +4,19 @@ mod anew;
 
 use std::collections::HashSet;
 use std::io::{self, Write};
-use std::sync::Arc;
 
 use clap::Subcommand;
-use domain::administration::{self, MasterKeyRotationOrdered, SigningKeyRotationOrdered};
+use domain::administration::{MasterKeyRotationOrdered, SigningKeyRotationOrdered};
 use domain::{StoredFact as _, UserId, account};
 use infra::auth::Keys;
-use infra::clock::SystemClock;
-use infra::data_folder::{DataFolder, DataFolderError};
+use infra::data_folder::DataFolder;
 use infra::identity::{MasterKeys, Vault};
 use infra::log::{Log, Position};
 
 use super::Failure;
-use super::service_keys::plain_word;
+use super::orders::{plain_word, write_down};
 use crate::identity;
-use crate::log::{OpenError, OpenLog};
+use crate::log::OpenLog;
 use crate::settings::Checked;
 
 const EXAMPLES: &str = "\
@@ -76,7 +74,7 @@ pub(super) fn run(command: &KeysCommand, settings: &Checked) -> Result<(), Failu
             let order =
                 SigningKeyRotationOrdered { forgets_old: *forget_old, reason: reason.clone() };
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-            runtime.block_on(write_down(settings, order.into()))?;
+            runtime.block_on(write_down(settings, order))?;
             let count = Keys::rotate(settings.shared(), *forget_old)?;
             let says = if count == 1 { "key verifies" } else { "keys verify" };
             writeln!(io::stdout(), "{count} {says} tokens")?;
@@ -105,7 +103,7 @@ const SHARED: &str = "the master key in a shared folder, or of keys in a databas
     being 32 new bytes in base64 and OLD what they have now (in keys/master.key), run this with it, and \
     then set NEW alone";
 
-const NOWHERE: &str = "there are no keys of persons in the data folder: name the database that the server \
+pub(super) const NOWHERE: &str = "there are no keys of persons in the data folder: name the database that the server \
     has with DATABASE_URL, or the server's data folder with --data";
 
 /// Wraps all keys anew; how many there were.
@@ -121,7 +119,7 @@ async fn rotate_master(folder: &DataFolder, settings: &Checked) -> Result<u64, F
         let store = identity::store(settings, folder, folder.keys_known()?)?;
         let vault = identity::vault(settings, store, MasterKeys::parse(keys.reveal())?);
         prove_complete(&vault, settings).await?;
-        write_down(settings, MasterKeyRotationOrdered {}.into()).await?;
+        write_down(settings, MasterKeyRotationOrdered {}).await?;
         return Ok(vault.rewrap().await?);
     }
     // A server would go on wrapping with the key it knows, and so would a command.
@@ -131,27 +129,11 @@ async fn rotate_master(folder: &DataFolder, settings: &Checked) -> Result<u64, F
         (settings.shared(), identity::store(settings, folder, folder.keys_known()?)?);
     let vault = identity::vault(settings, store.clone(), MasterKeys::load_or_create(shared)?);
     prove_complete(&vault, settings).await?;
-    write_down(settings, MasterKeyRotationOrdered {}.into()).await?;
+    write_down(settings, MasterKeyRotationOrdered {}).await?;
     let vault = identity::vault(settings, store, MasterKeys::renew(shared)?);
     let count = vault.rewrap().await?;
     vault.into_masters().forget_old(shared)?;
     Ok(count)
-}
-
-const NO_LOG: &str = "there is no log here to write it down in, and so nothing was changed: name it with \
-    --log-url, or the data folder it is in with --data";
-
-/// Before it is done: no key takes another's place without the log saying so.
-async fn write_down(settings: &Checked, order: administration::Fact) -> Result<(), Failure> {
-    let log = match OpenLog::of_commands(settings) {
-        Err(OpenError::Folder(DataFolderError::Missing(_))) if settings.shared.is_some() => {
-            return Err(Failure::Wrong(vec![NO_LOG.to_owned()]));
-        }
-        log => log?,
-    };
-    let written = command_api::write_down(log.shared(), Arc::new(SystemClock), order, None).await;
-    log.close().await;
-    Ok(written?)
 }
 
 /// Sees that these are the keys of everybody in the log, before any key is given up that others may

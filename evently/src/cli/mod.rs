@@ -9,6 +9,7 @@ mod feed;
 mod help;
 mod keys;
 mod log_server;
+mod orders;
 mod people;
 mod privacy;
 mod progress;

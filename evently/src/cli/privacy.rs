@@ -3,8 +3,10 @@
 use std::io::{self, Write};
 
 use clap::Subcommand;
+use command_api::AccountError;
 use domain::UserId;
 use domain::account::Email;
+use domain::administration::ErasureGround;
 
 use super::{Failure, people};
 use crate::settings::Checked;
@@ -13,22 +15,27 @@ const EXAMPLES: &str = "\
 Examples:
   evently privacy erase usr_01jd2yc5f9e7kbg4v1rm0n8wq3
   evently privacy erase ada@example.org
-  evently privacy erase usr_01jd2yc5f9e7kbg4v1rm0n8wq3 --reason \"letter of 3 May\"";
+  evently privacy erase usr_01jd2yc5f9e7kbg4v1rm0n8wq3 --reason inactivity
+  evently privacy erase usr_01jd2yc5f9e7kbg4v1rm0n8wq3 --leave-events";
 
 #[derive(Debug, Subcommand)]
 pub(super) enum PrivacyCommand {
     /// Forget a person for ever
     ///
     /// Destroys the key under which everything personal is kept. The log does not change and still
-    /// verifies. Prints where in the log it says so. Can be asked again.
+    /// verifies. Prints where in the log it says so. Can be asked again. Somebody who has published events
+    /// that are not over is not forgotten before these are cancelled, or with --leave-events.
     #[command(after_help = EXAMPLES)]
     Erase {
         /// Who: their id or their address
         #[arg(value_name = "USER", value_parser = person)]
         user: Person,
-        /// Why; kept as unreadable as all else of the person
-        #[arg(long, value_name = "TEXT")]
-        reason: Option<String>,
+        /// Why: request, inactivity, law, abuse or mistake. It stays readable in the log
+        #[arg(long, value_name = "GROUND", default_value = "request")]
+        reason: ErasureGround,
+        /// Let their events go on without them; admins look after these from then on
+        #[arg(long)]
+        leave_events: bool,
     },
 }
 
@@ -48,13 +55,19 @@ fn person(text: &str) -> Result<Person, String> {
 
 /// Forgets somebody.
 pub(super) fn run(command: &PrivacyCommand, settings: &Checked) -> Result<(), Failure> {
-    let PrivacyCommand::Erase { user, reason } = command;
+    let PrivacyCommand::Erase { user, reason, leave_events } = command;
     let (user, position) = people::with(settings, async |accounts| {
         let user = match user {
             Person::Id(user) => *user,
             Person::Address(email) => accounts.holder(email).await?,
         };
-        Ok((user, accounts.erase_by_order(user, reason.as_deref()).await?))
+        match accounts.erase_by_order(user, *reason, *leave_events).await {
+            Err(left @ AccountError::EventsNotOver(_)) => Err(Failure::Wrong(vec![format!(
+                "{left}: let them be cancelled first, or erase {user} with --leave-events; \
+                 admins look after their events from then on"
+            )])),
+            erased => Ok((user, erased?)),
+        }
     })?;
     writeln!(io::stdout(), "{user} is erased, as position {position} of the log says")?;
     Ok(())

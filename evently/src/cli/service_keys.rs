@@ -9,6 +9,7 @@ use domain::{Scope, ServiceKeyId};
 use infra::clock::{Clock, SystemClock};
 use infra::identity::{IdentityStore, ServiceKey};
 
+use super::orders::plain_word;
 use super::{Failure, people};
 use crate::settings::Checked;
 
@@ -44,15 +45,6 @@ pub(super) enum ServiceCommand {
     },
 }
 
-/// What may stay readable in the log for ever.
-pub(super) fn plain_word(text: &str) -> Result<String, &'static str> {
-    let fits = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
-    match (1..=64).contains(&text.len()) && text.bytes().all(fits) {
-        true => Ok(text.to_owned()),
-        false => Err("expected 1 to 64 letters, digits and dashes"),
-    }
-}
-
 /// Looks after the keys of services.
 pub(super) fn run(command: &ServiceCommand, settings: &Checked) -> Result<(), Failure> {
     people::with(settings, async |accounts| match command {
@@ -66,7 +58,7 @@ async fn create(accounts: &Accounts, name: &str, scopes: &[Scope]) -> Result<(),
     let store = accounts.store().await?;
     let (key, token) = ServiceKey::make(name, scopes, SystemClock.now())?;
     let (id, name, scopes) = (key.id, key.name.clone(), key.scopes.clone());
-    accounts.write_down(ServiceKeyOrdered { key: id, name, scopes }.into(), None).await?;
+    accounts.write_down(ServiceKeyOrdered { key: id, name, scopes }.into()).await?;
     store.add_service_key(key).await?;
     // The key is what matters.
     let _ = writeln!(io::stderr(), "{id}");
@@ -92,23 +84,8 @@ async fn revoke(accounts: &Accounts, key: ServiceKeyId) -> Result<(), Failure> {
     if store.service_keys().await?.iter().all(|known| known.id != key) {
         return Err(Failure::Wrong(vec![format!("there is no service key {key}")]));
     }
-    accounts.write_down(ServiceKeyRevocationOrdered { key }.into(), None).await?;
+    accounts.write_down(ServiceKeyRevocationOrdered { key }.into()).await?;
     store.revoke_service_key(key, SystemClock.now()).await?;
     writeln!(io::stdout(), "{key} is revoked")?;
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_stays_readable_is_short_and_plain() {
-        for sound in ["archive", "Deploy-2", &"x".repeat(64)] {
-            assert_eq!(plain_word(sound).as_deref(), Ok(sound));
-        }
-        for wrong in ["", "a b", "ä", "a_b", &"x".repeat(65)] {
-            assert!(plain_word(wrong).is_err(), "{wrong}");
-        }
-    }
 }

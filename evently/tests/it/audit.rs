@@ -214,7 +214,7 @@ async fn records_are_printed_by_position_event_and_time() {
 
     let (status, csv, _) = run_on(&data, &["audit", "export", "--format", "csv"]).await;
     assert_eq!(status, 0);
-    let header = "position,stream,revision,id,type,version,at,data,metadata,hash";
+    let header = "position,stream,revision,id,type,version,at,data,metadata,hash,reason";
     assert_eq!(csv.lines().next(), Some(header));
     assert_eq!(csv.lines().count(), all.len() + 1);
     assert!(csv.contains("\"{\"\"event\"\":"), "{csv}");

@@ -84,7 +84,7 @@ async fn help_and_version_are_results() {
 
 #[tokio::test]
 async fn who_asks_wrongly_is_told_with_status_2() {
-    let wrong: [(&[&str], &str); 16] = [
+    let wrong: [(&[&str], &str); 17] = [
         (&["sell"], "unrecognized subcommand"),
         (&["--port", "80"], "unexpected argument"),
         (&["token", "--user", "bob"], "expected an id like usr_"),
@@ -97,6 +97,7 @@ async fn who_asks_wrongly_is_told_with_status_2() {
         (&["audit"], "Usage"),
         (&["admin", "create", "--email", "ada"], "expected an address like ada@example.org"),
         (&["privacy", "erase", "ada"], "expected an id like usr_"),
+        (&["privacy", "erase", "ada@example.org", "--reason", "x"], "expected request, inactivity"),
         (&["demo", "--seats", "1"], "2..=500000"),
         (&["projections", "rebuild", "dreams"], "catalog, availability, seats, bookings"),
         (&["projections", "retry", "dreams"], "catalog, availability, seats, bookings"),

@@ -368,4 +368,7 @@ async fn where_keys_are_lost_for_ever_one_begins_anew() {
     assert_eq!(anew().await, (0, "there are new keys\n".to_owned(), String::new()));
     server.restart().await;
     server.stop().await;
+    // Nor was that done without the log saying so.
+    let (_, log, _) = run_on(&data, &["audit", "export"]).await;
+    assert_eq!(log.matches("KeysRenewalOrdered").count(), 2, "{log}");
 }

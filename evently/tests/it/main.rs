@@ -56,6 +56,8 @@ mod projections;
 #[cfg(test)]
 mod race;
 #[cfg(test)]
+mod reasons;
+#[cfg(test)]
 mod redis;
 #[cfg(test)]
 mod room;

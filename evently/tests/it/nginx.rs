@@ -23,7 +23,7 @@ const NODES: [&str; 6] =
 
 /// An nginx before nodes that answer with their names.
 struct Front {
-    _folder: TempDir,
+    folder: TempDir,
     _nginx: Child,
     nodes: HashMap<&'static str, AbortHandle>,
     url: String,
@@ -34,6 +34,8 @@ impl Front {
     async fn start(program: &Path) -> Self {
         let (folder, port) = (tempfile::tempdir().unwrap(), free_port());
         let mut conf = CONF.replace("listen 8080", &format!("listen 127.0.0.1:{port}"));
+        let log = folder.path().join("access.log");
+        conf = conf.replace("/var/log/nginx/access.log", log.to_str().unwrap());
         let mut nodes = HashMap::new();
         for name in NODES {
             let (address, node) = node(name).await;
@@ -58,7 +60,7 @@ impl Front {
         nginx.args(["-g", "master_process off;", "-p"]).arg(folder.path()).arg("-c").arg(file);
         let nginx = nginx.stdin(Stdio::null()).kill_on_drop(true).spawn().unwrap();
         let (url, client) = (format!("http://127.0.0.1:{port}"), Client::new());
-        let front = Self { _folder: folder, _nginx: nginx, nodes, url, client };
+        let front = Self { folder, _nginx: nginx, nodes, url, client };
         until("nginx answers", async || front.client.get(&front.url).send().await.is_ok()).await;
         front
     }
@@ -129,6 +131,16 @@ async fn commands_for_one_event_go_to_one_node_whatever_names_it() {
         answer.starts_with("command-") && answer != mine
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_queries_say_is_not_kept() {
+    let Some(program) = program() else { return };
+    let front = Front::start(program).await;
+    front.ask(Method::DELETE, "/api/v1/events/evt_1?reason=Lovelace", None).await;
+    let log = || std::fs::read_to_string(front.folder.path().join("access.log")).unwrap();
+    until("it is logged", async || log().contains("DELETE /api/v1/events/evt_1\"")).await;
+    assert!(!log().contains("Lovelace"), "{}", log());
 }
 
 /// What nodes that have the route are called; of several, any will do.

@@ -7,7 +7,7 @@ use infra::auth::Role;
 use infra::data_folder::DataFolder;
 use reqwest::Method;
 use rustix::process::Signal;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 use crate::cli::run_on;
@@ -24,14 +24,26 @@ async fn status(data: &Path) -> Vec<Value> {
     out["items"].as_array().unwrap().clone()
 }
 
-async fn rebuild_all(data: &Path, head: u64) {
-    for view in VIEWS {
-        let rebuild = ["projections", "rebuild", view, "--json"];
+/// Each up to its own order, which is the log's last record.
+async fn rebuild_all(data: &Path, head: u64) -> u64 {
+    for (view, head) in VIEWS.into_iter().zip(head + 1..) {
+        let rebuild = ["projections", "rebuild", view, "--reason", "after-restore", "--json"];
         let (status, out, err) = run_on(data, &rebuild).await;
         assert_eq!(status, 0, "{view}: {err}");
         let out: Value = serde_json::from_str(&out).unwrap();
-        assert_eq!((&out["name"], &out["position"]), (&view.into(), &head.into()));
+        assert_eq!(out["name"], view);
+        assert!(out["position"].as_u64().unwrap() >= head, "{out} {head}");
     }
+    head + VIEWS.len() as u64
+}
+
+/// Kind and data of every order that is about no person and no thing.
+async fn orders(data: &Path) -> Vec<(String, Value)> {
+    let (status, out, err) = run_on(data, &["audit", "export"]).await;
+    assert_eq!(status, 0, "{err}");
+    let records = out.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let orders = records.filter(|record| record["stream"] == "admin-installation");
+    orders.map(|it| (it["type"].as_str().unwrap().to_owned(), it["data"].clone())).collect()
 }
 
 #[tokio::test]
@@ -56,18 +68,32 @@ async fn views_are_looked_after_with_a_server_and_without() {
     let head = views[0]["head"].as_u64().unwrap();
     let seen = before(&shop).await;
     assert_eq!(seen["status"], "confirmed");
-    rebuild_all(&data, head).await;
+    let head = rebuild_all(&data, head).await + 1;
     assert_eq!(before(&shop).await, seen);
     let (code, out, err) = run_on(&data, &["projections", "retry", "bookings"]).await;
     assert_eq!((code, out.trim_end()), (0, "bookings: 0 records applied, 0 still parked"), "{err}");
     drop(shop);
 
+    until("the views have caught up", async || {
+        status(&data).await.iter().all(|view| view["position"] == head)
+    })
+    .await;
     server.stop().await;
     let stopped = status(&data).await;
     assert!(stopped.iter().all(|view| view["position"] == head && view["parked"] == 0));
     rebuild_all(&data, head).await;
     let (code, out, _) = run_on(&data, &["projections", "status"]).await;
     assert_eq!((code, out.lines().count()), (0, 1 + VIEWS.len()));
+    let (code, _, err) = run_on(&data, &["projections", "retry", "seats"]).await;
+    assert_eq!(code, 0, "{err}");
+
+    // All of it stands in the log, and nobody is named whom there is not: with a server, and without.
+    let rebuilds = VIEWS.map(|view| {
+        ("ViewRebuildOrdered".to_owned(), json!({"view": view, "reason": "after-restore"}))
+    });
+    let retry = |view: &str| ("ViewRetryOrdered".to_owned(), json!({"view": view}));
+    let expected = [&rebuilds[..], &[retry("bookings")], &rebuilds, &[retry("seats")]].concat();
+    assert_eq!(orders(&data).await, expected);
     server.restart().await;
 }
 

@@ -9,6 +9,10 @@ use domain::{Roles, UserId};
 use super::verifier::AuthError;
 use crate::http::Problem;
 
+/// Who stands behind tokens that the command line makes for what it asks of a server: the operator. No
+/// person has this id.
+pub const OPERATOR: UserId = UserId::from_u128(0);
+
 /// The person who asks, as [`super::Guarded`] let them in. As an extractor: 401 if it knew of
 /// nobody, or did not stand before the route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -15,7 +15,7 @@ mod verifier;
 
 pub use access::{RULES, Rule, Who};
 pub use barred::ACCESS_TTL;
-pub use caller::{Caller, MaybeCaller};
+pub use caller::{Caller, MaybeCaller, OPERATOR};
 pub use domain::{Role, RoleError, Roles, Scope};
 pub use guard::{Admission, Guarded};
 pub use keys::{IssueError, KeyError, Keys};

@@ -11,7 +11,7 @@ use axum::http::request::Parts;
 use domain::{Scope, ServiceKeyId, Time, UserId};
 use parking_lot::RwLock;
 
-use super::Caller;
+use super::caller::{Caller, OPERATOR};
 use crate::http::Problem;
 use crate::identity::{ServiceKey, TokenHash};
 
@@ -26,11 +26,13 @@ pub struct ServiceCaller {
     pub key: ServiceKeyId,
 }
 
-/// Who asks: a person or a service. As an extractor: nobody if neither was let in.
+/// Who asks: a person, the operator or a service. As an extractor: nobody if none was let in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Actor {
     /// A person.
     Person(UserId),
+    /// The command line, as [`OPERATOR`].
+    Operator,
     /// A service.
     Service(ServiceKeyId),
     /// Nobody who is known.
@@ -42,6 +44,7 @@ impl fmt::Display for Actor {
         match self {
             Self::Person(user) => user.fmt(f),
             Self::Service(key) => key.fmt(f),
+            Self::Operator => f.pad("the operator"),
             Self::Nobody => f.pad("nobody"),
         }
     }
@@ -51,7 +54,10 @@ impl<S: Send + Sync> FromRequestParts<S> for Actor {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        let person = parts.extensions.get::<Caller>().map(|caller| Self::Person(caller.user));
+        let person = parts.extensions.get::<Caller>().map(|caller| match caller.user {
+            OPERATOR => Self::Operator,
+            user => Self::Person(user),
+        });
         let service =
             parts.extensions.get::<ServiceCaller>().map(|service| Self::Service(service.key));
         Ok(person.or(service).unwrap_or(Self::Nobody))

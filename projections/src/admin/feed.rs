@@ -2,12 +2,13 @@
 
 use axum::extract::State;
 use axum::http::StatusCode;
-use infra::auth::Caller;
+use domain::administration::FeedReplayOrdered;
 use infra::http::{Json, Problem};
 use infra::log::Position;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
+use super::orders::{Ordering, WhyQuery};
 use super::{AdminState, FEED_AHEAD, NO_FEED, unavailable};
 use crate::feed::{FeedStatus, ReplayError, Replayed};
 
@@ -46,24 +47,26 @@ pub(super) struct Replay {
     operation_id = "replay_feed",
     tag = "admin",
     request_body = Replay,
+    params(WhyQuery),
     responses(
         (status = 202, description = "It is sent again", body = Replayed),
         (status = 404, description = "FEED_NOT_FOUND"),
         (status = 409, description = "FEED_NOT_THERE_YET"),
-        (status = 503, description = "VIEWS_UNAVAILABLE"),
+        (status = 503, description = "VIEWS_UNAVAILABLE, LOG_UNAVAILABLE"),
     ),
     security(("bearer" = []))
 )]
 pub(super) async fn replay(
     State(state): State<AdminState>,
-    caller: Caller,
+    who: Ordering,
     Json(Replay { from }): Json<Replay>,
 ) -> Result<(StatusCode, Json<Replayed>), Problem> {
     has_feed(&state)?;
+    state.order(who, |operator| FeedReplayOrdered { from, operator }.into()).await?;
     match state.projections.replay_feed(Position(from)).await {
         Ok(replayed) => {
             let Replayed { from, position } = replayed;
-            tracing::info!(from, position, by = %caller.user, "the feed is sent again");
+            tracing::info!(from, position, "the feed is sent again");
             Ok((StatusCode::ACCEPTED, Json(replayed)))
         }
         Err(ReplayError::Ahead { position }) => {

@@ -2,11 +2,11 @@
 
 use axum::extract::State;
 use axum::http::StatusCode;
-use infra::auth::Actor;
 use infra::http::{Json, Path, Problem};
 
 use super::AdminState;
 use super::list::Projections;
+use super::orders::{Ordering, WhyQuery};
 use super::rebuild::Began;
 use crate::Retried;
 
@@ -31,20 +31,20 @@ pub(super) async fn list(state: State<AdminState>) -> Result<Json<Projections>, 
     path = "/internal/projections/{name}/rebuild",
     operation_id = "internal_rebuild_projection",
     tag = "internal",
-    params(("name" = String, Path, description = "The projection, e.g. bookings")),
+    params(("name" = String, Path, description = "The projection, e.g. bookings"), WhyQuery),
     responses(
         (status = 202, description = "It is being built again", body = Began),
         (status = 404, description = "PROJECTION_NOT_FOUND"),
         (status = 409, description = "REBUILD_RUNNING"),
-        (status = 503, description = "VIEWS_UNAVAILABLE"),
+        (status = 503, description = "VIEWS_UNAVAILABLE, LOG_UNAVAILABLE"),
     )
 )]
 pub(super) async fn rebuild(
     state: State<AdminState>,
-    actor: Actor,
+    who: Ordering,
     name: Path<String>,
 ) -> Result<(StatusCode, Json<Began>), Problem> {
-    super::rebuild::rebuild(state, actor, name).await
+    super::rebuild::rebuild(state, who, name).await
 }
 
 /// Applies a view's parked records in order again.
@@ -53,16 +53,17 @@ pub(super) async fn rebuild(
     path = "/internal/projections/{name}/retry",
     operation_id = "internal_retry_projection",
     tag = "internal",
-    params(("name" = String, Path, description = "The projection, e.g. bookings")),
+    params(("name" = String, Path, description = "The projection, e.g. bookings"), WhyQuery),
     responses(
         (status = 200, description = "What became of what was parked", body = Retried),
         (status = 404, description = "PROJECTION_NOT_FOUND"),
-        (status = 503, description = "VIEWS_UNAVAILABLE"),
+        (status = 503, description = "VIEWS_UNAVAILABLE, LOG_UNAVAILABLE"),
     )
 )]
 pub(super) async fn retry(
     state: State<AdminState>,
+    who: Ordering,
     name: Path<String>,
 ) -> Result<Json<Retried>, Problem> {
-    super::retry::retry(state, name).await
+    super::retry::retry(state, who, name).await
 }

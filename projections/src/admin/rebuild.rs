@@ -2,11 +2,12 @@
 
 use axum::extract::State;
 use axum::http::StatusCode;
-use infra::auth::Actor;
+use domain::administration::ViewRebuildOrdered;
 use infra::http::{Json, Path, Problem};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::orders::{Ordering, WhyQuery};
 use super::{AdminState, RUNNING, not_found, unavailable};
 use crate::RebuildError;
 use crate::error::chain;
@@ -26,26 +27,29 @@ pub(super) struct Began {
     path = "/api/v1/admin/projections/{name}/rebuild",
     operation_id = "rebuild_projection",
     tag = "admin",
-    params(("name" = String, Path, description = "The projection, e.g. bookings")),
+    params(("name" = String, Path, description = "The projection, e.g. bookings"), WhyQuery),
     responses(
         (status = 202, description = "It is being built again", body = Began),
         (status = 404, description = "PROJECTION_NOT_FOUND"),
         (status = 409, description = "REBUILD_RUNNING"),
-        (status = 503, description = "VIEWS_UNAVAILABLE"),
+        (status = 503, description = "VIEWS_UNAVAILABLE, LOG_UNAVAILABLE"),
     ),
     security(("bearer" = []))
 )]
 pub(super) async fn rebuild(
     State(state): State<AdminState>,
-    actor: Actor,
+    who: Ordering,
     Path(name): Path<String>,
 ) -> Result<(StatusCode, Json<Began>), Problem> {
+    let view = state.projections.known_view(&name).map_err(|known| not_found(&name, &known))?;
+    let view = view.to_owned();
+    state.order(who, |operator| ViewRebuildOrdered { view, operator }.into()).await?;
     let rebuild = state.projections.begin_rebuild(&name).await;
     let rebuild = rebuild.map_err(|error| explain(&name, &error))?;
     let target = rebuild.target().0;
     let (projection, stop) = (name.clone(), state.stop.clone());
     let finish = async move {
-        tracing::info!(projection, target, by = %actor, "building the view again");
+        tracing::info!(projection, target, "building the view again");
         match state.projections.finish_rebuild(rebuild, &mut |_| {}, &stop).await {
             Ok(()) => tracing::info!(projection, "the view was built again"),
             Err(error) => {

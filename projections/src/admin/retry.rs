@@ -1,8 +1,10 @@
 //! POST /admin/projections/{name}/retry
 
 use axum::extract::State;
+use domain::administration::ViewRetryOrdered;
 use infra::http::{Json, Path, Problem};
 
+use super::orders::{Ordering, WhyQuery};
 use super::{AdminState, not_found, unavailable};
 use crate::{Retried, RetryError};
 
@@ -12,18 +14,22 @@ use crate::{Retried, RetryError};
     path = "/api/v1/admin/projections/{name}/retry",
     operation_id = "retry_projection",
     tag = "admin",
-    params(("name" = String, Path, description = "The projection, e.g. bookings")),
+    params(("name" = String, Path, description = "The projection, e.g. bookings"), WhyQuery),
     responses(
         (status = 200, description = "What became of what was parked", body = Retried),
         (status = 404, description = "PROJECTION_NOT_FOUND"),
-        (status = 503, description = "VIEWS_UNAVAILABLE"),
+        (status = 503, description = "VIEWS_UNAVAILABLE, LOG_UNAVAILABLE"),
     ),
     security(("bearer" = []))
 )]
 pub(super) async fn retry(
     State(state): State<AdminState>,
+    who: Ordering,
     Path(name): Path<String>,
 ) -> Result<Json<Retried>, Problem> {
+    let view = state.projections.known_view(&name).map_err(|known| not_found(&name, &known))?;
+    let view = view.to_owned();
+    state.order(who, |operator| ViewRetryOrdered { view, operator }.into()).await?;
     match state.projections.retry(&name).await {
         Ok(retried) => Ok(Json(retried)),
         Err(RetryError::Unknown { known }) => Err(not_found(&name, &known)),

@@ -99,8 +99,8 @@ fn booking_of(fact: &Fact) -> Option<BookingId> {
 
 /// The person a fact says it is about.
 fn user_of(fact: &Fact) -> Option<UserId> {
-    use {administration::Fact as A, email_claim::Fact as C, event::Fact as E};
-    use {inventory::Fact as I, login_claim::Fact as L, venue::Fact as V};
+    use {email_claim::Fact as C, event::Fact as E, inventory::Fact as I};
+    use {login_claim::Fact as L, venue::Fact as V};
     match fact {
         Fact::Venue(V::VenueCreated(fact)) => Some(fact.owner),
         Fact::Venue(V::VenueChanged(fact)) => Some(fact.by),
@@ -113,10 +113,8 @@ fn user_of(fact: &Fact) -> Option<UserId> {
         Fact::Email(C::EmailReleased(fact)) => Some(fact.user),
         Fact::Login(L::LoginClaimed(fact)) => Some(fact.user),
         Fact::Login(L::LoginReleased(fact)) => Some(fact.user),
-        Fact::Admin(A::RolesOrdered(fact)) => Some(fact.user),
-        Fact::Admin(A::ErasureOrdered(fact)) => Some(fact.user),
-        // Of a booking its record says whose it is.
-        Fact::Admin(_) => None,
+        // Where it does not say so of a booking, that one's own record does.
+        Fact::Admin(fact) => fact.person(),
         Fact::Inventory(I::Reserved(fact)) => Some(fact.user),
         Fact::Inventory(I::Offered(fact)) => Some(fact.user),
         Fact::Inventory(I::Confirmed(fact)) => Some(fact.user),

@@ -4,6 +4,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use domain::{BookingId, EventId, Time, UserId};
 use infra::http::{Cursor, Json, Limit, MinPosition, Page, Problem, ProblemDocument, Query};
+use infra::identity::Reasons;
 use infra::log::Position;
 use infra::shapes::AuditRecord;
 use serde::Deserialize;
@@ -51,7 +52,8 @@ pub(crate) struct ListRecords {
 
 /// Records for auditors and admins, in the order of the log; with `from` or `to` in the order of
 /// their time. Without a filter but `after` the log itself is read, to its end; with one, as far
-/// as the view `audit` is.
+/// as the view `audit` is. What an admin gave as a reason for what they did to others is sealed in the
+/// record and stands opened beside it.
 #[utoipa::path(
     get,
     path = "/api/v1/audit/records",
@@ -76,27 +78,42 @@ pub(crate) async fn list_records(
     Query(query): Query<ListRecords>,
     MinPosition(min): MinPosition,
 ) -> Result<Response, Problem> {
+    let reasons = state.sources.reasons.clone();
+    page(&state, query, min, &reasons).await
+}
+
+/// The page of records that is asked for, with what of their reasons is opened.
+async fn page(
+    state: &QueryState,
+    query: ListRecords,
+    min: Option<u64>,
+    reasons: &Reasons,
+) -> Result<Response, Problem> {
     let limit = query.limit.items()?;
     if query.is_whole_log() {
         state.live.at_least(min).await?;
-        return Ok(Json(whole_log(&state, &query, limit).await?).into_response());
+        let mut page = whole_log(state, &query, limit).await?;
+        reasons.open(&mut page.items).await;
+        return Ok(Json(page).into_response());
     }
     let by_time = query.from.is_some() || query.to.is_some();
     let after = query.after(by_time)?;
     state.views.at_least(View::Audit, min).await?;
     let mut places = match query.event() {
-        Ok(event) => find(&state, &query, event, by_time, after, limit).await?,
+        Ok(event) => find(state, &query, event, by_time, after, limit).await?,
         Err(Contradiction) => vec![],
     };
     let more = super::cut(&mut places, limit);
     let upto = places.first().and_then(|place| place.upto);
     let last = places.last().filter(|_| more);
     let next_cursor = last.map(|place| place.cursor(by_time));
-    let items = read(&state, &runs(places)).await?;
+    let mut items = read(state, &runs(places)).await?;
+    reasons.open(&mut items).await;
     Ok((at_row(upto), Json(Page { items, next_cursor })).into_response())
 }
 
-/// The same for services, as one that keeps a copy of the log elsewhere.
+/// The same for services, as one that keeps a copy of the log elsewhere. No reason is opened: what is copied
+/// outlives the keys.
 #[utoipa::path(
     get,
     path = "/internal/audit/records",
@@ -113,11 +130,11 @@ pub(crate) async fn list_records(
     )
 )]
 pub(crate) async fn list_records_internally(
-    state: State<QueryState>,
-    query: Query<ListRecords>,
-    min: MinPosition,
+    State(state): State<QueryState>,
+    Query(query): Query<ListRecords>,
+    MinPosition(min): MinPosition,
 ) -> Result<Response, Problem> {
-    list_records(state, query, min).await
+    page(&state, query, min, &Reasons::default()).await
 }
 
 /// The log itself, from where the query says.

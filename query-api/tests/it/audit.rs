@@ -1,8 +1,12 @@
 //! `GET /audit/records` and `GET /audit/proof/{event_id}`.
 
-use domain::UserId;
+use domain::administration::{
+    self, Administration, MasterKeyRotationOrdered, RolesOrdered, Subject,
+};
+use domain::{Aggregate, UserId};
 use infra::auth::Role;
 use infra::clock::Clock;
+use infra::identity::Field;
 use infra::log::chain::Link;
 use infra::log::{ChainHash, Expected, Log, Position};
 use serde_json::{Value, json};
@@ -264,4 +268,35 @@ async fn unknown_ids_and_bad_input_are_refused() {
     }
     let far = world.get_as(&format!("{RECORDS}?after={}", u64::MAX), &token).await.ok();
     assert_eq!(far["items"], json!([]));
+}
+
+#[tokio::test]
+async fn why_an_admin_did_it_stands_opened_beside_what_is_sealed() {
+    let world = World::without_database().await;
+    let vault = world.vault();
+    let (ada, bob) = (UserId::from_u128(11), UserId::from_u128(12));
+    for user in [ada, bob] {
+        let key = vault.make_person(user).await.unwrap();
+        let order = RolesOrdered {
+            user,
+            grant: vec![Role::Organizer],
+            revoke: vec![],
+            by: Some(UserId::from_u128(5)),
+            reason: key.seal(Field::Reason, b"sells concerts").unwrap(),
+            request: None,
+        };
+        let stream = Administration::stream(Subject::Person(user));
+        world.append(&stream, &[administration::Fact::from(order)]).await;
+    }
+    let order = MasterKeyRotationOrdered {};
+    let stream = Administration::stream(Subject::Installation);
+    world.append(&stream, &[administration::Fact::from(order)]).await;
+    vault.destroy_person(bob).await.unwrap();
+    let page = world.get_as(RECORDS, &auditor(&world)).await.ok();
+    let [of_ada, of_bob, of_nobody] = &page["items"].as_array().unwrap()[..] else { panic!() };
+    assert_eq!(of_ada["reason"], "sells concerts");
+    assert!(!of_ada["data"].to_string().contains("concerts"), "{of_ada}");
+    // There is one, and nobody will ever read it.
+    assert_eq!(of_bob.get("reason"), Some(&Value::Null), "{of_bob}");
+    assert_eq!(of_nobody.get("reason"), None, "{of_nobody}");
 }

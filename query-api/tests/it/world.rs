@@ -1,6 +1,7 @@
 //! A query side on a log of its own, asked through its router.
 
 use std::future::Future;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use infra::auth::{Auth, Guarded, Keys, Role};
 use infra::clock::{Clock, ManualClock};
 use infra::http::promise::Answered;
 use infra::http::{Edge, ServiceLimits, service};
+use infra::identity::{MasterError, MasterKeys, Reasons, SqliteIdentity, Vault};
 use infra::log::embedded::{EmbeddedLog, EmbeddedOptions};
 use infra::log::{Expected, Log, NewRecord, Position};
 use query_api::{CacheLimits, LiveLimits, LiveStats, QueryState, Sources, router};
@@ -52,6 +54,12 @@ impl World {
         Some(Self::new(server.pool(4).await, LiveLimits::default()).await)
     }
 
+    /// The keys of persons; made if there are none.
+    pub(crate) fn vault(&self) -> Vault {
+        MasterKeys::load_or_create(self.folder.path()).unwrap();
+        vault(self.folder.path()).unwrap()
+    }
+
     /// The file of the log.
     pub(crate) fn log_file(&self) -> std::path::PathBuf {
         self.folder.path().join("log.sqlite")
@@ -74,7 +82,8 @@ impl World {
         let (log_, clock_) = (log.clone(), clock.clone());
         // Rows are put into the views behind the back of the log.
         let cache = CacheLimits { ttl: Duration::ZERO, ..CacheLimits::default() };
-        let sources = Sources { log: log_, pool: pool.clone(), clock: clock_, cache };
+        let reasons = reasons(folder.path());
+        let sources = Sources { log: log_, pool: pool.clone(), clock: clock_, reasons, cache };
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
         let state = QueryState::start(sources, limits, &tasks, stop.clone());
         let router = service(
@@ -142,6 +151,17 @@ impl World {
         .is_as_promised();
         Answer { status: head.status, headers: head.headers, body }
     }
+}
+
+/// The keys of persons, which lie in the same folder.
+pub(crate) fn vault(folder: &Path) -> Result<Vault, MasterError> {
+    let store = SqliteIdentity::open(&folder.join("identity.sqlite")).unwrap();
+    Ok(Vault::new(Arc::new(store), MasterKeys::load(folder)?))
+}
+
+fn reasons(folder: &Path) -> Reasons {
+    let folder = folder.to_owned();
+    Reasons::by(move || vault(&folder))
 }
 
 pub(crate) fn record<F: StoredFact>(fact: &F, at: Time) -> NewRecord {

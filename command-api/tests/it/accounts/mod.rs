@@ -2,6 +2,7 @@
 
 mod erasing;
 mod guessing;
+mod left_behind;
 mod oidc;
 mod orders;
 mod passwords;

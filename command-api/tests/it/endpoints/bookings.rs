@@ -84,7 +84,7 @@ async fn nobody_touches_the_booking_of_another() {
     sale.organizer.send(&cancel(&booking)).await.refused(404, "BOOKING_NOT_FOUND");
     let admin = world.person(&node, &[Role::Admin]);
     admin.pay(&booking, "tok_success").await.refused(404, "BOOKING_NOT_FOUND");
-    admin.send(&cancel(&booking).key("for-them")).await.expect(200);
+    admin.send(&cancel(&booking).because("why").key("for-them")).await.expect(200);
     world.verify(&node).await;
     node.stop().await;
 }

@@ -62,8 +62,8 @@ async fn an_event_obeys_its_organizer_and_admins() {
     for call in [&calls[1], &Call::put(format!("/events/{draft}"), &sale.terms)] {
         world.organizer(&node).send(call).await.refused(404, "EVENT_NOT_FOUND");
     }
-    for call in &calls {
-        world.person(&node, &[Role::Admin]).send(call).await.expect(200);
+    for call in calls {
+        world.person(&node, &[Role::Admin]).send(&call.because("why")).await.expect(200);
     }
     node.stop().await;
 }

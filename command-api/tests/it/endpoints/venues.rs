@@ -23,7 +23,8 @@ async fn a_venue_is_added_and_changed_by_its_owner_or_an_admin() {
     assert_eq!(changed.text("name"), "Hall");
     assert!(changed.position() > added.position());
     world.organizer(&node).send(&Call::put(&path, &other)).await.refused(403, "FORBIDDEN");
-    world.person(&node, &[Role::Admin]).send(&Call::put(&path, &other)).await.expect(200);
+    let as_admin = Call::put(&path, &other).because("why");
+    world.person(&node, &[Role::Admin]).send(&as_admin).await.expect(200);
 
     let nowhere = VenueId::from_u128(7);
     let unknown = Call::put(format!("/venues/{nowhere}"), &other);

@@ -59,6 +59,12 @@ impl Call {
         self
     }
 
+    /// With what an admin says of why.
+    pub(crate) fn because(mut self, reason: &str) -> Self {
+        self.path = format!("{}?reason={reason}", self.path);
+        self
+    }
+
     fn request(&self, token: Option<&str>) -> Request<Body> {
         let mut request =
             Request::builder().method(self.method).uri(format!("/api/v1{}", self.path));

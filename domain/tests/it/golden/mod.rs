@@ -42,21 +42,31 @@ impl Golden {
 
 /// What each file says. When a fact gets a new version, its old entries stay, with their version.
 fn goldens() -> Vec<Golden> {
-    let later = inventory::later().into_iter().map(|(fields, fact)| {
-        let (category, kind) = ("inventory", fact.kind());
-        Golden { category, kind, version: 1, fields, fact: Fact::Inventory(fact) }
-    });
     [
         of("venue", organizer::venues(), Fact::Venue),
         of("event", organizer::events(), Fact::Event),
         of("inventory", inventory::facts(), Fact::Inventory),
-        later.collect(),
+        later("inventory", inventory::later(), Fact::Inventory),
         of("account", accounts::facts(), Fact::Account),
         of("email", accounts::claims(), Fact::Email),
         of("admin", administration::facts(), Fact::Admin),
+        later("admin", administration::later(), Fact::Admin),
         of("login", accounts::logins(), Fact::Login),
     ]
     .concat()
+}
+
+/// The first version of facts with fields that came later.
+fn later<F: StoredFact>(
+    category: &'static str,
+    facts: Vec<(&'static str, F)>,
+    any: fn(F) -> Fact,
+) -> Vec<Golden> {
+    let of = |(fields, fact): (_, F)| {
+        let (kind, version) = (fact.kind(), 1);
+        Golden { category, kind, version, fields, fact: any(fact) }
+    };
+    facts.into_iter().map(of).collect()
 }
 
 /// The first version of facts with every field and with the least.

@@ -64,7 +64,7 @@ impl Shop {
                 let newer = *event_version > self.version && !self.closed;
                 Some(newer && (self.plan.is_some() || plan.is_some()))
             }
-            Command::CheckPlan { .. } | Command::Settle => Some(false),
+            Command::Find { .. } | Command::CheckPlan { .. } | Command::Settle => Some(false),
         }
     }
 

@@ -3,12 +3,14 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use domain::administration::KeysRenewalOrdered;
 use infra::auth::Keys;
 use infra::clock::{Clock, SystemClock};
 use infra::data_folder::{DataFolder, KeysKnown};
 use infra::identity::MasterKeys;
 
 use crate::cli::Failure;
+use crate::cli::orders::write_down;
 use crate::identity::{self, Identity, IdentityError};
 use crate::keys;
 use crate::log::OpenLog;
@@ -36,10 +38,11 @@ pub(super) async fn begin(
     let (keys, signing) = (folder.path().join("keys"), "signing.pem");
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let mut aside = None;
+    if keys.exists() && is_whole(folder, settings, &clock).await? {
+        return Err(Failure::Wrong(vec![NOT_LOST.to_owned()]));
+    }
+    write_down(settings, KeysRenewalOrdered {}).await?;
     if keys.exists() {
-        if is_whole(folder, settings, &clock).await? {
-            return Err(Failure::Wrong(vec![NOT_LOST.to_owned()]));
-        }
         let old = folder.path().join(format!("keys.lost-{}", clock.now().as_ms()));
         std::fs::rename(&keys, &old)?;
         aside = Some(old);

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use command_api::{LostEnd, followed_to};
+use domain::administration::{FeedReplayOrdered, Operator, ViewRebuildOrdered, ViewRetryOrdered};
 use indicatif::ProgressBar;
 use infra::clock::SystemClock;
 use infra::data_folder::{DataFolder, Serving};
@@ -13,12 +14,14 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::cli::Failure;
+use crate::cli::orders::write_down;
 use crate::database::Database;
 use crate::log::{OpenLog, wake_list};
 use crate::settings::Checked;
 
 /// The folder, kept from servers meanwhile.
 pub(in crate::cli) struct Folder {
+    settings: Checked,
     projections: Projections,
     log: OpenLog,
     database: TaskTracker,
@@ -40,7 +43,8 @@ impl Folder {
         opened.prepare(&projections).await?;
         let (database, database_stop) = (TaskTracker::new(), CancellationToken::new());
         database.spawn(opened.run(database_stop.clone()));
-        Ok(Self { projections, log, database, database_stop, _lock: lock })
+        let settings = settings.clone();
+        Ok(Self { settings, projections, log, database, database_stop, _lock: lock })
     }
 
     pub(super) async fn status(&self) -> Result<Vec<Value>, Failure> {
@@ -51,9 +55,12 @@ impl Folder {
     pub(super) async fn rebuild(
         &self,
         name: &str,
+        reason: Option<String>,
         bar: &ProgressBar,
         stop: &CancellationToken,
     ) -> Result<(), Failure> {
+        let (view, operator) = (name.to_owned(), for_reason(reason));
+        write_down(&self.settings, ViewRebuildOrdered { view, operator }).await?;
         let rebuilt = self.projections.rebuild_unless(stop, name, |progress| {
             bar.set_length(progress.target.0);
             bar.set_position(progress.position.0);
@@ -61,7 +68,9 @@ impl Folder {
         Ok(rebuilt.await?)
     }
 
-    pub(super) async fn retry(&self, name: &str) -> Result<Value, Failure> {
+    pub(super) async fn retry(&self, name: &str, reason: Option<String>) -> Result<Value, Failure> {
+        let (view, operator) = (name.to_owned(), for_reason(reason));
+        write_down(&self.settings, ViewRetryOrdered { view, operator }).await?;
         Ok(serde_json::to_value(self.projections.retry(name).await?)?)
     }
 
@@ -69,7 +78,13 @@ impl Folder {
         Ok(serde_json::to_value(self.projections.feed_status().await?)?)
     }
 
-    pub(super) async fn replay_feed(&self, from: Position) -> Result<Value, Failure> {
+    pub(super) async fn replay_feed(
+        &self,
+        from: Position,
+        reason: Option<String>,
+    ) -> Result<Value, Failure> {
+        let order = FeedReplayOrdered { from: from.0, operator: for_reason(reason) };
+        write_down(&self.settings, order).await?;
         Ok(serde_json::to_value(self.projections.replay_feed(from).await?)?)
     }
 
@@ -79,4 +94,9 @@ impl Folder {
         self.database.wait().await;
         self.log.close().await;
     }
+}
+
+/// Who has the folder is the operator, and nobody beside.
+fn for_reason(reason: Option<String>) -> Operator {
+    Operator { reason, ..Operator::default() }
 }

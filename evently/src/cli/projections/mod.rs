@@ -14,6 +14,7 @@ use infra::log::Position;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
+use super::orders::plain_word;
 use super::{Failure, progress};
 use crate::settings::Checked;
 use crate::signals::Signals;
@@ -34,6 +35,7 @@ Examples:
 const REBUILD_EXAMPLES: &str = "\
 Examples:
   evently projections rebuild bookings
+  evently projections rebuild bookings --reason after-restore
   evently projections rebuild availability --data /srv/evently --json";
 
 const RETRY_EXAMPLES: &str = "\
@@ -63,6 +65,9 @@ pub(super) struct ViewArgs {
     /// The view
     #[arg(value_parser = views())]
     name: String,
+    /// Why: letters, digits and dashes. It stays readable in the log for ever
+    #[arg(long, value_name = "WORD", value_parser = plain_word)]
+    reason: Option<String>,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -98,20 +103,22 @@ impl Doer {
 
     async fn rebuild(
         &self,
-        name: &str,
+        view: &ViewArgs,
         bar: &ProgressBar,
         stop: &CancellationToken,
     ) -> Result<(), Failure> {
         match self {
-            Self::Server(server) => server.rebuild(name, bar).await,
-            Self::Folder(folder) => folder.rebuild(name, bar, stop).await,
+            Self::Server(server) => server.rebuild(&view.name, view.reason.as_deref(), bar).await,
+            Self::Folder(folder) => {
+                folder.rebuild(&view.name, view.reason.clone(), bar, stop).await
+            }
         }
     }
 
-    async fn retry(&self, name: &str) -> Result<Value, Failure> {
+    async fn retry(&self, view: &ViewArgs) -> Result<Value, Failure> {
         match self {
-            Self::Server(server) => server.retry(name).await,
-            Self::Folder(folder) => folder.retry(name).await,
+            Self::Server(server) => server.retry(&view.name, view.reason.as_deref()).await,
+            Self::Folder(folder) => folder.retry(&view.name, view.reason.clone()).await,
         }
     }
 
@@ -123,10 +130,14 @@ impl Doer {
         }
     }
 
-    pub(super) async fn replay_feed(&self, from: Position) -> Result<Value, Failure> {
+    pub(super) async fn replay_feed(
+        &self,
+        from: Position,
+        reason: Option<&str>,
+    ) -> Result<Value, Failure> {
         match self {
-            Self::Server(server) => server.replay_feed(from).await,
-            Self::Folder(folder) => folder.replay_feed(from).await,
+            Self::Server(server) => server.replay_feed(from, reason).await,
+            Self::Folder(folder) => folder.replay_feed(from, reason.map(str::to_owned)).await,
         }
     }
 
@@ -182,9 +193,9 @@ async fn carry_out(
             let items = doer.status().await?;
             Ok(if *json { format!("{:#}", json!({"items": items})) } else { table(&items) })
         }
-        ProjectionsCommand::Rebuild(ViewArgs { name, json }) => {
+        ProjectionsCommand::Rebuild(view @ ViewArgs { name, json, .. }) => {
             let bar = progress::bar(0, "rebuilding");
-            let done = doer.rebuild(name, &bar, stop).await;
+            let done = doer.rebuild(view, &bar, stop).await;
             bar.finish_and_clear();
             done?;
             let position = bar.position();
@@ -194,8 +205,8 @@ async fn carry_out(
                 format!("{name} was built again up to position {position}")
             })
         }
-        ProjectionsCommand::Retry(ViewArgs { name, json }) => {
-            let retried = doer.retry(name).await?;
+        ProjectionsCommand::Retry(view @ ViewArgs { name, json, .. }) => {
+            let retried = doer.retry(view).await?;
             Ok(if *json {
                 format!("{retried:#}")
             } else {

@@ -3,11 +3,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use domain::UserId;
 use indicatif::ProgressBar;
-use infra::auth::Role;
-use infra::clock::{Clock, SystemClock};
-use infra::ids;
+use infra::auth::{OPERATOR, Role};
 use infra::log::Position;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -59,11 +56,10 @@ enum ServerError {
 impl Server {
     pub(super) fn new(address: SocketAddr, settings: &Checked) -> Result<Self, Failure> {
         let keys = keys::of_commands(settings)?;
-        let operator = UserId::from_u128(ids::time_ordered(SystemClock.now()));
         Ok(Self {
             http: reqwest::Client::new(),
             url: format!("{}/api/v1/admin", reach::url(address)),
-            token: keys.issue(operator, &[Role::Admin], TOKEN_TTL)?,
+            token: keys.issue(OPERATOR, &[Role::Admin], TOKEN_TTL)?,
         })
     }
 
@@ -72,9 +68,14 @@ impl Server {
         Ok(answer["items"].as_array_mut().map(std::mem::take).unwrap_or_default())
     }
 
-    pub(super) async fn rebuild(&self, name: &str, bar: &ProgressBar) -> Result<(), Failure> {
+    pub(super) async fn rebuild(
+        &self,
+        name: &str,
+        reason: Option<&str>,
+        bar: &ProgressBar,
+    ) -> Result<(), Failure> {
         let before = self.find(name).await?["last_rebuild"].clone();
-        let began = self.ask(Method::POST, &format!("/projections/{name}/rebuild"), None).await?;
+        let began = self.order(&format!("/projections/{name}/rebuild"), reason, None).await?;
         bar.set_length(began["target"].as_u64().unwrap_or(0));
         let mut blind_looks = 0;
         while blind_looks < BLIND_LOOKS {
@@ -98,16 +99,20 @@ impl Server {
         Err(ServerError::Lost.into())
     }
 
-    pub(super) async fn retry(&self, name: &str) -> Result<Value, Failure> {
-        Ok(self.ask(Method::POST, &format!("/projections/{name}/retry"), None).await?)
+    pub(super) async fn retry(&self, name: &str, reason: Option<&str>) -> Result<Value, Failure> {
+        Ok(self.order(&format!("/projections/{name}/retry"), reason, None).await?)
     }
 
     pub(super) async fn feed_status(&self) -> Result<Value, Failure> {
         Ok(self.ask(Method::GET, "/feed", None).await?)
     }
 
-    pub(super) async fn replay_feed(&self, from: Position) -> Result<Value, Failure> {
-        Ok(self.ask(Method::POST, "/feed/replay", Some(json!({"from": from}))).await?)
+    pub(super) async fn replay_feed(
+        &self,
+        from: Position,
+        reason: Option<&str>,
+    ) -> Result<Value, Failure> {
+        Ok(self.order("/feed/replay", reason, Some(json!({"from": from}))).await?)
     }
 
     async fn find(&self, name: &str) -> Result<Value, Failure> {
@@ -118,6 +123,17 @@ impl Server {
         let known = all.iter().filter_map(|item| item["name"].as_str());
         let known = known.collect::<Vec<_>>().join(", ");
         Err(ServerError::Unknown { name: name.to_owned(), known }.into())
+    }
+
+    /// A reason is one word, which fits a query as it is.
+    async fn order(
+        &self,
+        path: &str,
+        reason: Option<&str>,
+        body: Option<Value>,
+    ) -> Result<Value, ServerError> {
+        let query = reason.map(|reason| format!("?reason={reason}")).unwrap_or_default();
+        self.ask(Method::POST, &format!("{path}{query}"), body).await
     }
 
     async fn ask(

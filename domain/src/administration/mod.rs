@@ -2,15 +2,13 @@
 //!
 //! The order is written before it is carried out. What came of it is in the stream of what it is about.
 
+mod facts;
+
 use std::fmt;
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+pub use facts::*;
 
-use crate::fact::facts;
-use crate::{
-    Aggregate, BookingId, EventId, Request, Role, Scope, Sealed, ServiceKeyId, Time, UserId,
-};
+use crate::{Aggregate, EventId, Request, Sealed, ServiceKeyId, Time, UserId, VenueId};
 
 /// What an order is about; names its stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -19,6 +17,8 @@ pub enum Subject {
     Person(UserId),
     /// An event, or a booking of it.
     Event(EventId),
+    /// A venue.
+    Venue(VenueId),
     /// A service's key.
     Service(ServiceKeyId),
     /// All of it.
@@ -30,119 +30,10 @@ impl fmt::Display for Subject {
         match self {
             Self::Person(user) => user.fmt(f),
             Self::Event(event) => event.fmt(f),
+            Self::Venue(venue) => venue.fmt(f),
             Self::Service(key) => key.fmt(f),
             Self::Installation => f.write_str("installation"),
         }
-    }
-}
-
-// Facts
-
-/// A person was to be something more, or something no more.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct RolesOrdered {
-    /// Who.
-    pub user: UserId,
-    /// What they were to be.
-    pub grant: Vec<Role>,
-    /// What they were to be no more.
-    pub revoke: Vec<Role>,
-    /// The admin; absent for the command line.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub by: Option<UserId>,
-    /// Why. Sealed with the key of the person whom it speaks of.
-    pub reason: Sealed,
-    /// The command's key, if the client gave one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub request: Option<Request>,
-}
-
-/// A person was to be forgotten, and did not ask for it here themselves.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct ErasureOrdered {
-    /// Who.
-    pub user: UserId,
-    /// The admin; absent for the command line.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub by: Option<UserId>,
-    /// Why. Sealed with the key of the person, and destroyed with it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reason: Option<Sealed>,
-}
-
-/// An admin wanted a booking cancelled that may be another's.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct BookingCancellationOrdered {
-    /// Which booking.
-    pub booking: BookingId,
-    /// The admin.
-    pub by: UserId,
-    /// Why. Sealed with the admin's key.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reason: Option<Sealed>,
-    /// The command's key, if the client gave one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub request: Option<Request>,
-}
-
-/// An admin wanted an event cancelled that may be another's.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct EventCancellationOrdered {
-    /// Which event.
-    pub event: EventId,
-    /// The admin.
-    pub by: UserId,
-    /// Why. Sealed with the admin's key.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reason: Option<Sealed>,
-    /// The command's key, if the client gave one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub request: Option<Request>,
-}
-
-/// A key for another program was to be made, on the command line.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct ServiceKeyOrdered {
-    /// Which one.
-    pub key: ServiceKeyId,
-    /// What it is for, as the operator said.
-    pub name: String,
-    /// What it was to allow.
-    pub scopes: Vec<Scope>,
-}
-
-/// A key of another program was to count no more, on the command line.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct ServiceKeyRevocationOrdered {
-    /// Which one.
-    pub key: ServiceKeyId,
-}
-
-/// The keys of all persons were to be wrapped by another master key, on the command line.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct MasterKeyRotationOrdered {}
-
-/// Access tokens were to be signed with another key, on the command line.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct SigningKeyRotationOrdered {
-    /// Whether nothing that was signed before was to count any more, as after a leak.
-    pub forgets_old: bool,
-    /// Why, as the operator said: one word, which is not sealed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reason: Option<String>,
-}
-
-facts! {
-    /// What was ordered.
-    Fact {
-        RolesOrdered = 1,
-        ErasureOrdered = 1,
-        BookingCancellationOrdered = 1,
-        EventCancellationOrdered = 1,
-        ServiceKeyOrdered = 1,
-        ServiceKeyRevocationOrdered = 1,
-        MasterKeyRotationOrdered = 1,
-        SigningKeyRotationOrdered = 1,
     }
 }
 
@@ -154,23 +45,90 @@ impl Fact {
             Self::ErasureOrdered(fact) => Subject::Person(fact.user),
             Self::BookingCancellationOrdered(fact) => Subject::Event(fact.booking.event),
             Self::EventCancellationOrdered(fact) => Subject::Event(fact.event),
+            Self::EventChangeOrdered(fact) => Subject::Event(fact.event),
+            Self::EventPublicationOrdered(fact) => Subject::Event(fact.event),
+            Self::VenueChangeOrdered(fact) => Subject::Venue(fact.venue),
             Self::ServiceKeyOrdered(fact) => Subject::Service(fact.key),
             Self::ServiceKeyRevocationOrdered(fact) => Subject::Service(fact.key),
-            Self::MasterKeyRotationOrdered(_) | Self::SigningKeyRotationOrdered(_) => {
-                Subject::Installation
-            }
+            Self::MasterKeyRotationOrdered(_)
+            | Self::KeysRenewalOrdered(_)
+            | Self::SigningKeyRotationOrdered(_)
+            | Self::ViewRebuildOrdered(_)
+            | Self::ViewRetryOrdered(_)
+            | Self::FeedReplayOrdered(_) => Subject::Installation,
         }
+    }
+
+    /// To whom it is done, or to whose thing, where it says so.
+    pub const fn person(&self) -> Option<UserId> {
+        match self {
+            Self::RolesOrdered(fact) => Some(fact.user),
+            Self::ErasureOrdered(fact) => Some(fact.user),
+            Self::BookingCancellationOrdered(fact) => fact.owner,
+            Self::EventCancellationOrdered(fact) => fact.owner,
+            Self::EventChangeOrdered(fact) => fact.owner,
+            Self::EventPublicationOrdered(fact) => fact.owner,
+            Self::VenueChangeOrdered(fact) => fact.owner,
+            Self::ServiceKeyOrdered(_)
+            | Self::ServiceKeyRevocationOrdered(_)
+            | Self::MasterKeyRotationOrdered(_)
+            | Self::KeysRenewalOrdered(_)
+            | Self::SigningKeyRotationOrdered(_)
+            | Self::ViewRebuildOrdered(_)
+            | Self::ViewRetryOrdered(_)
+            | Self::FeedReplayOrdered(_) => None,
+        }
+    }
+
+    /// The person who ordered it; nobody for the command line and services.
+    pub fn by(&self) -> Option<UserId> {
+        match self {
+            Self::RolesOrdered(fact) => fact.by,
+            Self::ErasureOrdered(fact) => fact.by,
+            Self::BookingCancellationOrdered(fact) => Some(fact.by),
+            Self::EventCancellationOrdered(fact) => Some(fact.by),
+            Self::EventChangeOrdered(fact) => Some(fact.by),
+            Self::EventPublicationOrdered(fact) => Some(fact.by),
+            Self::VenueChangeOrdered(fact) => Some(fact.by),
+            Self::ViewRebuildOrdered(fact) => fact.operator.by,
+            Self::ViewRetryOrdered(fact) => fact.operator.by,
+            Self::FeedReplayOrdered(fact) => fact.operator.by,
+            Self::ServiceKeyOrdered(_)
+            | Self::ServiceKeyRevocationOrdered(_)
+            | Self::MasterKeyRotationOrdered(_)
+            | Self::KeysRenewalOrdered(_)
+            | Self::SigningKeyRotationOrdered(_) => None,
+        }
+    }
+
+    /// Why, in words that are sealed, and with whose key: theirs to whom it is done, so that it goes with
+    /// them; the admin's where nobody is named.
+    pub fn reason(&self) -> Option<(UserId, &Sealed)> {
+        let reason = match self {
+            Self::RolesOrdered(fact) => Some(&fact.reason),
+            Self::ErasureOrdered(fact) => fact.reason.as_ref(),
+            Self::BookingCancellationOrdered(fact) => fact.reason.as_ref(),
+            Self::EventCancellationOrdered(fact) => fact.reason.as_ref(),
+            Self::EventChangeOrdered(fact) => Some(&fact.reason),
+            Self::EventPublicationOrdered(fact) => Some(&fact.reason),
+            Self::VenueChangeOrdered(fact) => Some(&fact.reason),
+            _ => None,
+        };
+        Some((self.person().or(self.by())?, reason?))
     }
 
     /// The key of the command, and who gave it.
     fn request(&self) -> Option<(UserId, &Request)> {
-        let (by, request) = match self {
-            Self::RolesOrdered(fact) => (fact.by?, fact.request.as_ref()),
-            Self::BookingCancellationOrdered(fact) => (fact.by, fact.request.as_ref()),
-            Self::EventCancellationOrdered(fact) => (fact.by, fact.request.as_ref()),
-            _ => return None,
+        let request = match self {
+            Self::RolesOrdered(fact) => fact.request.as_ref(),
+            Self::BookingCancellationOrdered(fact) => fact.request.as_ref(),
+            Self::EventCancellationOrdered(fact) => fact.request.as_ref(),
+            Self::EventChangeOrdered(fact) => fact.request.as_ref(),
+            Self::EventPublicationOrdered(fact) => fact.request.as_ref(),
+            Self::VenueChangeOrdered(fact) => fact.request.as_ref(),
+            _ => None,
         };
-        Some((by, request?))
+        Some((self.by()?, request?))
     }
 }
 
@@ -243,13 +201,16 @@ mod tests {
 
     fn cancel(by: UserId, request: Option<&str>, body: &[u8]) -> Fact {
         let request = request.and_then(|key| Request::new(key, body).ok());
-        EventCancellationOrdered { event: EVENT, by, reason: None, request }.into()
+        EventCancellationOrdered { event: EVENT, by, owner: None, reason: None, request }.into()
     }
 
     #[test]
     fn an_order_is_written_down_once() {
         let (user, key) = (UserId::from_u128(3), ServiceKeyId::from_u128(4));
-        let erase = |by| Fact::from(ErasureOrdered { user, by, reason: None });
+        let erase = |by| {
+            let (ground, events, reason) = (Some(ErasureGround::Law), vec![], None);
+            Fact::from(ErasureOrdered { user, by, ground, events, reason })
+        };
         let revoke = Fact::from(ServiceKeyRevocationOrdered { key });
         let other = UserId::from_u128(9);
         let table = [
