@@ -9,6 +9,7 @@ use domain::{Aggregate, BookingId, Fact, Request, StoredFact, UserId, administra
 use infra::identity::{Field, PersonKey, Session};
 use infra::log::{Position, Record};
 use infra::shapes::AuditRecord;
+use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
 use super::{AccountError, Accounts, Opened};
@@ -16,9 +17,43 @@ use super::{AccountError, Accounts, Opened};
 /// Records read at a time.
 const PAGE: usize = 8_192;
 
-/// How long whoever asked may take for a page, and for all of it: another waits for the end.
+/// Exports that are under way at once. Who takes theirs slowly keeps nobody else from the log, but costs
+/// the memory of a page.
+const MOST: usize = 32;
+
+/// How long whoever asked may take for a page, and for all of it.
 const SLOWEST: Duration = Duration::from_secs(30);
 const LONGEST: Duration = Duration::from_secs(600);
+
+/// Whose exports are under way: one of each person.
+#[derive(Default)]
+pub(super) struct Exports {
+    people: Mutex<HashSet<UserId>>,
+    /// The turn of whoever has a page of the log read for them, in the order in which they came.
+    turn: tokio::sync::Mutex<()>,
+}
+
+/// An export that is under way until this is dropped.
+struct UnderWay {
+    exports: Arc<Exports>,
+    user: UserId,
+}
+
+impl Exports {
+    fn begin(self: &Arc<Self>, user: UserId) -> Result<UnderWay, AccountError> {
+        let mut people = self.people.lock();
+        if people.len() >= MOST || !people.insert(user) {
+            return Err(AccountError::ExportUnderWay);
+        }
+        Ok(UnderWay { exports: self.clone(), user })
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.exports.people.lock().remove(&self.user);
+    }
+}
 
 /// All that is held on a person.
 pub(crate) struct Export {
@@ -37,21 +72,20 @@ pub(crate) enum Piece {
 }
 
 impl Accounts {
-    /// All that is held on a person. Reads the whole log, for one person at a time and as fast as
-    /// it is taken.
+    /// All that is held on a person. Reads the whole log, page by page in turn with others who have it
+    /// read, and as fast as it is taken.
     ///
     /// # Errors
-    /// [`AccountError::ExportUnderWay`]; there is no such account, or something is away.
+    /// [`AccountError::ExportUnderWay`] if theirs is, or very many are; there is no such account, or something is away.
     pub(crate) async fn export(self: &Arc<Self>, user: UserId) -> Result<Export, AccountError> {
-        let turn = self.exports.clone().try_acquire_owned();
-        let turn = turn.map_err(|_| AccountError::ExportUnderWay)?;
+        let under_way = self.exports.begin(user)?;
         let account = self.of(user).await?;
         let key = self.vault.person(user).await?;
         let sessions = self.vault.store().sessions(user).await?;
         let (sender, pieces) = mpsc::channel(1);
         let accounts = self.clone();
         self.work.spawn(async move {
-            let _turn = turn;
+            let _under_way = under_way;
             let reading = accounts.read_for(user, &key, &sender);
             match tokio::time::timeout(LONGEST, reading).await {
                 Ok(Ok(())) => {}
@@ -75,16 +109,19 @@ impl Accounts {
         let (mut about, mut reasons) = (About::new(user), vec![]);
         let mut after = Position(0);
         loop {
-            let page = self.log.read_all(after, PAGE).await;
-            let page = page.map_err(|_| AccountError::LogUnavailable)?;
-            let Some(last) = page.last() else { break };
-            after = last.position;
             let mut records = vec![];
-            for record in page.into_iter().filter(|record| about.person(record)) {
-                if let Some(reason) = reason(user, key, &record)? {
-                    reasons.push((record.position, reason));
+            {
+                let _turn = self.exports.turn.lock().await;
+                let page = self.log.read_all(after, PAGE).await;
+                let page = page.map_err(|_| AccountError::LogUnavailable)?;
+                let Some(last) = page.last() else { break };
+                after = last.position;
+                for record in page.into_iter().filter(|record| about.person(record)) {
+                    if let Some(reason) = reason(user, key, &record)? {
+                        reasons.push((record.position, reason));
+                    }
+                    records.push(AuditRecord::from(record));
                 }
-                records.push(AuditRecord::from(record));
             }
             if !records.is_empty()
                 && to.send_timeout(Piece::Records(records), SLOWEST).await.is_err()

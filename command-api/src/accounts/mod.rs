@@ -25,13 +25,13 @@ use infra::identity::Vault;
 use infra::log::{Log, Position};
 use infra::mail::Mailer;
 use infra::passwords::Passwords;
-use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 use crate::runtime::{Decider, Done, Failure, Job, Origin, Unit};
 
 pub use error::AccountError;
+use export::Exports;
 pub(crate) use export::{Export, Piece};
 pub(crate) use find::Opened;
 pub(crate) use oidc::Login;
@@ -69,8 +69,7 @@ pub struct Accounts {
     passwords: Arc<Passwords>,
     mailer: Arc<dyn Mailer>,
     discretion: Duration,
-    /// The turn of whoever has the log read for them.
-    exports: Arc<Semaphore>,
+    exports: Arc<Exports>,
     /// Mails and other work that nobody waits for.
     work: TaskTracker,
 }
@@ -80,7 +79,7 @@ impl Accounts {
     /// `discretion`; mails go out in tasks of `work`, and what must not stop half-way is done there.
     pub fn new(parts: AccountsParts, discretion: Duration, work: TaskTracker) -> Self {
         let AccountsParts { log, clock, keys, auth, vault, passwords, mailer } = parts;
-        let exports = Arc::new(Semaphore::new(1));
+        let exports = Arc::default();
         Self { log, clock, keys, auth, vault, passwords, mailer, discretion, exports, work }
     }
 

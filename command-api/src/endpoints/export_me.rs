@@ -73,8 +73,8 @@ pub(crate) struct ReasonShown {
 
 /// Take out all that is held on oneself
 ///
-/// The whole log is read for it, and sent as it is read: an answer that breaks off is not all. One is
-/// under way at a time, and a person may ask for it a few times in a minute.
+/// The whole log is read for it, and sent as it is read: an answer that breaks off is not all. A person has
+/// one under way at a time, and may ask for it a few times in a minute.
 #[utoipa::path(
     get, path = "/api/v1/users/me/export", tag = "accounts",
     responses(

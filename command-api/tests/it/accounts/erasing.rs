@@ -321,27 +321,30 @@ async fn an_export_has_all_that_is_held_and_nothing_of_others() {
 }
 
 #[tokio::test]
-async fn the_log_is_read_for_one_export_at_a_time_and_only_while_it_is_taken() {
+async fn who_takes_an_export_slowly_keeps_nobody_else_from_theirs() {
     let world = World::new();
     let node = world.start().await;
     let guest = Guest::at(&world, &node);
     let member = ada(&world, &guest).await;
-    let ask =
-        async || guest.ask_as("GET", "/users/me/export", None, Some(&member.access), None).await;
+    let bob = guest.join(&world, "bob@example.org", "Bob").await;
+    let ask = async |member: &Member| {
+        guest.ask_as("GET", "/users/me/export", None, Some(&member.access), None).await
+    };
     let untaken = guest.begin("/users/me/export", &member.access).await;
     assert_eq!(untaken.status(), 200);
-    ask().await.refused(503, "EXPORT_UNDER_WAY");
-    // All of it, and it is the next one's turn.
+    // Another has theirs, and nobody has two.
+    assert_eq!(ask(&bob).await.expect(200).json()["account"]["name"], "Bob");
+    ask(&member).await.refused(503, "EXPORT_UNDER_WAY");
     let body = axum::body::to_bytes(untaken.into_body(), usize::MAX).await.unwrap();
     let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
     assert_eq!(body["records"].as_array().unwrap().len(), 4);
-    eventually(async || ask().await.status == 200).await;
-    // Whoever goes away keeps nobody waiting.
+    eventually(async || ask(&member).await.status == 200).await;
+    // Whoever goes away may ask again.
     eventually(async || {
         let gone = guest.begin("/users/me/export", &member.access).await;
         gone.status() == 200
     })
     .await;
-    eventually(async || ask().await.status == 200).await;
+    eventually(async || ask(&member).await.status == 200).await;
     node.stop().await;
 }
