@@ -52,7 +52,8 @@ pub(crate) fn files(folder: &Path) -> Vec<std::path::PathBuf> {
     all
 }
 
-/// Somebody new, logged in, who holds a booking.
+/// Somebody new, logged in, who holds a booking, waits for another, and had a venue and an event: all of it
+/// asked for with what clients may put into headers, whoever wrote them.
 pub(crate) async fn ada(server: &Server) -> (String, String) {
     let body = json!({
         "email": "Ada@example.org", "name": "Ada Lovelace", "password": PASSWORD,
@@ -65,12 +66,54 @@ pub(crate) async fn ada(server: &Server) -> (String, String) {
     let (user, token) = (text("user_id"), text("access_token"));
     let shop = Shop::open(server, 10).await;
     let hold = json!({"event_id": shop.event, "tier_id": shop.tier, "quantity": 1});
-    let url = server.url("/api/v1/bookings/reserve");
-    let held = reqwest::Client::new().post(url).bearer_auth(&token).json(&hold);
-    // What clients may put there, whoever wrote them.
-    let held = held.header("Idempotency-Key", "Ada@example.org");
-    answer(held.header("X-Request-Id", "Ada@example.org"), 201).await;
+    as_ada(server, &token, Method::POST, "/bookings/reserve", hold, 201).await;
+    let sold_out = Shop::open(server, 1).await;
+    sold_out.reserve(2, 1).await;
+    let wait = json!({"event_id": sold_out.event, "quantity": 1});
+    as_ada(server, &token, Method::POST, "/waitlist/join", wait, 201).await;
+    let organizer = server.token(user.parse().unwrap(), &[infra::auth::Role::Organizer]);
+    had_an_event(server, &organizer).await;
     (user, token)
+}
+
+async fn as_ada(
+    server: &Server,
+    token: &str,
+    method: Method,
+    path: &str,
+    body: Value,
+    status: u16,
+) -> Value {
+    let url = server.url(&format!("/api/v1{path}"));
+    let request = reqwest::Client::new().request(method.clone(), url).bearer_auth(token);
+    let request = if body.is_null() { request } else { request.json(&body) };
+    let key = format!("Ada@example.org/{method}{path}");
+    let request = request.header("Idempotency-Key", key);
+    answer(request.header("X-Request-Id", "Ada@example.org"), status).await
+}
+
+/// A venue and an event, with every command there is.
+async fn had_an_event(server: &Server, token: &str) {
+    let venue = json!({
+        "name": "Hall", "address": "Main Street 1", "city": "Berlin", "country": "DE",
+        "sections": [{"name": "Floor", "kind": "standing", "capacity": 5}],
+    });
+    let ask = async |method, path: &str, body, status| {
+        as_ada(server, token, method, path, body, status).await
+    };
+    let made = ask(Method::POST, "/venues", venue.clone(), 201).await;
+    let path = format!("/venues/{}", made["venue_id"].as_str().unwrap());
+    ask(Method::PUT, &path, venue, 200).await;
+    let event = json!({
+        "name": "Day", "venue_id": made["venue_id"], "event_type": "concert",
+        "starts_at": "2040-06-01T19:30:00Z", "ends_at": "2040-06-01T22:30:00Z",
+        "tiers": [{"name": "Floor", "price": 4500, "currency": "EUR", "section": "Floor"}],
+    });
+    let made = ask(Method::POST, "/events", event.clone(), 201).await;
+    let path = format!("/events/{}", made["event_id"].as_str().unwrap());
+    ask(Method::POST, &format!("{path}/publish"), Value::Null, 200).await;
+    ask(Method::PUT, &path, event, 200).await;
+    ask(Method::DELETE, &path, Value::Null, 200).await;
 }
 
 #[tokio::test]

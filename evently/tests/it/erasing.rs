@@ -1,8 +1,13 @@
 //! People who are forgotten: nowhere, in no file and in no database.
 
+use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
 
+use domain::Fact;
+use infra::log::embedded::EmbeddedLog;
+use infra::log::{Log, Position};
+use projections::feed::{Topic, of_event, of_inventory};
 use reqwest::Method;
 use serde_json::json;
 use sqlx::{AssertSqlSafe, Row};
@@ -80,8 +85,37 @@ async fn is_forgotten_by_command(server: &Server, user: &str, token: &str) {
     })
     .await;
     assert_eq!(grep(&server.data()), [""; 0]);
+    is_not_in_the_feed(server, user).await;
     let log = server.log().to_lowercase();
     assert!(!PERSONAL.iter().any(|text| log.contains(text)), "{log}");
+}
+
+/// Nothing of them is in what the feed makes of the log, not even who they are.
+async fn is_not_in_the_feed(server: &Server, user: &str) {
+    let log = EmbeddedLog::open_read_only(server.data().join("log.sqlite")).unwrap();
+    let records = log.read_all(Position(0), usize::MAX >> 1).await.unwrap();
+    log.close().await;
+    let (mut messages, mut events) = (vec![], HashMap::<_, Vec<_>>::new());
+    for record in &records {
+        match Fact::decode(&record.stream, &record.kind, record.version, &record.data).unwrap() {
+            Some(Fact::Inventory(fact)) => messages.extend(of_inventory(record, fact)),
+            Some(Fact::Event(fact)) => {
+                let story = events.entry(&record.stream).or_default();
+                story.push(fact);
+                messages.extend(of_event(record, story.clone()));
+            }
+            _ => {}
+        }
+    }
+    for topic in [Topic::Booking, Topic::Event, Topic::Waitlist] {
+        assert!(messages.iter().any(|message| message.topic == topic), "nothing of {topic:?}");
+    }
+    for message in messages {
+        let data = String::from_utf8_lossy(&message.data).into_owned();
+        let sent = format!("{} {:?} {data}", message.event, message.headers()).to_lowercase();
+        let says = |text: &&str| sent.contains(*text);
+        assert_eq!(PERSONAL.iter().chain([&user]).find(|text| says(text)), None, "{sent}");
+    }
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use domain::UserId;
-use infra::auth::{RULES, Role};
+use infra::auth::{RULES, Role, Scope};
 use reqwest::{Client, Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -34,8 +34,8 @@ enum Without {
     /// Whoever has none is told that nothing is there.
     Hidden,
     Nobody,
-    /// Nor with any token of a person: it takes a service key.
-    Services,
+    /// Nor with any token of a person: it takes a service key of this scope.
+    Services(Scope),
 }
 use Without::{Anybody, Guests, Hidden, Nobody, Services};
 
@@ -148,11 +148,19 @@ const TABLE: &[Row] = &[
     plain("POST /api/v1/admin/projections/{name}/retry", Nobody, &[Admin]),
     plain("GET /api/v1/admin/feed", Nobody, &[Admin]),
     plain("POST /api/v1/admin/feed/replay", Nobody, &[Admin]),
-    plain("GET /internal/audit/records", Services, &[]),
-    plain("GET /internal/projections", Services, &[]),
-    plain("POST /internal/projections/{name}/rebuild", Services, &[]),
-    plain("POST /internal/projections/{name}/retry", Services, &[]),
+    plain("GET /internal/audit/records", Services(Scope::AuditRead), &[]),
+    plain("GET /internal/projections", Services(Scope::ProjectionsRead), &[]),
+    plain("POST /internal/projections/{name}/rebuild", Services(Scope::ProjectionsRun), &[]),
+    plain("POST /internal/projections/{name}/retry", Services(Scope::ProjectionsRun), &[]),
 ];
+
+/// Every route for services, and the scope that it takes.
+pub(crate) fn services() -> impl Iterator<Item = (&'static str, Scope)> {
+    TABLE.iter().filter_map(|row| match row.without {
+        Services(scope) => Some((row.route, scope)),
+        _ => None,
+    })
+}
 
 /// Somebody who asks, new each time.
 fn somebody() -> UserId {
@@ -284,9 +292,9 @@ impl Stage<'_> {
         let told = match row.without {
             Anybody | Guests => 0,
             Hidden => 404,
-            Nobody | Services => 401,
+            Nobody | Services(_) => 401,
         };
-        let lacking = if row.without == Services { 401 } else { 403 };
+        let lacking = if matches!(row.without, Services(_)) { 401 } else { 403 };
         self.check(row, "nobody", None, &made, told).await;
         let bad = Some("not.a.token".to_owned());
         let told = if row.without == Anybody { 0 } else { 401 };

@@ -1,9 +1,12 @@
 //! Other programs of the operator, and what they may ask with which key.
 
+use domain::Scope;
+use infra::auth::RULES;
 use reqwest::{Client, Method};
 use serde_json::Value;
 
 use crate::cli::run_on;
+use crate::routes;
 use crate::server::Server;
 use crate::serving::until;
 
@@ -88,6 +91,36 @@ async fn a_service_may_do_what_its_key_says_until_it_is_revoked() {
         let kept = std::fs::read(data.join(file)).unwrap_or_default();
         assert!(memchr::memmem::find(&kept, b"evently_svc_").is_none(), "{file}");
     }
+}
+
+#[tokio::test]
+async fn every_internal_route_takes_keys_of_its_own_scope_alone() {
+    let server = Server::start().await;
+    let mut keys = vec![];
+    for scope in Scope::ALL {
+        let bearer = format!("Bearer {}", create(&server, &[scope.name()]).await.1);
+        until("the server knows the key", async || {
+            ask(&server, Method::GET, RECORDS, &bearer).await.0 != 401
+        })
+        .await;
+        keys.push((scope, bearer));
+    }
+    for (route, needed) in routes::services() {
+        let (method, path) = route.split_once(' ').unwrap();
+        let (method, path) = (method.parse::<Method>().unwrap(), path.replace("{name}", "nothing"));
+        for (scope, bearer) in &keys {
+            let (status, problem) = ask(&server, method.clone(), &path, bearer).await;
+            if *scope == needed {
+                assert!(![401, 403].contains(&status), "{route} with {scope}: {problem}");
+                continue;
+            }
+            assert_eq!((status, &problem["code"]), (403, &"FORBIDDEN".into()), "{route} {scope}");
+            assert!(problem["detail"].as_str().unwrap().contains(needed.name()), "{problem}");
+        }
+    }
+    // Whatever is there is in the table, as a test of it sees to, and for services.
+    let internal = RULES.iter().filter(|rule| rule.path.starts_with("/internal/")).count();
+    assert_eq!(routes::services().count(), internal);
 }
 
 #[tokio::test]
