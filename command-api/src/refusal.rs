@@ -29,6 +29,7 @@ pub const CODES: &[Code] = &[
     code(409, "EVENT_STARTED", "The event has begun."),
     code(409, "EVENT_ENDED", "The event is over."),
     code(409, "ALREADY_PUBLISHED", "The event was published before."),
+    code(409, "VENUE_CHANGED", "The draft does not fit its venue as it is now; change it first."),
     code(409, "ALREADY_EXISTS", "The id is in use."),
     code(409, "CAPACITY_BELOW_SOLD", "More is sold or held than the tier would have."),
     code(409, "SALE_NOT_OPEN", "The tier's sale has not begun."),
@@ -147,8 +148,18 @@ pub(crate) fn event(refused: Failure<event::Refusal>) -> Problem {
         R::AlreadyCancelled => problem("ALREADY_CANCELLED", "The event was cancelled before."),
         R::AlreadyPublished => problem("ALREADY_PUBLISHED", "The event was published before."),
         R::Started => problem("EVENT_STARTED", "The event has begun or is over."),
+        R::VenueChanged(what) => venue_changed(&what),
         R::Invalid(what) => invalid(&what),
     })
+}
+
+fn venue_changed(Invalid { field, problem: what }: &Invalid) -> Problem {
+    let detail = format!(
+        "The event does not fit its venue as it is now: {field} must be {what}. Change the event, \
+         then publish it."
+    );
+    let details = json!({"field": field, "problem": format!("must be {what}")});
+    problem("VENUE_CHANGED", detail).details(details)
 }
 
 pub(crate) fn inventory(refused: Failure<inventory::Refusal>) -> Problem {

@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use domain::EventId;
-use domain::event::{Command, Event, Status, Terms};
+use domain::event::{Command, Event, Status, Terms, Tier};
 use domain::inventory;
 use infra::auth::Caller;
 use infra::http::{AtPosition, IdempotencyKey, Json, Path, Problem, ProblemDocument, Query};
@@ -16,7 +16,10 @@ use crate::state::{Asked, CommandState};
 /// Change an event
 ///
 /// Replaces all that is said about it. Of a published event, tiers can be added, their prices,
-/// windows and capacities changed (down to what is sold or held); seats stay as they are.
+/// windows and capacities changed (down to what is sold or held); a tier stays in its section, and
+/// its seats stay as they are. A section has room for as many as the venue says now, or as the
+/// event's tiers had there before, whichever is more: what was published fits, whatever became of
+/// the venue.
 #[utoipa::path(
     put, path = "/api/v1/events/{event_id}", tag = "events", request_body = EventBody,
     params(
@@ -54,7 +57,7 @@ pub(crate) async fn change_event(
     let asker = asked.asker();
     before.let_touch(&asker).map_err(|refusal| refusal::event(Failure::Refused(refusal)))?;
     let sections = state.sections(body.venue_id()).await?;
-    let terms = body.terms(&sections, before.terms.as_ref())?;
+    let terms = body.terms(&before.sections(&sections), before.terms.as_ref())?;
     if before.status == Status::Published {
         check_stock(&state, event, before, &terms).await?;
     }
@@ -65,16 +68,23 @@ pub(crate) async fn change_event(
     Ok(AtPosition(position, Json(answer)))
 }
 
-/// Refuses a capacity below what is sold or held, before anything is changed. Whoever buys between
-/// this and the change keeps what they bought: the inventory sees to that.
+/// Refuses to lower a capacity below what is sold or held, before anything is changed. Whoever buys
+/// between this and the change keeps what they bought: the inventory sees to that. So there may be
+/// more bought than the event says; to leave a capacity as it is lowers nothing.
 async fn check_stock(
     state: &CommandState,
     event: EventId,
     before: Event,
     terms: &Terms,
 ) -> Result<(), Problem> {
+    let had = |tier: &Tier| {
+        let mut tiers = before.terms.iter().flat_map(|terms| &terms.tiers);
+        tiers.find(|old| old.tier == tier.tier).map(|old| old.stock.capacity())
+    };
+    let mut lowered = terms.clone();
+    lowered.tiers.retain(|tier| had(tier).is_some_and(|had| tier.stock.capacity() < had));
     let mut after = before;
-    after.terms = Some(terms.clone());
+    after.terms = Some(lowered);
     let Some(plan) = after.plan() else { return Ok(()) };
     let command = inventory::Command::CheckPlan { plan };
     state.inventory(event, command, Origin::system()).await.map(|_| ())

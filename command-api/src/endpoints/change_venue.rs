@@ -1,4 +1,4 @@
-//! `PUT /venues/{venue_id}` (CT-1). Events that are set up keep their seats.
+//! `PUT /venues/{venue_id}` (CT-1). Events on sale keep what they sell.
 
 use axum::extract::State;
 use domain::VenueId;
@@ -12,7 +12,8 @@ use crate::state::{Asked, CommandState};
 
 /// Change a venue
 ///
-/// Replaces all that is known of it. Events that are set up already keep their seats.
+/// Replaces all that is known of it. Published events keep their seats and places; a draft has to
+/// fit the venue when it is published.
 #[utoipa::path(
     put, path = "/api/v1/venues/{venue_id}", tag = "venues", request_body = VenueBody,
     params(

@@ -69,6 +69,13 @@ impl Event {
             refund_policy: terms.refund_policy.clone(),
         })
     }
+
+    /// How the `venue` is divided for this event: a published one keeps what it sells (CT-2), a
+    /// draft follows the venue.
+    pub fn sections(&self, venue: &[Section]) -> Vec<Section> {
+        let published = self.terms.as_ref().filter(|_| self.status == Status::Published);
+        published.map_or_else(|| venue.to_vec(), |terms| terms.keep_sections(venue))
+    }
 }
 
 // Commands and decide
@@ -115,6 +122,8 @@ pub enum Command {
         event: EventId,
         /// Who asks.
         caller: Caller,
+        /// How the venue is divided at this moment.
+        sections: Vec<Section>,
     },
     /// Call it off.
     Cancel {
@@ -142,6 +151,8 @@ pub enum Refusal {
     AlreadyPublished,
     /// It began before now.
     Started,
+    /// It was set up in a venue that is divided otherwise by now: this does not fit any more.
+    VenueChanged(Invalid),
     /// A value cannot be accepted.
     Invalid(Invalid),
 }
@@ -201,7 +212,9 @@ impl Aggregate for Event {
             Command::Change { event, caller, terms, sections } => {
                 self.change(*event, caller, terms, sections, now)
             }
-            Command::Publish { event, caller } => self.publish(*event, caller, now),
+            Command::Publish { event, caller, sections } => {
+                self.publish(*event, caller, sections, now)
+            }
             Command::Cancel { event, caller } => self.cancel(*event, caller, now),
         }
     }
@@ -258,17 +271,23 @@ impl Event {
         if before.starts_at <= now && self.status == Status::Published {
             return Err(Refusal::Started);
         }
-        let terms = if self.status == Status::Published {
-            terms.replacing(before, sections, now)?
+        if self.status == Status::Published {
+            terms.check_replacing(before, sections, now)?;
         } else {
             terms.check(sections, now)?;
-            terms.clone()
-        };
+        }
+        let terms = terms.clone();
         let (by, request) = (caller.user, caller.request.clone());
         Ok(vec![EventChanged { event, by, terms, request }.into()])
     }
 
-    fn publish(&self, event: EventId, caller: &Caller, now: Time) -> Result<Vec<Fact>, Refusal> {
+    fn publish(
+        &self,
+        event: EventId,
+        caller: &Caller,
+        sections: &[Section],
+        now: Time,
+    ) -> Result<Vec<Fact>, Refusal> {
         let terms = self.owned_by(caller)?;
         if self.status == Status::Published {
             return Err(Refusal::AlreadyPublished);
@@ -276,6 +295,8 @@ impl Event {
         if terms.starts_at <= now {
             return Err(Refusal::Started);
         }
+        // Nothing is sold yet: what the venue lost since the draft must not be (BK-5).
+        terms.check_tiers(sections).map_err(Refusal::VenueChanged)?;
         Ok(vec![EventPublished { event, by: caller.user, request: caller.request.clone() }.into()])
     }
 

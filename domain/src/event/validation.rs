@@ -12,47 +12,57 @@ const MAX_TAGS: usize = 50;
 const MAX_REFUND_RULES: usize = 20;
 
 impl Terms {
-    /// These terms instead of those that were published `before`: its seats stay what they were,
-    /// whatever became of the venue (CT-2).
-    pub(super) fn replacing(
+    /// That these terms can come instead of those that were published `before`: what those sell
+    /// stays, whatever became of the venue (CT-2).
+    pub(super) fn check_replacing(
         &self,
         before: &Self,
-        sections: &[Section],
+        venue: &[Section],
         now: Time,
-    ) -> Result<Self, Invalid> {
-        let mut terms = self.clone();
-        terms.keep_seats_of(before);
-        terms.check_change(before)?;
-        let kept = before.seated_sections();
-        let is_kept = |section: &&Section| kept.iter().any(|other| other.name == section.name);
-        let others = sections.iter().filter(|section| !is_kept(section));
-        let sections: Vec<Section> = others.chain(&kept).cloned().collect();
-        terms.check(&sections, now)?;
-        Ok(terms)
-    }
-
-    /// The seated sections that its tiers sell, as they were when the tiers were set up.
-    fn seated_sections(&self) -> Vec<Section> {
-        let seated = |tier: &Tier| match &tier.stock {
-            Stock::Seated { section, rows } => {
-                let kind = SectionKind::Seated { rows: rows.clone() };
-                Some(Section { name: section.clone(), kind })
-            }
-            Stock::Counted { .. } => None,
-        };
-        self.tiers.iter().filter_map(seated).collect()
-    }
-
-    /// A published tier that names its section keeps the seats it was set up with.
-    fn keep_seats_of(&mut self, before: &Self) {
-        for tier in &mut self.tiers {
-            let known = before.tiers.iter().find(|old| old.tier == tier.tier);
-            if let Some(Tier { stock: kept @ Stock::Seated { section, .. }, .. }) = known
-                && tier.stock.section() == Some(section)
-            {
-                tier.stock = kept.clone();
+    ) -> Result<(), Invalid> {
+        self.check_change(before)?;
+        for (index, tier) in self.tiers.iter().enumerate() {
+            let new = before.tiers.iter().all(|old| old.tier != tier.tier);
+            let at = || format!("tiers[{index}].section");
+            if new {
+                section_of(&tier.stock, venue, at)?;
             }
         }
+        self.check(&before.keep_sections(venue), now)
+    }
+
+    /// How the venue is divided for an event that was published with these terms: the seats they
+    /// sell are those they were set up with, and a section without seats has room for as many as
+    /// the venue says, or as they sell there, whichever is more.
+    pub(super) fn keep_sections(&self, venue: &[Section]) -> Vec<Section> {
+        let named = |name: &str| venue.iter().find(|section| section.name == name);
+        let mut kept: Vec<Section> = vec![];
+        for tier in &self.tiers {
+            let Some(name) = tier.stock.section() else { continue };
+            if kept.iter().any(|section| section.name == name) {
+                continue;
+            }
+            let kind = match &tier.stock {
+                Stock::Seated { rows, .. } => SectionKind::Seated { rows: rows.clone() },
+                Stock::Counted { .. } => SectionKind::Standing {
+                    capacity: self.places_in(name).max(named(name).map_or(0, Section::capacity)),
+                },
+            };
+            kept.push(Section { name: name.into(), kind });
+        }
+        let is_kept = |section: &&Section| kept.iter().any(|other| other.name == section.name);
+        let others: Vec<Section> = venue.iter().filter(|it| !is_kept(it)).cloned().collect();
+        [others, kept].concat()
+    }
+
+    /// How many places without seats are sold in a section.
+    fn places_in(&self, name: &str) -> u32 {
+        let here = self.tiers.iter().filter(|tier| tier.stock.section() == Some(name));
+        let places = here.map(|tier| match &tier.stock {
+            Stock::Counted { capacity, .. } => *capacity,
+            Stock::Seated { .. } => 0,
+        });
+        places.fold(0, u32::saturating_add)
     }
 
     /// What was published cannot be taken back: tiers, their sections, the venue of seats.
@@ -71,10 +81,13 @@ impl Terms {
                 );
                 return Err(Invalid::new("tiers", problem));
             };
-            let seats = |tier: &Tier| matches!(tier.stock, Stock::Seated { .. });
-            let new = &self.tiers[index];
-            let same = seats(old) == seats(new) && (!seats(old) || old.stock == new.stock);
-            let problem = "the one it was, with the same seats: the tier is published";
+            let same = match (&old.stock, &self.tiers[index].stock) {
+                (Stock::Counted { section: old, .. }, Stock::Counted { section, .. }) => {
+                    old == section
+                }
+                (old, new) => old == new,
+            };
+            let problem = "the one it was, with the same seats if any: the tier is published";
             Invalid::unless(same, || format!("tiers[{index}].section"), problem)?;
         }
         Ok(())
@@ -131,7 +144,8 @@ impl Terms {
         Ok(())
     }
 
-    fn check_tiers(&self, sections: &[Section]) -> Result<(), Invalid> {
+    /// That its tiers are sound, and sell what a venue divided like this has.
+    pub(super) fn check_tiers(&self, sections: &[Section]) -> Result<(), Invalid> {
         if !(1..=MAX_TIERS).contains(&self.tiers.len()) {
             return Err(Invalid::new("tiers", format!("a list of 1 to {MAX_TIERS} tiers")));
         }
@@ -169,13 +183,7 @@ impl Terms {
     /// Places of tiers that share a standing section or box fit into it (BK-5).
     fn check_sections(&self, sections: &[Section]) -> Result<(), Invalid> {
         for section in sections {
-            let sold = |tier: &Tier| match &tier.stock {
-                Stock::Counted { capacity, section: Some(name) } if *name == section.name => {
-                    *capacity
-                }
-                _ => 0,
-            };
-            let sum = self.tiers.iter().map(sold).fold(0, u32::saturating_add);
+            let sum = self.places_in(&section.name);
             let holds = section.capacity();
             if sum > holds {
                 let problem = format!(
@@ -203,6 +211,18 @@ fn is_web(url: &str) -> bool {
     known && has_host && !url.contains(char::is_whitespace)
 }
 
+/// The section that a tier sells, if it is in one; the venue has to have it.
+fn section_of<'a>(
+    stock: &Stock,
+    sections: &'a [Section],
+    field: impl FnOnce() -> String,
+) -> Result<Option<&'a Section>, Invalid> {
+    let Some(name) = stock.section() else { return Ok(None) };
+    let found = sections.iter().find(|section| section.name == name);
+    let missing = || Invalid::new(field(), "the name of a section of the venue");
+    found.map(Some).ok_or_else(missing)
+}
+
 /// A tier sells the seats of a section that has seats, or places of one that has none.
 fn check_stock(
     index: usize,
@@ -211,9 +231,7 @@ fn check_stock(
     sections: &[Section],
 ) -> Result<(), Invalid> {
     let at = |field: &str| format!("tiers[{index}].{field}");
-    let section = sections.iter().find(|section| stock.section() == Some(&section.name));
-    let known = stock.section().is_none() || section.is_some();
-    Invalid::unless(known, || at("section"), "the name of a section of the venue")?;
+    let section = section_of(stock, sections, || at("section"))?;
     let venue_rows = section.and_then(|section| match &section.kind {
         SectionKind::Seated { rows } => Some(rows),
         SectionKind::Standing { .. } | SectionKind::Box { .. } => None,

@@ -4,6 +4,7 @@ mod bookings;
 mod edges;
 mod events;
 mod first_answers;
+mod sections;
 mod values;
 mod venues;
 mod waitlist;

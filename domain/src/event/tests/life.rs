@@ -86,6 +86,43 @@ fn what_began_is_not_changed_and_what_is_over_not_cancelled() {
 }
 
 #[test]
+fn what_the_venue_has_no_more_is_not_published() {
+    let (caller, draft) = (owner(), [drafted(terms())]);
+    let publish_in = |sections: Vec<Section>| {
+        let command = Command::Publish { event: EVENT, caller: caller.clone(), sections };
+        match when(&draft, 1, &command) {
+            Err(Refusal::VenueChanged(invalid)) => Some(invalid.field),
+            decided => {
+                assert_eq!(decided, Ok(vec![published(OWNER)]));
+                None
+            }
+        }
+    };
+    assert_eq!(publish_in(sections()), None);
+    let [pit, _, stalls] = &sections()[..] else { unreachable!() };
+    let standing = |capacity| section("pit", SectionKind::Standing { capacity });
+    let seats = |count| section("A", SectionKind::Seated { rows: vec![row("1", count)] });
+    for (venue, field) in [
+        (vec![pit.clone(), seats(3)], "tiers[1].section"),
+        (vec![pit.clone(), seats(6)], "tiers[1].section"),
+        (vec![pit.clone()], "tiers[1].section"),
+        (vec![standing(49), stalls.clone()], "tiers"),
+        (vec![stalls.clone()], "tiers[0].section"),
+    ] {
+        assert_eq!(publish_in(venue).as_deref(), Some(field));
+    }
+    assert_eq!(publish_in(vec![standing(50), stalls.clone()]), None);
+    // What is public or called off is that first.
+    let nowhere = |facts: &[Fact]| {
+        let command = Command::Publish { event: EVENT, caller: owner(), sections: vec![] };
+        when(facts, 1, &command)
+    };
+    let public = [drafted(terms()), published(OWNER), cancelled(OWNER)];
+    assert_eq!(nowhere(&public[..2]), Err(Refusal::AlreadyPublished));
+    assert_eq!(nowhere(&public), Err(Refusal::AlreadyCancelled));
+}
+
+#[test]
 fn the_same_key_brings_about_nothing_more() {
     let keyed =
         |body: &str| Caller { request: Request::new("key", body.as_bytes()).ok(), ..owner() };

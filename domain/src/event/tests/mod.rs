@@ -91,7 +91,7 @@ fn change(caller: Caller, terms: Terms) -> Command {
 }
 
 fn publish(caller: Caller) -> Command {
-    Command::Publish { event: EVENT, caller }
+    Command::Publish { event: EVENT, caller, sections: sections() }
 }
 
 fn cancel(caller: Caller) -> Command {
