@@ -59,7 +59,8 @@ pub(crate) struct EventBody {
 #[derive(Debug, Clone, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct TierBody {
-    /// Which tier is meant when an event is changed; by its name if absent.
+    /// Which tier of the event is meant when it is changed. If absent: the one of this name, or a
+    /// new one. Ids are given by the server; a new tier has none.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     tier_id: Option<TierId>,
@@ -80,6 +81,8 @@ pub(crate) struct TierBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
     sale_ends_at: Option<Time>,
+    /// The event's limit if absent, also if that changes. Answers show that of the event for a tier
+    /// without one of its own; sent back like that, it stays without.
     #[serde(skip_serializing_if = "Option::is_none")]
     max_per_booking: Option<i64>,
 }
@@ -110,7 +113,8 @@ impl EventBody {
         self.venue_id
     }
 
-    /// The terms in the domain's words. Tiers keep the ids they have in `before`.
+    /// The terms in the domain's words, in a venue divided like this. Tiers keep the ids they have
+    /// in `before`, which the event had so far.
     pub(super) fn terms(
         &self,
         sections: &[Section],
@@ -123,7 +127,8 @@ impl EventBody {
                 let problem = format!("must be {currency}, as in the first tier");
                 return Err(Problem::invalid(&format!("tiers[{index}].currency"), &problem));
             }
-            tiers.push(tier.read(index, sections, before)?);
+            let known = self.known(index, before)?;
+            tiers.push(tier.read(index, sections, known)?);
         }
         let refund_policy = match &self.refund_policy {
             None => default_refund_policy(),
@@ -154,6 +159,27 @@ impl EventBody {
             max_per_user: self.max_tickets_per_user.map(in_bounds),
             refund_policy,
         })
+    }
+
+    /// The tier of `before` that one of these is, by its id or else by its name; and its terms.
+    fn known<'a>(
+        &self,
+        index: usize,
+        before: Option<&'a Terms>,
+    ) -> Result<Option<(&'a Tier, &'a Terms)>, Problem> {
+        let tier = &self.tiers[index];
+        let is_named = |old: &Tier| self.tiers.iter().any(|tier| tier.tier_id == Some(old.tier));
+        let is_meant = |old: &&Tier| match tier.tier_id {
+            Some(id) => old.tier == id,
+            None => old.name == tier.name && !is_named(old),
+        };
+        let find = |before: &'a Terms| Some((before.tiers.iter().find(is_meant)?, before));
+        let known = before.and_then(find);
+        if known.is_none() && tier.tier_id.is_some() {
+            let problem = "is no tier of this event; leave it out for a new one";
+            return Err(Problem::invalid(&format!("tiers[{index}].tier_id"), problem));
+        }
+        Ok(known)
     }
 
     fn of(terms: &Terms) -> Self {
@@ -200,20 +226,22 @@ impl TierBody {
         &self,
         index: usize,
         sections: &[Section],
-        before: Option<&Terms>,
+        known: Option<(&Tier, &Terms)>,
     ) -> Result<Tier, Problem> {
-        let same_name = |tier: &&Tier| tier.name == self.name;
-        let by_name = before.and_then(|before| before.tiers.iter().find(same_name));
-        let known = self.tier_id.or(by_name.map(|tier| tier.tier));
-        let tier = known.unwrap_or_else(|| TierId::from_u128(infra::ids::random_u128()));
+        let new = || TierId::from_u128(infra::ids::random_u128());
+        let limit = self.max_per_booking.map(in_bounds);
+        // What `of` showed of the event's limit is no limit of the tier's own.
+        let is_shown = |(tier, event): (&Tier, &Terms)| {
+            tier.max_per_booking.is_none() && limit == Some(event.max_per_booking)
+        };
         Ok(Tier {
-            tier,
+            tier: known.map_or_else(new, |(tier, _)| tier.tier),
             name: self.name.clone(),
             price_minor: self.price,
             stock: self.stock(index, sections)?,
             sale_starts_at: self.sale_starts_at,
             sale_ends_at: self.sale_ends_at,
-            max_per_booking: self.max_per_booking.map(in_bounds),
+            max_per_booking: limit.filter(|_| !known.is_some_and(is_shown)),
         })
     }
 

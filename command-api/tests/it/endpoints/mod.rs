@@ -5,6 +5,7 @@ mod edges;
 mod events;
 mod first_answers;
 mod sections;
+mod tiers;
 mod values;
 mod venues;
 mod waitlist;
