@@ -34,11 +34,12 @@ impl<D: Decider> Default for Draft<D> {
 }
 
 impl<D: Decider> Draft<D> {
-    /// Executes the first of `jobs`, or all, and takes what follows from them.
+    /// Executes the first of `jobs`, not more than `most`, or all, and takes what follows from them.
     pub(super) fn fill(
         &mut self,
         state: &mut D,
         jobs: &[Job<D::Command>],
+        most: usize,
         now: Time,
         found: &Found<D::Fact>,
     ) {
@@ -48,7 +49,7 @@ impl<D: Decider> Draft<D> {
         self.push(&mut own, &settled);
         self.is_full = !is_settled;
         for job in jobs {
-            self.is_full |= self.bytes >= MOST_BYTES;
+            self.is_full |= self.bytes >= MOST_BYTES || self.outcomes.len() >= most;
             if self.is_full {
                 break;
             }
@@ -179,7 +180,7 @@ mod tests {
 
     fn filled(state: &mut Inventory, jobs: &[Job<Command>], now: Time) -> Draft<Inventory> {
         let mut draft = Draft::default();
-        draft.fill(state, jobs, now, &Found::new());
+        draft.fill(state, jobs, usize::MAX, now, &Found::new());
         draft
     }
 

@@ -8,6 +8,7 @@ mod inventories;
 mod records;
 mod stats;
 mod traced;
+mod turns;
 mod unit;
 mod wake;
 mod writer;

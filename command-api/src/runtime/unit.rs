@@ -9,15 +9,21 @@ use domain::Time;
 use infra::clock::Clock;
 use infra::log::{AppendError, Appended, Expected, Log, NewRecord, Position};
 use infra::trace::Answered;
+use tokio::time::Instant;
 use tracing::Instrument;
 use uuid::Uuid;
 
 use super::decider::{Decider, Done, Failure, Job, Outcome};
 use super::draft::{Draft, Found, Pending};
 use super::traced;
+use super::turns::Turns;
 
-/// How often other writers may be first before the client is told to come again.
-const MOST_CONFLICTS: u32 = 50;
+/// How often other writers may be first before the client is told to come again. They give way once
+/// they know of this one, so that is rare.
+const MOST_CONFLICTS: u32 = 500;
+
+/// How often of these the log may not show what they wrote.
+const MOST_IN_VAIN: u32 = 50;
 
 /// One aggregate: its stream, its state, and where in the log that state is.
 pub(crate) struct Unit<D> {
@@ -40,6 +46,7 @@ pub(crate) struct Unit<D> {
     last_read: Option<Uuid>,
     /// It could not be read when that was last tried, which was reported.
     is_unreadable: bool,
+    turns: Turns,
 }
 
 /// What became of an append that brought nothing, as far as one knows.
@@ -56,7 +63,7 @@ impl<D: Decider> Unit<D> {
     pub(crate) fn new(log: Arc<dyn Log>, clock: Arc<dyn Clock>, stream: String) -> Self {
         let (records, position, at) = (0, Position::default(), Time::default());
         let (state, may_be_behind, is_unreadable) = (None, false, false);
-        let (last_read, went_back_from) = (None, None);
+        let (last_read, went_back_from, turns) = (None, None, Turns::default());
         Self {
             log,
             clock,
@@ -69,6 +76,7 @@ impl<D: Decider> Unit<D> {
             went_back_from,
             last_read,
             is_unreadable,
+            turns,
         }
     }
 
@@ -104,6 +112,13 @@ impl<D: Decider> Unit<D> {
         self.position
     }
 
+    /// Gives way to others who write to the same stream, if it is their turn.
+    pub(crate) async fn let_others_write(&self) {
+        if let Some(until) = self.turns.others_until() {
+            tokio::time::sleep_until(until).await;
+        }
+    }
+
     /// Executes `jobs` one after the other on the state as changed by those before, appends all
     /// their facts in one call, or in a few if they are large, and answers each. Without jobs it
     /// does what is due by now. `before_append` sees the state that is about to become durable.
@@ -113,9 +128,10 @@ impl<D: Decider> Unit<D> {
         mut before_append: impl FnMut(&D) + Send,
     ) -> Vec<Outcome<D>> {
         let mut outcomes = Vec::with_capacity(jobs.len());
+        let mut found = Found::new();
         loop {
             let rest = &jobs[outcomes.len()..];
-            let (some, is_full) = self.process_some(rest, &mut before_append).await;
+            let (some, is_full) = self.process_some(rest, &mut found, &mut before_append).await;
             outcomes.extend(some);
             if !is_full {
                 return outcomes;
@@ -124,22 +140,31 @@ impl<D: Decider> Unit<D> {
     }
 
     /// One append: the outcomes of the first of `jobs`, or of all, and whether another has to follow.
+    /// `found` is what of the jobs, and of those after them, turned out to be in the log already.
     async fn process_some(
         &mut self,
         jobs: &[Job<D::Command>],
+        found: &mut Found<D::Fact>,
         before_append: &mut (impl FnMut(&D) + Send),
     ) -> (Vec<Outcome<D>>, bool) {
-        let mut found = Found::new();
         let mut looked_for: Vec<Uuid> = vec![];
         // Whether the log was read since the jobs came.
         let mut is_fresh = self.state.is_none();
         // Why the log could not be written.
         let mut reason = None;
+        // How many commands are decided at once, and whether others were first.
+        let (mut most, mut was_late, mut in_vain) = (jobs.len(), false, 0);
+        self.let_others_write().await;
         for _ in 0..MOST_CONFLICTS {
-            let Ok(now) = self.load(&looked_for, &mut found).await else {
+            let (began, known) = (Instant::now(), self.records);
+            let Ok(now) = self.load(&looked_for, found).await else {
                 return (self.give_up(jobs), false);
             };
-            let draft = self.draft(jobs, now, &found);
+            in_vain += u32::from(was_late && self.records == known);
+            if in_vain > MOST_IN_VAIN {
+                return (self.give_up(jobs), false);
+            }
+            let draft = self.draft(jobs, most, now, found);
             if let Some(state) = &self.state {
                 before_append(state);
             }
@@ -153,7 +178,7 @@ impl<D: Decider> Unit<D> {
                     return (self.give_up(jobs), false);
                 };
                 if !is_behind {
-                    return (self.answer(draft.outcomes, &[]), false);
+                    return (self.answer(draft.outcomes, &[]), draft.is_full);
                 }
                 is_fresh = true;
                 continue;
@@ -164,9 +189,13 @@ impl<D: Decider> Unit<D> {
             span.answered(told(&appended), appended.is_err());
             match appended {
                 Ok(places) => {
+                    self.turns.won(began, Instant::now(), was_late);
                     return (self.answer(draft.outcomes, &places), draft.is_full);
                 }
-                Err(NotAppended::Late) => {}
+                Err(NotAppended::Late) => {
+                    self.turns.lost(Instant::now());
+                    (most, was_late) = ((most / 2).max(1), true);
+                }
                 Err(NotAppended::Unknown(why)) => reason = Some(why),
                 Err(NotAppended::Failed(Some(reason))) => {
                     let unwritable = || Failure::Unwritable(reason.clone());
@@ -179,7 +208,7 @@ impl<D: Decider> Unit<D> {
         }
         let outcomes = match reason {
             Some(reason) => self.give_up_for(jobs, || Failure::Unwritable(reason.clone())),
-            None => self.give_up(jobs),
+            None => self.give_up_for(jobs, || Failure::Overloaded),
         };
         (outcomes, false)
     }
@@ -253,11 +282,17 @@ impl<D: Decider> Unit<D> {
         jobs.iter().map(|_| Err(why())).collect()
     }
 
-    fn draft(&mut self, jobs: &[Job<D::Command>], now: Time, found: &Found<D::Fact>) -> Draft<D> {
+    fn draft(
+        &mut self,
+        jobs: &[Job<D::Command>],
+        most: usize,
+        now: Time,
+        found: &Found<D::Fact>,
+    ) -> Draft<D> {
         let mut draft = Draft::default();
         if let Some(state) = &mut self.state {
             state.begin();
-            draft.fill(state, jobs, now, found);
+            draft.fill(state, jobs, most, now, found);
         }
         self.records += draft.records.len() as u64;
         draft

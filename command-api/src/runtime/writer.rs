@@ -140,6 +140,8 @@ impl Writer {
         // Whatever became due while nobody looked after this inventory.
         self.serve(vec![]).await;
         loop {
+            // What comes meanwhile is decided with the rest.
+            self.unit.let_others_write().await;
             match self.next().await {
                 Woken::Letters(letters) => self.serve(letters).await,
                 Woken::Due => self.serve(vec![]).await,

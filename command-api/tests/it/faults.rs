@@ -51,10 +51,14 @@ impl Stage {
 
     /// Somebody else buys a ticket through another node.
     fn rival(&self) -> Fault {
+        Fault::before(self.buys_elsewhere())
+    }
+
+    fn buys_elsewhere(&self) -> impl Future<Output = ()> + Send + use<> {
         let (rival, reserve) = (self.world.buyer(&self.other), self.sale.reserve(1));
-        Fault::before(async move {
+        async move {
             rival.send(&reserve).await;
-        })
+        }
     }
 }
 
@@ -190,17 +194,43 @@ async fn nothing_is_decided_on_a_stream_with_a_gap() {
 
 /// Somebody who is late every time is told so in the end, and keeps nobody else waiting for ever.
 #[tokio::test]
-async fn whoever_is_late_fifty_times_is_told_to_come_again() {
-    const MOST: usize = 50;
-    let stage = Stage::new(Terms { places: 100, ..Terms::default() }).await;
+async fn whoever_is_late_five_hundred_times_is_told_to_come_again() {
+    const MOST: usize = 500;
+    let stage = Stage::new(Terms { places: 1_000, ..Terms::default() }).await;
     let before = stage.log.appends();
     stage.log.next(INVENTORY, (0..MOST).map(|_| stage.rival()));
-    stage.buyer.send(&stage.sale.reserve(1).key("late")).await.refused(503, "LOG_UNAVAILABLE");
+    stage.buyer.send(&stage.sale.reserve(1).key("late")).await.refused(503, "TOO_MANY_WAITING");
     assert_eq!(stage.log.appends() - before, MOST);
     assert!(stage.log.is_spent());
     // Nothing was done, and now it is.
     stage.buyer.send(&stage.sale.reserve(1).key("late")).await.expect(201);
     assert_eq!(stage.log.appends() - before, MOST + 1);
+    stage.end().await;
+}
+
+/// Another node that is always quicker than a large batch keeps nobody from buying here.
+#[tokio::test]
+async fn whoever_is_late_decides_on_less_until_they_are_first() {
+    let stage = Stage::new(Terms { places: 1_000, ..Terms::default() }).await;
+    let stream = domain::inventory::stream(stage.sale.event);
+    stage.log.block(stream);
+    let before = stage.log.appends();
+    let mut buying = JoinSet::new();
+    let mut buy = || {
+        let (buyer, reserve) = (stage.world.buyer(&stage.node), stage.sale.reserve(1));
+        buying.spawn(async move { buyer.send(&reserve).await });
+    };
+    buy();
+    eventually(async || stage.log.appends() > before).await;
+    (0..8).for_each(|_| buy());
+    eventually(async || stage.node.waiting() == 8).await;
+    let many = std::iter::repeat_with(|| Fault::before_many(stage.buys_elsewhere()));
+    stage.log.next(INVENTORY, many.take(600));
+    stage.log.unblock();
+    while let Some(answer) = buying.join_next().await {
+        answer.unwrap().expect(201);
+    }
+    stage.log.nothing_next();
     stage.end().await;
 }
 

@@ -24,11 +24,17 @@ pub(crate) enum Fault {
     WrittenThenAway,
     /// Something is done first.
     Before(BoxFuture<'static, ()>),
+    /// The same, if there is more than one record: who is quick is not overtaken.
+    BeforeMany(BoxFuture<'static, ()>),
 }
 
 impl Fault {
     pub(crate) fn before(other: impl Future<Output = ()> + Send + 'static) -> Self {
         Self::Before(other.boxed())
+    }
+
+    pub(crate) fn before_many(other: impl Future<Output = ()> + Send + 'static) -> Self {
+        Self::BeforeMany(other.boxed())
     }
 }
 
@@ -72,6 +78,11 @@ impl FaultyLog {
     /// The next appends to streams of this category meet these, one each.
     pub(crate) fn next(&self, category: &'static str, faults: impl IntoIterator<Item = Fault>) {
         self.faults.lock().extend(faults.into_iter().map(|fault| (category, fault)));
+    }
+
+    /// From now on, appends meet nothing.
+    pub(crate) fn nothing_next(&self) {
+        self.faults.lock().clear();
     }
 
     /// Whether all ordered faults came about.
@@ -177,6 +188,12 @@ impl Log for FaultyLog {
             Some(Fault::LostUnknown) => unknown(),
             Some(Fault::Before(other)) => {
                 other.await;
+                self.write(stream, expected, records).await
+            }
+            Some(Fault::BeforeMany(other)) => {
+                if records.len() > 1 {
+                    other.await;
+                }
                 self.write(stream, expected, records).await
             }
             Some(Fault::WrittenUnknown) => {

@@ -284,6 +284,11 @@ impl Node {
         self.api.state().log_ahead()
     }
 
+    /// How many commands wait to be decided.
+    pub(crate) fn waiting(&self) -> usize {
+        self.api.state().stats().waiting
+    }
+
     pub(crate) async fn stop(self) {
         self.api.stop().await;
     }

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::Shared;
 use super::connection::Pauses;
 use super::error::{EventStoreError, Trace};
-use super::tails::Tail;
+use super::tails::{Known, Tail};
 use crate::log::envelope::Envelope;
 use crate::log::{AppendError, Appended, Expected, NewRecord, Position, Record, Unfit};
 
@@ -60,14 +60,10 @@ pub(super) async fn check(shared: &Shared) -> Result<(), EventStoreError> {
 
 impl Append<'_> {
     /// While anything is under way, nothing is known of the stream's end: this may be dropped.
-    async fn run(
-        mut self,
-        expected: Expected,
-        known: &mut Option<Tail>,
-    ) -> Result<Appended, AppendError> {
+    async fn run(mut self, expected: Expected, known: &mut Known) -> Result<Appended, AppendError> {
         loop {
-            let was_known = known.is_some();
-            let tail = match known.take() {
+            let was_known = known.tail.is_some();
+            let tail = match known.tail.take() {
                 Some(tail) => tail,
                 None if expected == Expected::NoStream => Tail::of_nothing(self.stream),
                 None => self.tail().await?,
@@ -77,7 +73,7 @@ impl Append<'_> {
                 Expected::Revision(last) => last.saturating_add(1),
                 Expected::Any => {
                     if let Some(before) = self.is_at_end_of(&tail).await? {
-                        *known = Some(tail);
+                        known.tail = Some(tail);
                         return Ok(before);
                     }
                     tail.next
@@ -88,23 +84,33 @@ impl Append<'_> {
                     // What was known may be out of date.
                     continue;
                 }
-                return self.is_there_or_conflict(first, tail.last()).await;
+                let before = self.is_there(first).await?;
+                return before.ok_or(AppendError::WrongRevision { actual: tail.last() });
             }
+            let was_in_doubt = std::mem::replace(&mut known.in_doubt, true);
             let after = self.records.iter().fold(tail, |tail, record| tail.with(record));
             match self.send(&tail).await? {
                 Sent::Written(written) => {
                     let appended = self.written(&written, first).await?;
-                    *known = if was_known { Some(after) } else { self.as_sent(&after).await? };
+                    known.tail =
+                        if was_in_doubt { self.as_sent(&after).await? } else { Some(after) };
+                    known.in_doubt = known.tail.is_none();
                     return Ok(appended);
                 }
-                Sent::Taken(_) if expected == Expected::Any => {
-                    // Its end has moved on; unless an earlier attempt moved it.
-                    if let Some(before) = self.is_there(first).await? {
+                Sent::Taken(actual) => {
+                    // What nobody knows of is where this one was to go, or never gets there.
+                    if (was_in_doubt || self.is_doubtful)
+                        && let Some(before) = self.is_there(first).await?
+                    {
                         return Ok(before);
                     }
+                    known.in_doubt = false;
+                    if expected != Expected::Any {
+                        return Err(AppendError::WrongRevision { actual });
+                    }
+                    // Its end has moved on.
                     self.check_deadline()?;
                 }
-                Sent::Taken(last) => return self.is_there_or_conflict(first, last).await,
             }
         }
     }
@@ -190,16 +196,6 @@ impl Append<'_> {
             Some(stored) if Tail::after(stored) == *after => Ok(Some(*after)),
             _ => Ok(None),
         }
-    }
-
-    /// The stream ended at `actual` when it was not where it was expected.
-    async fn is_there_or_conflict(
-        &mut self,
-        first: u64,
-        actual: Option<u64>,
-    ) -> Result<Appended, AppendError> {
-        let before = self.is_there(first).await?;
-        before.ok_or(AppendError::WrongRevision { actual })
     }
 
     async fn is_at_end_of(&mut self, tail: &Tail) -> Result<Option<Appended>, AppendError> {

@@ -97,6 +97,9 @@ impl Shared {
             let is_last = page.len() < count;
             records.extend(page);
             if is_last {
+                if let Some(last) = records.last() {
+                    self.tails.saw_end(stream, last);
+                }
                 return Ok(records);
             }
         }

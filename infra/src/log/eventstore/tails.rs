@@ -54,9 +54,23 @@ impl Tail {
     }
 }
 
-/// A stream's tail if it is known. Who appends holds the lock: appends of one process to one stream
-/// would only be in each other's way.
-pub(super) type Slot = Arc<tokio::sync::Mutex<Option<Tail>>>;
+/// What is known of a stream.
+#[derive(Debug)]
+pub(super) struct Known {
+    /// Where it ends, as far as one knows.
+    pub(super) tail: Option<Tail>,
+    /// An append of this process, or of one before it, may still get there without anybody knowing.
+    pub(super) in_doubt: bool,
+}
+
+impl Default for Known {
+    fn default() -> Self {
+        Self { tail: None, in_doubt: true }
+    }
+}
+
+/// Who appends holds the lock: appends of one process to one stream would only be in each other's way.
+pub(super) type Slot = Arc<tokio::sync::Mutex<Known>>;
 
 #[derive(Default)]
 pub(super) struct Tails(Mutex<HashMap<Arc<str>, Slot>>);
@@ -73,5 +87,18 @@ impl Tails {
         let slot = Slot::default();
         slots.insert(Arc::from(stream), Arc::clone(&slot));
         slot
+    }
+
+    /// Somebody read the stream to its end. Of streams that nobody here appends to nothing is kept.
+    pub(super) fn saw_end(&self, stream: &str, last: &Record) {
+        let slot = self.0.lock().get(stream).map(Arc::clone);
+        let seen = Tail::after(last);
+        // Who appends at this moment knows better.
+        if let Some(slot) = slot
+            && let Ok(mut known) = slot.try_lock()
+            && known.tail.is_none_or(|tail| tail.next < seen.next)
+        {
+            known.tail = Some(seen);
+        }
     }
 }

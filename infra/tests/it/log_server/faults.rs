@@ -96,9 +96,9 @@ async fn who_comes_late_reads_no_more_than_they_have_to() {
     let (one, other) = (connect(served.address()), connect(served.address()));
     one.append("s", Expected::NoStream, vec![record(0)]).await.unwrap();
     other.append("s", Expected::Revision(0), vec![record(1)]).await.unwrap();
-    // Whether what is there is one's own is read. Where the stream ends the refusal says, or who looked
-    // for what to be chained to.
-    for (expected, reads) in [(Expected::Revision(0), 1), (Expected::Revision(7), 2)] {
+    // Where the stream ends the refusal says, or who looked for what to be chained to. Whether what is
+    // there is one's own nobody has to read of whom nothing is under way.
+    for (expected, reads) in [(Expected::Revision(0), 0), (Expected::Revision(7), 2)] {
         let before = load.reads();
         let outcome = one.append("s", expected, vec![record(2)]).await;
         assert!(
@@ -246,4 +246,23 @@ async fn the_file_does_not_show_the_way_by_which_a_record_came() {
         assert_eq!((stored.version, stored.at), (given.version, given.at));
         assert_eq!((&stored.metadata, &stored.data), (&given.metadata, &given.data));
     }
+}
+
+/// Whoever was late and read what others wrote knows where the stream ends, and appends at once.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_has_read_what_others_wrote_asks_for_nothing_before_they_append() {
+    let load = Load::default();
+    let options = ServerOptions { load: load.clone(), ..ServerOptions::default() };
+    let served = Served::start_with(options).await;
+    let (one, other) = (connect(served.address()), connect(served.address()));
+    one.append("s", Expected::NoStream, vec![record(0)]).await.unwrap();
+    other.append("s", Expected::Revision(0), vec![record(1)]).await.unwrap();
+    let late = one.append("s", Expected::Revision(0), vec![record(2)]).await;
+    assert!(matches!(late, Err(AppendError::WrongRevision { .. })), "{late:?}");
+    assert_eq!(one.read_stream("s", 1, 100).await.unwrap().len(), 1);
+    let before = load.reads();
+    one.append("s", Expected::Revision(1), vec![record(2)]).await.unwrap();
+    assert_eq!(load.reads() - before, 0);
+    let stored = verified(one.read_stream("s", 0, 100).await.unwrap());
+    assert_eq!(stored.len(), 3);
 }
