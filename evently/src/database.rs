@@ -110,6 +110,9 @@ impl Database {
     }
 }
 
+/// How far they step back: by this nice value.
+const NICE: i32 = 10;
+
 /// Threads for the database and for those who fill it, which all others of the process go before:
 /// selling never waits for reading.
 pub(crate) struct Threads(Option<Runtime>);
@@ -117,6 +120,7 @@ pub(crate) struct Threads(Option<Runtime>);
 impl Threads {
     pub(crate) fn start() -> io::Result<Self> {
         let mut builder = Builder::new_multi_thread();
+        let step_back = || infra::threads::step_back(NICE, "views");
         builder.worker_threads(2).thread_name("views").on_thread_start(step_back).enable_all();
         Ok(Self(Some(builder.build()?)))
     }
@@ -134,13 +138,5 @@ impl Drop for Threads {
         if let Some(runtime) = self.0.take() {
             runtime.shutdown_background();
         }
-    }
-}
-
-/// On Linux a thread has a priority of its own, and threads it starts have the same.
-fn step_back() {
-    #[cfg(target_os = "linux")]
-    if let Err(error) = rustix::process::setpriority_process(None, 10) {
-        tracing::debug!(%error, "the views run at the same priority as the rest");
     }
 }

@@ -23,4 +23,5 @@ pub mod sqlite;
 pub mod telemetry;
 #[cfg(feature = "testing")]
 pub mod testing;
+pub mod threads;
 pub mod trace;

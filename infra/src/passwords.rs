@@ -16,6 +16,7 @@ use tokio::sync::oneshot;
 use zeroize::Zeroizing;
 
 use crate::ids::{self, NoRandomness};
+use crate::threads;
 
 /// How many may wait for each thread.
 const WAITING_PER_THREAD: usize = 32;
@@ -26,7 +27,6 @@ pub const THREADS: &str = "passwords";
 /// How far threads step back: by this nice value. Beside a sale that would take all processors one has
 /// about a twelfth of one: selling hardly notices, and a full queue is still through before its requests
 /// time out. With 15, which gives it a thirtieth, a crowd that logs in keeps everybody out for as long.
-#[cfg(target_os = "linux")]
 const NICE: i32 = 10;
 
 /// What a hash costs whoever guesses.
@@ -170,11 +170,7 @@ fn verify(argon: &Argon2<'_>, password: &str, stored: &str) -> Result<bool, Pass
 }
 
 fn look_at(waiting: &Mutex<Receiver<Job>>) {
-    // On Linux a thread has a priority of its own.
-    #[cfg(target_os = "linux")]
-    if let Err(error) = rustix::process::setpriority_process(None, NICE) {
-        tracing::debug!(%error, "passwords are hashed at the same priority as all else");
-    }
+    threads::step_back(NICE, "passwords");
     loop {
         let job = waiting.lock().recv();
         let Ok(job) = job else { return };

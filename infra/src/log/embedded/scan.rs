@@ -9,12 +9,16 @@ use std::time::Duration;
 use super::error::StorageError;
 use super::readers::Readers;
 use crate::log::Position;
+use crate::threads;
 
 /// After something that may pass: first, and at most.
 const PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 /// How soon a pause ends when the log is closed.
 const LOOK: Duration = Duration::from_millis(50);
+
+/// Nothing waits for it, and after a start everything else has much to do.
+const NICE: i32 = 19;
 
 /// Starts the thread; it ends at the end of the log, at the first damage, or when `closing` is set.
 pub(super) fn start(
@@ -28,6 +32,7 @@ pub(super) fn start(
 }
 
 fn scan(readers: &Readers, closing: &AtomicBool) {
+    threads::step_back(NICE, "log-scan");
     let (mut after, mut pause) = (Position(0), PAUSE);
     while !closing.load(Ordering::Relaxed) {
         match readers.read(|reader| reader.touch(after)) {
@@ -65,13 +70,13 @@ mod tests {
 
     use rusqlite::Connection;
 
-    use super::super::error::Whole;
+    use super::super::error::Damage;
     use super::super::file::LogFile;
     use super::*;
 
     /// A log whose only record is damaged, and the file it is in.
-    fn damaged() -> (tempfile::TempDir, Readers, Whole, std::path::PathBuf) {
-        let whole = Whole::default();
+    fn damaged() -> (tempfile::TempDir, Readers, Damage, std::path::PathBuf) {
+        let damage = Damage::default();
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("log.sqlite");
         let file = LogFile::open(&path, None).unwrap();
@@ -87,12 +92,12 @@ mod tests {
         let at = (usize::try_from(page).unwrap() - 1) * 4_096;
         bytes[at..at + 4_096].fill(0xA5);
         fs::write(&path, bytes).unwrap();
-        (folder, Readers::new(file, 1, whole.clone()), whole, path)
+        (folder, Readers::new(file, 1, damage.clone()), damage, path)
     }
 
     #[test]
     fn what_cannot_be_read_now_is_read_later() {
-        let (folder, readers, whole, path) = damaged();
+        let (folder, readers, damage, path) = damaged();
         let aside = folder.path().join("aside");
         fs::rename(&path, &aside).unwrap();
         let (readers, closing) = (Arc::new(readers), Arc::new(AtomicBool::new(false)));
@@ -100,12 +105,12 @@ mod tests {
         // It does not end before it has seen everything.
         let until = Instant::now() + PAUSE / 2;
         while Instant::now() < until {
-            assert!(!scanning.is_finished() && whole.check().is_ok());
+            assert!(!scanning.is_finished() && damage.check().is_ok());
             std::thread::park_timeout(LOOK);
         }
         fs::rename(&aside, &path).unwrap();
         scanning.join().unwrap();
-        assert!(matches!(whole.check(), Err(StorageError::NotWhole)));
+        assert!(matches!(damage.check(), Err(StorageError::NotWhole)));
     }
 
     #[test]
