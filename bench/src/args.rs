@@ -8,7 +8,7 @@ use crate::cpu;
 use crate::measure::Measure;
 use crate::report::Settings;
 
-/// Seconds that a storm has to be withstood, as the issue of its figure says.
+/// Seconds that a storm has to be withstood for its figure to count.
 const STORM_S: f64 = 30.0;
 
 const EXAMPLES: &str = "\

@@ -15,8 +15,8 @@ use infra::data_folder::{DataFolder, DataFolderError};
 use infra::http::{Edge, Origins, ServiceLimits, serve, service};
 use infra::identity::{MasterError, MasterKeys, Reasons, SqliteIdentity, StoreError, Vault};
 use infra::limits::TrustedProxies;
-use infra::log::Log;
 use infra::log::embedded::{EmbeddedLog, EmbeddedOptions, OpenError};
+use infra::log::{Log, Position};
 use infra::mail::FolderMailer;
 use infra::passwords::{Cost, PasswordError, Passwords};
 use infra::payment::{MockProvider, OpenError as PaymentsError};
@@ -197,8 +197,14 @@ impl SomeRoles {
         let pool = infra::postgres::connect("postgres://localhost:1", 1)?;
         let (queries, queries_stop) = (TaskTracker::new(), CancellationToken::new());
         let cache = CacheLimits::default();
-        let reasons = Reasons::default();
-        let sources = Sources { log: log.clone(), pool, clock: clock.clone(), reasons, cache };
+        let sources = Sources {
+            log: log.clone(),
+            pool,
+            clock: clock.clone(),
+            reasons: Reasons::default(),
+            cache,
+            least: Position::default(),
+        };
         let state =
             QueryState::start(sources, LiveLimits::default(), &queries, queries_stop.clone());
         let router = command_api::router(commands.state()).merge(query_api::router(state));

@@ -1,6 +1,7 @@
 //! The measures: what each runs and compares. docs/BENCH.md explains them.
 
 mod bench;
+mod beside;
 mod feed;
 mod inventory;
 mod logs;
@@ -192,13 +193,13 @@ impl Measure {
 
     fn run(self, round: &Round<'_>) -> Result<Sample, MeasureError> {
         match self {
-            Self::Hot => Ok(compared(&*round.hot()?, &*round.echo()?)),
+            Self::Hot => Ok(round.hot()?.sample()),
             Self::HotRowLocks => {
                 let (hot, row_locks) = (round.hot()?, round.row_locks()?);
-                let sample = Sample::against(hot.rate, row_locks.best());
-                Ok(sample.with("load", hot.seen()).with("row_locks", row_locks.seen()))
+                let sample = Sample::against(hot.load.rate, row_locks.best());
+                Ok(sample.with("load", hot.load.seen()).with("row_locks", row_locks.seen()))
             }
-            Self::Spread => Ok(compared(&round.spread()?, &*round.echo()?)),
+            Self::Spread => Ok(round.beside_echo(|| round.spread())?.sample()),
             Self::Availability => {
                 let (asked, constant) = round.availability()?;
                 Ok(compared(&asked, &constant))
@@ -210,8 +211,8 @@ impl Measure {
             Self::Feed => round.feed(),
             Self::Load => round.restart(),
             Self::Memory => Ok(inventory::memory(round.bench.sale())),
-            Self::HotAllRoles => Ok(compared(&round.hot_with_views()?, &*round.echo()?)),
-            Self::LogServer => Ok(compared(&*round.distant()?, &*round.hot()?)),
+            Self::HotAllRoles => Ok(round.beside_echo(|| round.hot_with_views())?.sample()),
+            Self::LogServer => Ok(compared(&*round.distant()?, &round.hot()?.load)),
             Self::TwoNodes => Ok(compared(&round.two_nodes()?, &*round.distant()?)),
             Self::LoginStorm => storm::log_ins(round),
             Self::TokenCheck => tokens::check(round),

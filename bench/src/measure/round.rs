@@ -12,6 +12,7 @@ use bytes::Bytes;
 use infra::clock::{Clock, SystemClock};
 use serde_json::{Value, json};
 
+use super::beside::BesideEcho;
 use super::{Bench, MeasureError, feed, inventory, logs, views};
 use crate::baseline::http;
 use crate::baseline::row_locks::{self, Form};
@@ -24,7 +25,7 @@ use crate::report::Sample;
 use crate::server::Server;
 
 const RESERVE: &str = "/api/v1/bookings/reserve";
-/// Connections to PostgreSQL, as the issue of these figures sets them.
+/// Connections to PostgreSQL, as many as are compared with.
 const BUYERS: usize = 64;
 /// With fewer connections row locks are handed over faster; shown beside the comparison.
 const FEW_BUYERS: usize = 8;
@@ -36,9 +37,7 @@ const WRITES_A_SECOND: u32 = 2_000;
 /// One run and what was already measured in it.
 pub(super) struct Round<'a> {
     pub(super) bench: &'a Bench,
-    /// Keys of idempotency differ from load to load.
-    echo: OnceCell<Rc<Outcome>>,
-    hot: OnceCell<Rc<Outcome>>,
+    hot: OnceCell<Rc<BesideEcho>>,
     distant: OnceCell<Rc<Outcome>>,
     row_locks: OnceCell<Rc<RowLocks>>,
 }
@@ -51,18 +50,22 @@ pub(super) struct RowLocks {
 
 impl<'a> Round<'a> {
     pub(super) fn new(bench: &'a Bench) -> Self {
-        let (echo, hot, distant, row_locks) = Default::default();
-        Self { bench, echo, hot, distant, row_locks }
+        let (hot, distant, row_locks) = Default::default();
+        Self { bench, hot, distant, row_locks }
     }
 
-    /// axum parsing and echoing the reservations that the product is given.
-    pub(super) fn echo(&self) -> Result<Rc<Outcome>, MeasureError> {
-        once(&self.echo, || self.echo_at(Pace::Closed))
+    /// A load of the product, and axum echoing the reservations that the product is given.
+    pub(super) fn beside_echo(
+        &self,
+        load: impl FnOnce() -> Result<Outcome, MeasureError>,
+    ) -> Result<BesideEcho, MeasureError> {
+        let (before, load) = (self.echo_at(Pace::Closed)?, load()?);
+        Ok(BesideEcho { before, load, after: self.echo_at(Pace::Closed)? })
     }
 
-    /// The same at half of what it can do.
+    /// The echo at half of what it can do.
     pub(super) fn half_echo(&self) -> Result<Outcome, MeasureError> {
-        let rate = self.echo()?.rate / 2.0;
+        let rate = self.hot()?.after.rate / 2.0;
         self.echo_at(Pace::Open { rate })
     }
 
@@ -75,13 +78,13 @@ impl<'a> Round<'a> {
     }
 
     /// The product selling one event.
-    pub(super) fn hot(&self) -> Result<Rc<Outcome>, MeasureError> {
-        once(&self.hot, || self.sell(Roles::Commands, 1, Pace::Closed))
+    pub(super) fn hot(&self) -> Result<Rc<BesideEcho>, MeasureError> {
+        once(&self.hot, || self.beside_echo(|| self.sell(Roles::Commands, 1, Pace::Closed)))
     }
 
     /// The same at half of what it can do.
     pub(super) fn half_hot(&self) -> Result<Outcome, MeasureError> {
-        let rate = self.hot()?.rate / 2.0;
+        let rate = self.hot()?.load.rate / 2.0;
         self.sell(Roles::Commands, 1, Pace::Open { rate })
     }
 

@@ -30,7 +30,7 @@ const CACHE_LINE: usize = 64;
 pub(super) fn check(round: &Round<'_>) -> Result<Sample, MeasureError> {
     const UNKNOWN: &str = "no processor times are known here";
     let (bench, hot) = (round.bench, round.hot()?);
-    let server_us = hot.cpu.ok_or(MeasureError::Stuck(UNKNOWN))?.server_us;
+    let server_us = hot.load.cpu.ok_or(MeasureError::Stuck(UNKNOWN))?.server_us;
     let auth = verifier(bench);
     time(&auth, bench, || {})?;
     let elsewhere = vec![1_u8; ELSEWHERE];
