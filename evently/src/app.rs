@@ -212,7 +212,10 @@ impl App {
                 let (log, pool, clock) = (log.clone(), views.pool(), clock.clone());
                 let cache = CacheLimits { shared: redis.clone(), ..CacheLimits::default() };
                 let reasons = identity::reasons(settings, store);
-                let sources = Sources { log, pool, clock, reasons, cache };
+                // A log that is away at this moment asks nothing of them.
+                let head = if projects { log.head().await.ok() } else { None };
+                let least = head.unwrap_or_default();
+                let sources = Sources { log, pool, clock, reasons, cache, least };
                 let stop = tasks_stop.clone();
                 let reading = QueryState::start(sources, live_limits(), &tasks, stop);
                 figures.live = Some(reading.live().clone());

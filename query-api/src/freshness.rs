@@ -54,6 +54,8 @@ pub(crate) struct Views(Arc<Inner>);
 
 struct Inner {
     pool: PgPool,
+    /// What every read has to include.
+    least: Position,
     /// By [`View`], as last seen.
     seen: watch::Sender<[Position; 4]>,
     waiting: AtomicUsize,
@@ -64,9 +66,10 @@ struct Inner {
 }
 
 impl Views {
-    pub(crate) fn new(pool: PgPool) -> Self {
+    pub(crate) fn new(pool: PgPool, least: Position) -> Self {
         Self(Arc::new(Inner {
             pool,
+            least,
             seen: watch::Sender::default(),
             waiting: AtomicUsize::new(0),
             down: AtomicBool::new(false),
@@ -74,7 +77,8 @@ impl Views {
         }))
     }
 
-    /// Waits until everything up to `wanted` is in `view`. Comes before every read of a view.
+    /// Waits until everything up to `wanted`, and what has to be there at least, is in `view`. Comes
+    /// before every read of a view.
     ///
     /// # Errors
     /// 503: it is not in time, or the database is down.
@@ -82,7 +86,7 @@ impl Views {
         if self.0.down.load(Ordering::Relaxed) {
             return Err(problems::database_unavailable());
         }
-        let Some(wanted) = wanted.map(Position) else { return Ok(()) };
+        let wanted = wanted.map_or(self.0.least, |wanted| self.0.least.max(Position(wanted)));
         if self.0.seen.borrow()[view as usize] >= wanted {
             return Ok(());
         }

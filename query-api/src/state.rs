@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use infra::clock::Clock;
 use infra::identity::Reasons;
-use infra::log::Log;
+use infra::log::{Log, Position};
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -26,6 +26,10 @@ pub struct Sources {
     pub reasons: Reasons,
     /// How long what was read is kept.
     pub cache: CacheLimits,
+    /// What every read of a view has to include: the log's head at the start, where this process
+    /// builds the views. Before they are there nobody is told that something does not exist. Zero
+    /// where others build them: what they left is better than nothing.
+    pub least: Position,
 }
 
 /// What the query endpoints share. Cloning is cheap.
@@ -46,7 +50,7 @@ impl QueryState {
         stop: CancellationToken,
     ) -> Self {
         let live = Live::start(Arc::clone(&sources.log), limits, tasks, stop.clone());
-        let views = Views::new(sources.pool.clone());
+        let views = Views::new(sources.pool.clone(), sources.least);
         tasks.spawn(views.clone().watch(stop));
         let (limits, clock) = (sources.cache.clone(), Arc::clone(&sources.clock));
         let cache = Cache::new(limits, clock, live.changes());

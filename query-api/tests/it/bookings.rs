@@ -6,6 +6,7 @@ use axum::http::Request;
 use domain::{EventId, TicketId, TierId, UserId};
 use infra::auth::Role;
 use infra::log::Position;
+use query_api::LiveLimits;
 use serde_json::{Value, json};
 
 use crate::facts::Story;
@@ -170,4 +171,19 @@ async fn without_the_database_it_is_unavailable_for_now() {
         let answer = tokio::time::timeout(Duration::from_secs(20), answer).await.unwrap();
         assert_eq!(answer.problem(), (503, "DATABASE_UNAVAILABLE".into()));
     }
+}
+
+/// Nobody is told that a booking does not exist because the view of it is still being built.
+#[tokio::test]
+async fn a_view_that_is_built_is_not_read_before_it_has_what_was_there() {
+    let Some(server) = infra::postgres::testing::server() else { return };
+    let pool = server.pool(4).await;
+    let world = World::begun_at(Position(7), pool, LiveLimits::default()).await;
+    let token = world.token(UserId::from_u128(1), &[Role::Attendee]);
+    rows::checkpoint(&world.pool, "bookings", Position(6)).await;
+    let answer = world.get_as("/api/v1/users/me/bookings", &token).await;
+    assert_eq!(answer.problem(), (503, "NOT_YET_VISIBLE".into()));
+    assert_eq!(answer.header("retry-after"), "1");
+    rows::checkpoint(&world.pool, "bookings", Position(7)).await;
+    world.get_as("/api/v1/users/me/bookings", &token).await.ok();
 }

@@ -73,6 +73,11 @@ impl World {
     }
 
     pub(crate) async fn new(pool: PgPool, limits: LiveLimits) -> Self {
+        Self::begun_at(Position::default(), pool, limits).await
+    }
+
+    /// One that began when the log ended there, and builds its views.
+    pub(crate) async fn begun_at(least: Position, pool: PgPool, limits: LiveLimits) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("log.sqlite");
         let log = Arc::new(EmbeddedLog::open(path, EmbeddedOptions::default()).unwrap());
@@ -83,7 +88,8 @@ impl World {
         // Rows are put into the views behind the back of the log.
         let cache = CacheLimits { ttl: Duration::ZERO, ..CacheLimits::default() };
         let reasons = reasons(folder.path());
-        let sources = Sources { log: log_, pool: pool.clone(), clock: clock_, reasons, cache };
+        let sources =
+            Sources { log: log_, pool: pool.clone(), clock: clock_, reasons, cache, least };
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
         let state = QueryState::start(sources, limits, &tasks, stop.clone());
         let router = service(
