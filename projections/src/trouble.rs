@@ -2,9 +2,10 @@
 //! answers a question does not show that.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use infra::log::Position;
+use parking_lot::Mutex;
 
 use crate::Projections;
 
@@ -18,12 +19,12 @@ type Views = BTreeMap<String, (Position, &'static str)>;
 impl Trouble {
     /// What brings the view to `upto` could not be written.
     pub(crate) fn unwritten(&self, name: &str, upto: Position, error: &sqlx::Error) {
-        self.views().insert(name.to_owned(), (upto, why(error)));
+        self.0.lock().insert(name.to_owned(), (upto, why(error)));
     }
 
     /// The view is there, whoever brought it there.
     pub(crate) fn is_at(&self, name: &str, position: Position) {
-        let mut views = self.views();
+        let mut views = self.0.lock();
         if views.get(name).is_some_and(|(upto, _)| *upto <= position) {
             views.remove(name);
         }
@@ -31,19 +32,15 @@ impl Trouble {
 
     /// Others look after the views from now on.
     pub(crate) fn is_over(&self) {
-        self.views().clear();
+        self.0.lock().clear();
     }
 
     /// What is wrong, if anything is, in words that are safe to tell anyone.
     pub(crate) fn reason(&self) -> Option<String> {
-        let views = self.views();
+        let views = self.0.lock();
         let (_, why) = views.values().next()?;
         let names: Vec<&str> = views.keys().map(String::as_str).collect();
         Some(format!("{why}: what is new is not in {} yet", names.join(", ")))
-    }
-
-    fn views(&self) -> MutexGuard<'_, Views> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -69,8 +69,8 @@ impl Accounts {
     }
 
     /// Takes the code from a mail and another password; every session ends, and who logs in elsewhere
-    /// has to show the address anew. The code is the
-    /// request's key: it is carried out once, and again only as it was.
+    /// has to show the address anew. The code is the request's key: it is carried out once, and again
+    /// only as it was.
     pub(crate) async fn reset_password(
         self: &Arc<Self>,
         code: &str,

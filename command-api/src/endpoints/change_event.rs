@@ -19,7 +19,8 @@ use crate::state::{Asked, CommandState};
 /// windows and capacities changed (down to what is sold or held); a tier stays in its section, and
 /// its seats stay as they are. A section has room for as many as the venue says now, or as the
 /// event's tiers had there before, whichever is more: what was published fits, whatever became of
-/// the venue.
+/// the venue. Whoever buys in the moment of the change keeps what they bought: a capacity that was
+/// lowered below it is then what they bought, as the event's availability says.
 #[utoipa::path(
     put, path = "/api/v1/events/{event_id}", tag = "events", request_body = EventBody,
     params(

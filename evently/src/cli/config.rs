@@ -24,8 +24,9 @@ pub(super) enum ConfigCommand {
     /// Print every setting with where it comes from, and what is wrong; 1 if anything is
     ///
     /// Prints a settings file in which each line says where its value comes from: flag, environment,
-    /// file or default, and the last one that all is well, if it is. Passwords are masked. Whether the data folder can be made and written is tried
-    /// out, and nothing left there. Nothing is started or connected to.
+    /// file or default, and the last one that all is well, if it is. Passwords are masked. Whether the
+    /// data folder can be made and written is tried out, and nothing left there. Nothing is started or
+    /// connected to.
     #[command(after_help = EXAMPLES)]
     Check {
         /// Print JSON

@@ -77,6 +77,12 @@ impl<'a> Shop<'a> {
         let ask = self.ask(Method::POST, "/bookings/confirm", number, &[Role::Attendee]);
         answer(ask.json(&body), 200).await;
     }
+
+    /// They buy a ticket.
+    pub(crate) async fn sell(&self, number: u128) {
+        let booking = self.reserve(number, 1).await;
+        self.confirm(number, &booking).await;
+    }
 }
 
 /// The body of the answer, which has to have this status.

@@ -13,7 +13,7 @@ use infra::log::chain::ChainVerifier;
 use infra::log::{Log, Position, Record};
 use serde_json::json;
 
-use super::store::{Gate, gated};
+use super::store::{Gate, GatedStore, gated};
 use super::{Guest, Member, PASSWORD, count, grep, holding};
 use crate::support::{Client, Node, Sale, Terms, World, cancel, eventually};
 
@@ -21,6 +21,14 @@ const PERSONAL: [&str; 4] = ["lovelace", "ada@example", "ada=40example", "+44 12
 
 async fn forget(guest: &Guest, member: &Member) {
     guest.ask_as("DELETE", "/users/me", None, Some(&member.access), None).await.expect(204);
+}
+
+/// A node on which nobody helps who finishes what was broken off: they have looked already.
+async fn start_alone(world: &World, store: &GatedStore) -> Node {
+    store.begin_erasing(UserId::from_u128(77)).await.unwrap();
+    let node = world.start().await;
+    eventually(async || store.erasing().await.unwrap().is_empty()).await;
+    node
 }
 
 /// Nobody finds anything of the person, and the log is as it was written.
@@ -89,10 +97,7 @@ async fn who_is_erased_cannot_be_found_and_the_log_still_verifies() {
 #[tokio::test]
 async fn who_hangs_up_is_forgotten_all_the_same() {
     let (world, store) = gated();
-    // Whoever finishes what was broken off has looked, and does not help.
-    store.begin_erasing(UserId::from_u128(77)).await.unwrap();
-    let node = world.start().await;
-    eventually(async || store.erasing().await.unwrap().is_empty()).await;
+    let node = start_alone(&world, &store).await;
     let guest = Guest::at(&world, &node);
     let member = ada(&world, &guest).await;
     guest.ask_and_go("DELETE", "/users/me", &member.access);
@@ -180,10 +185,7 @@ async fn nobody_is_called_erased_whose_key_is_somewhere_else() {
 #[tokio::test]
 async fn a_mail_that_comes_while_somebody_is_forgotten_does_not_stay() {
     let (world, store) = gated();
-    // Whoever finishes what was broken off has looked, and does not help.
-    store.begin_erasing(UserId::from_u128(77)).await.unwrap();
-    let node = world.start().await;
-    eventually(async || store.erasing().await.unwrap().is_empty()).await;
+    let node = start_alone(&world, &store).await;
     let guest = Guest::at(&world, &node);
     let member = ada(&world, &guest).await;
     // Written after the mails were removed, and before the key is.

@@ -193,11 +193,7 @@ async fn a_dead_broker_delays_the_feed_and_nothing_else() {
     let mut server = Server::start_with(&["--kafka-brokers", &broker.address()]).await;
     let (data, log) = (server.data(), server.data().join("log.sqlite"));
     let shop = Shop::open(&server, 20).await;
-    let sells = async |buyer: u128| {
-        let booking = shop.reserve(buyer, 1).await;
-        shop.confirm(buyer, &booking).await;
-    };
-    sells(1).await;
+    shop.sell(1).await;
     dependency_is(&server, "kafka", "down").await;
     let ready = get(&server, "/health/ready").await;
     assert_eq!(ready["status"], "degraded");
@@ -212,14 +208,14 @@ async fn a_dead_broker_delays_the_feed_and_nothing_else() {
     dependency_is(&server, "kafka", "up").await;
     everything_arrived(&broker, &log).await;
     broker.process.freeze();
-    sells(2).await;
+    shop.sell(2).await;
     dependency_is(&server, "kafka", "down").await;
-    sells(3).await;
+    shop.sell(3).await;
     broker.process.thaw();
     is_fed(&data, &data).await;
     dependency_is(&server, "kafka", "up").await;
     broker.process.kill();
-    sells(4).await;
+    shop.sell(4).await;
     dependency_is(&server, "kafka", "down").await;
     // Nobody waits for what does not come.
     drop(shop);
@@ -239,21 +235,17 @@ async fn what_brokers_refuse_is_told_of_and_waited_for() {
     let mut server = Server::start_with(&["--kafka-brokers", &broker.address()]).await;
     let (data, log) = (server.data(), server.data().join("log.sqlite"));
     let shop = Shop::open(&server, 20).await;
-    let sells = async |buyer: u128| {
-        let booking = shop.reserve(buyer, 1).await;
-        shop.confirm(buyer, &booking).await;
-    };
-    sells(1).await;
+    shop.sell(1).await;
     let fed = is_fed(&data, &data).await;
     // No message is so small.
     broker.set("evently.payment", "max.message.bytes", "100").await;
-    sells(2).await;
+    shop.sell(2).await;
     until("it is said what is wrong", async || {
         let status = status(&data, &data).await;
         status["problem"].as_str().is_some_and(|why| why.contains("Kafka does not take a message"))
     })
     .await;
-    sells(3).await;
+    shop.sell(3).await;
     let told = broker.read("evently.payment").len();
     broker.set("evently.payment", "max.message.bytes", "1000000").await;
     let all = is_fed(&data, &data).await;

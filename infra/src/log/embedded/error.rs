@@ -150,13 +150,13 @@ impl StorageError {
     }
 }
 
-/// Whether all of the file that was read or written so far was whole.
+/// Whether any of the file that was read or written so far was damaged.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Whole(Arc<AtomicBool>);
+pub(super) struct Damage(Arc<AtomicBool>);
 
-impl Whole {
-    /// Takes note of damage, and tells of it once.
-    pub(super) fn met(&self, error: &StorageError) {
+impl Damage {
+    /// Takes note of the error if it is damage, and tells of the first.
+    pub(super) fn note(&self, error: &StorageError) {
         if error.is_damage() && !self.0.swap(true, Ordering::Relaxed) {
             let error: &dyn std::error::Error = error;
             tracing::error!(
@@ -167,10 +167,11 @@ impl Whole {
         }
     }
 
+    /// Refuses if there was any.
+    ///
     /// # Errors
     /// [`StorageError::NotWhole`].
     pub(super) fn check(&self) -> Result<(), StorageError> {
-        // It holds that something is not.
         if self.0.load(Ordering::Relaxed) { Err(StorageError::NotWhole) } else { Ok(()) }
     }
 }

@@ -37,7 +37,7 @@ pub use index::Misled;
 
 use super::{AppendError, Appended, Expected, Log, NewRecord, Position, ReadError, Record, Unfit};
 use commit::{Append, Committer};
-use error::Whole;
+use error::Damage;
 use file::LogFile;
 use readers::Readers;
 use watch::Watch;
@@ -62,7 +62,7 @@ pub struct EmbeddedLog {
     identity: Uuid,
     changed_guards: Vec<String>,
     readers: Arc<Readers>,
-    whole: Whole,
+    damage: Damage,
     watch: Arc<Watch>,
     /// Absent when opened for reading only.
     writer: Option<mpsc::UnboundedSender<Message>>,
@@ -127,12 +127,12 @@ impl EmbeddedLog {
         let head = readers::head(&file.connect_reader()?);
         // What is before a damaged end can be read.
         let head = if writes { head? } else { head.unwrap_or_default() };
-        let (watch, whole) = (Arc::new(Watch::new(head)), Whole::default());
+        let (watch, damage) = (Arc::new(Watch::new(head)), Damage::default());
         let mut log = Self {
             identity: file.identity(),
             changed_guards: file.changed().to_vec(),
-            readers: Arc::new(Readers::new(file.clone(), options.readers, whole.clone())),
-            whole: whole.clone(),
+            readers: Arc::new(Readers::new(file.clone(), options.readers, damage.clone())),
+            damage: damage.clone(),
             watch: Arc::clone(&watch),
             writer: None,
             failing: Arc::default(),
@@ -140,7 +140,7 @@ impl EmbeddedLog {
             threads: Mutex::new(vec![watch.start(file)?]),
         };
         if writes {
-            let committer = Committer::open(file, whole)?;
+            let committer = Committer::open(file, damage)?;
             log.failing = committer.failing();
             let (sender, receiver) = mpsc::unbounded_channel();
             let (checkpoints, thread) = checkpoint::start(file)?;
@@ -268,7 +268,7 @@ impl Log for EmbeddedLog {
         records: Vec<NewRecord>,
     ) -> Result<Appended, AppendError> {
         let writer = self.writer.as_ref().ok_or(StorageError::ReadOnly)?;
-        self.whole.check()?;
+        self.damage.check()?;
         Unfit::check(stream, &records).map_err(AppendError::Unfit)?;
         let (answer, answered) = oneshot::channel();
         let append = Append { stream: Arc::from(stream), expected, records };
@@ -311,7 +311,7 @@ impl Log for EmbeddedLog {
         if writer.is_closed() {
             return Err(StorageError::Closed.into());
         }
-        self.whole.check()?;
+        self.damage.check()?;
         // Appends come first: only after a failure is there something to try.
         if !self.failing.load(Ordering::Relaxed) {
             return Ok(());

@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension, params_from_iter};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError};
 use tokio_util::task::AbortOnDropHandle;
 
-use super::error::{StorageError, Whole};
+use super::error::{Damage, StorageError};
 use super::file::LogFile;
 use super::names::Names;
 use super::rows::{COLUMNS, Decoder};
@@ -25,17 +25,17 @@ pub(super) struct Readers {
     idle: Mutex<Vec<Connection>>,
     free: Arc<Semaphore>,
     names: Names,
-    whole: Whole,
+    damage: Damage,
 }
 
 impl Readers {
-    pub(super) fn new(file: LogFile, connections: usize, whole: Whole) -> Self {
+    pub(super) fn new(file: LogFile, connections: usize, damage: Damage) -> Self {
         Self {
             file,
             idle: Mutex::default(),
             free: Arc::new(Semaphore::new(connections.max(1))),
             names: Names::default(),
-            whole,
+            damage,
         }
     }
 
@@ -87,7 +87,7 @@ impl Readers {
             None => self.file.connect_reader()?,
         };
         let outcome = read(Reader { connection: &connection, names: &self.names });
-        let outcome = outcome.inspect_err(|error| self.whole.met(error))?;
+        let outcome = outcome.inspect_err(|error| self.damage.note(error))?;
         // After a failure the connection is not used again. After closing it is not kept.
         if !self.free.is_closed() {
             self.idle.lock().push(connection);

@@ -60,14 +60,19 @@ async fn a_record_that_was_altered_is_not_decided_on() {
     assert_refused(&path, 151, "its hash does not follow").await;
 }
 
+/// A closed log whose last record stands once more at its end, so many revisions later.
+async fn log_with_a_copy(path: &Path, later: u64) {
+    closed_log(path).await;
+    let copy = "INSERT INTO records SELECT position + 1, stream, revision + ?1, id, kind, version, at, \
+        metadata, data, hash FROM records WHERE position = 300";
+    assert_eq!(Connection::open(path).unwrap().execute(copy, [later as i64]).unwrap(), 1);
+}
+
 #[tokio::test]
 async fn a_record_that_stands_twice_is_not_decided_on() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("log.sqlite");
-    closed_log(&path).await;
-    let copy = "INSERT INTO records SELECT position + 1, stream, revision + 1, id, kind, version, at, \
-        metadata, data, hash FROM records WHERE position = 300";
-    assert_eq!(Connection::open(&path).unwrap().execute(copy, []).unwrap(), 1);
+    log_with_a_copy(&path, 1).await;
     assert_refused(&path, 301, "its hash does not follow").await;
 }
 
@@ -75,13 +80,9 @@ async fn a_record_that_stands_twice_is_not_decided_on() {
 async fn a_stream_with_a_gap_is_not_decided_on() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("log.sqlite");
-    closed_log(&path).await;
-    let gap = "INSERT INTO records SELECT position + 1, stream, revision + 2, id, kind, version, at, \
-        metadata, data, hash FROM records WHERE position = 300";
-    assert_eq!(Connection::open(&path).unwrap().execute(gap, []).unwrap(), 1);
+    log_with_a_copy(&path, 2).await;
     assert_refused(&path, 301, "missing, doubled or out of order").await;
-    let log = open(&path);
-    let error = log.read_stream("inventory-a", 301, 1).await.expect_err("nothing is before it");
+    let error = open(&path).read_stream("inventory-a", 301, 1).await.expect_err("a gap before it");
     assert!(told(&error).contains("position 301"), "{}", told(&error));
 }
 
