@@ -15,14 +15,14 @@ use infra::shapes::AuditRecord;
 use serde_json::{Value, json};
 
 use super::keys::NOWHERE;
-use super::{Failure, chain, progress};
+use super::{Failure, Invocation, chain, progress};
 use crate::audit::export::{Filter, Format, Writer};
 use crate::audit::source::Batches;
 use crate::audit::verdict::{self, Problem, Verdict};
 use crate::audit::verify::Proven;
 use crate::identity;
 use crate::log::OpenLog;
-use crate::settings::Checked;
+use crate::settings::{Checked, Origin, Settings};
 use crate::signals::Signals;
 
 pub(super) const EXAMPLES: &str = "\
@@ -58,7 +58,9 @@ pub(super) enum AuditCommand {
     ///
     /// Computes every record's chain hash again and counts every inventory's stock from its facts,
     /// on a stopped or a running server's data folder, or on an export, without any server. Of a data
-    /// folder's log it also sees that its indexes lead to every record, as servers read by them.
+    /// folder's log it also sees that its indexes lead to every record, as servers read by them. A folder
+    /// that is named by --data is looked at also where EVENTLY_LOG_URL names a log server; what was
+    /// read is told first.
     ///
     /// Hashes that follow from each other prove what is there, not that whole streams or the end of
     /// the log are still there, nor that nobody who can write the file wrote it anew. For that, note
@@ -142,7 +144,26 @@ pub(super) fn run(command: &AuditCommand, settings: &Checked) -> Result<(), Fail
     })
 }
 
+/// Who names a folder wants the log in it, a backup for instance, and not the one that the
+/// environment names for all commands: a proof of that would prove nothing of the folder.
+pub(super) fn of_named_log(asked: &Invocation) -> Settings {
+    let settings = &asked.cli.settings;
+    let is_named = |key| settings.origin(key, &asked.matches, &asked.file) == Origin::Flag;
+    let log_url = settings.log_url.clone().filter(|_| is_named("log_url") || !is_named("data"));
+    Settings { log_url, ..settings.clone() }
+}
+
+/// What was looked at, without secrets.
+fn looked_at(args: &VerifyArgs, settings: &Checked) -> String {
+    match (&args.export, &settings.log_url) {
+        (Some(export), _) => format!("the export {}", export.display()),
+        (None, Some(url)) => format!("the log at {url}"),
+        (None, None) => format!("the log in the folder {}", settings.data.display()),
+    }
+}
+
 async fn verify(args: &VerifyArgs, settings: &Checked) -> Result<(), Failure> {
+    let log = looked_at(args, settings);
     let looked = match &args.export {
         None => verdict::of_log(settings, args.expect, &progress::bar(0, "verifying")).await,
         Some(path) => verdict::of_export(path, args.expect, &progress::bytes(0, "verifying")),
@@ -150,23 +171,25 @@ async fn verify(args: &VerifyArgs, settings: &Checked) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
     let verdict = match looked {
         Err(error) if args.json => {
-            writeln!(out, "{:#}", json!({"error": chain(&error)}))?;
+            writeln!(out, "{:#}", json!({"log": log, "error": chain(&error)}))?;
             return Err(error.into());
         }
         looked => looked?,
     };
     if args.json {
-        writeln!(out, "{:#}", in_json(&verdict))?;
+        let mut told = in_json(&verdict);
+        told["log"] = log.as_str().into();
+        writeln!(out, "{told:#}")?;
     }
     if verdict.problems.is_empty() {
         if !args.json {
-            write!(out, "{}", in_words(&verdict))?;
+            write!(out, "read: {log}\n{}", in_words(&verdict))?;
         }
         return Ok(());
     }
     let mut lines: Vec<String> = verdict.problems.iter().map(|problem| chain(problem)).collect();
     let Proven { records, position, .. } = verdict.proven;
-    lines.push(format!("{records} records are as written, up to position {position}"));
+    lines.push(format!("{records} records are as written, up to position {position}, of {log}"));
     Err(Failure::Wrong(lines))
 }
 

@@ -192,7 +192,11 @@ fn run(asked: &Invocation) -> Result<(), Failure> {
     if let Some(Command::Help(args)) = &asked.cli.command {
         return help::run(args, Cli::command());
     }
-    let settings = asked.settings().map_err(Failure::Usage)?;
+    let settings = match &asked.cli.command {
+        Some(Command::Audit(_)) => asked.check(&audit::of_named_log(asked)),
+        _ => asked.settings(),
+    };
+    let settings = settings.map_err(Failure::Usage)?;
     carry_out(asked, &settings).map_err(|failure| room::explained(failure, &settings))
 }
 

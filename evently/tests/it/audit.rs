@@ -8,7 +8,8 @@ use rusqlite::Connection;
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, BufReader};
 
-use crate::cli::{run, run_on};
+use crate::cli::{run, run_on, said};
+use crate::log_server::LogServer;
 use crate::server::{Server, evently};
 use crate::shop::Shop;
 
@@ -80,6 +81,43 @@ async fn a_sound_log_is_proven_live_and_stopped() {
     let (status, out, _) = run_on(&server.data(), &["audit", "verify"]).await;
     assert_eq!(status, 0);
     assert!(out.contains("unaltered:") && out.contains("never oversold:"), "{out}");
+}
+
+#[tokio::test]
+async fn a_folder_that_is_named_is_proven_also_where_the_environment_names_a_server() {
+    let live = LogServer::start().await;
+    let mut server = server_with_sales().await;
+    server.stop().await;
+    let backup = server.data();
+    let file = backup.join("evently.toml");
+    std::fs::write(&file, format!("log_url = \"{}\"", live.url)).unwrap();
+    let ask = async |more: &[&str]| {
+        let mut command = evently();
+        command.args(["audit", "verify"]).args(more).env("EVENTLY_LOG_URL", &live.url);
+        let (status, out, err) = said(&mut command).await;
+        (status, out + &err)
+    };
+    let (data, settings) = (backup.to_str().unwrap(), file.to_str().unwrap());
+    let in_folder = format!("the log in the folder {data}");
+    let at_server = format!("read: the log at {}", live.url);
+    for named in [&["--data", data][..], &["--data", data, "--config", settings]] {
+        let (status, told) = ask(named).await;
+        assert_eq!(status, 0, "{told}");
+        assert!(told.starts_with(&format!("read: {in_folder}\nunaltered: ")), "{told}");
+    }
+    for named in [&[][..], &["--data", data, "--log-url", &live.url]] {
+        let (_, told) = ask(named).await;
+        assert!(told.starts_with(&at_server), "{named:?}: {told}");
+    }
+    // What is damaged, and what is not there, is not proven by what the server has.
+    tamper(&backup, "UPDATE records SET at = at + 1 WHERE position = 2");
+    let (status, told) = ask(&["--data", data]).await;
+    assert_eq!(status, 1);
+    assert!(told.contains("not as written") && told.contains(&in_folder), "{told}");
+    std::fs::remove_file(backup.join("log.sqlite")).unwrap();
+    let (status, told) = ask(&["--data", data]).await;
+    assert_eq!(status, 1);
+    assert!(told.contains("log.sqlite"), "{told}");
 }
 
 #[tokio::test]
