@@ -8,12 +8,13 @@ use crate::server::evently;
 const OPERATIONS: &str = include_str!("../../../docs/OPERATIONS.md");
 const COMPOSE: &str = include_str!("../../../docker-compose.yml");
 const KUBERNETES: &str = include_str!("../../../deploy/kubernetes/evently.yaml");
+const NGINX_KUBERNETES: &str = include_str!("../../../deploy/nginx/kubernetes.conf");
 const LOG_SERVER: &str = include_str!("../../../deploy/kubernetes/log-server.yaml");
 const COLLECTOR: &str = include_str!("../../../deploy/otel/collector.yml");
 const TEMPO: &str = include_str!("../../../deploy/tempo/tempo.yml");
 const TRACES: &str = include_str!("../../../deploy/grafana/provisioning/datasources/tempo.yml");
 const IMAGE: &str = include_str!("../../../Dockerfile");
-const NGINX: &str = include_str!("../../../deploy/nginx/evently.conf");
+const NGINX: &str = include_str!("../../../deploy/nginx/compose.conf");
 const PROMETHEUS: &str = include_str!("../../../deploy/prometheus/prometheus.yml");
 
 #[tokio::test]
@@ -139,4 +140,14 @@ fn nginx_and_prometheus_name_the_nodes_that_compose_starts() {
     let started: BTreeSet<_> = begins.filter_map(|text| text.rsplit(' ').next()).collect();
     assert_eq!(started.len(), 6, "{started:?}");
     assert_eq!(named, started);
+}
+
+#[test]
+fn nginx_names_the_services_that_kubernetes_has() {
+    let ends = NGINX_KUBERNETES.match_indices(":8080").map(|(end, _)| &NGINX_KUBERNETES[..end]);
+    let named: BTreeSet<_> = ends.filter_map(|text| text.rsplit(' ').next()).collect();
+    let services = KUBERNETES.split("\nkind: Service\nmetadata: { name: ").skip(1);
+    let there: BTreeSet<_> = services.filter_map(|rest| rest.split(' ').next()).collect();
+    assert_eq!(named, there);
+    assert_eq!(there.len(), 3, "{there:?}");
 }

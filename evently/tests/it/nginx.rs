@@ -1,15 +1,15 @@
-//! `deploy/nginx/evently.conf` in a real nginx: which node gets which call.
+//! `deploy/nginx` in a real nginx: which node gets which call, and what is said for nodes that give no answer.
 
 use std::collections::{BTreeSet, HashMap};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener as Deaf};
 use std::path::Path;
 use std::process::Stdio;
 
 use axum::Router;
 use domain::{BookingId, EventId};
 use infra::auth::RULES;
-use reqwest::{Client, Method};
-use serde_json::json;
+use reqwest::{Client, Method, Response};
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
@@ -18,6 +18,8 @@ use tokio::task::AbortHandle;
 use crate::serving::{free_port, until};
 
 const CONF: &str = include_str!("../../../deploy/nginx/evently.conf");
+const COMPOSE: &str = include_str!("../../../deploy/nginx/compose.conf");
+const ONE_MACHINE: &str = include_str!("../../../deploy/nginx/one-machine.conf");
 const NODES: [&str; 6] =
     ["command-1", "command-2", "query-1", "query-2", "projector-1", "projector-2"];
 
@@ -25,6 +27,7 @@ const NODES: [&str; 6] =
 struct Front {
     folder: TempDir,
     _nginx: Child,
+    _still: Vec<Deaf>,
     nodes: HashMap<&'static str, AbortHandle>,
     url: String,
     client: Client,
@@ -32,16 +35,30 @@ struct Front {
 
 impl Front {
     async fn start(program: &Path) -> Self {
+        Self::start_before(program, &[], CONF).await
+    }
+
+    /// The same, with nodes that stand still: their machine takes connections, and nobody answers.
+    async fn start_before(program: &Path, deaf: &[&'static str], conf: &str) -> Self {
         let (folder, port) = (tempfile::tempdir().unwrap(), free_port());
-        let mut conf = CONF.replace("listen 8080", &format!("listen 127.0.0.1:{port}"));
+        let mut conf = conf.replace("listen 8080", &format!("listen 127.0.0.1:{port}"));
         let log = folder.path().join("access.log");
         conf = conf.replace("/var/log/nginx/access.log", log.to_str().unwrap());
-        let mut nodes = HashMap::new();
+        // Addresses need no looking up, which Debian's nginx does not know yet.
+        let mut upstreams = COMPOSE.replace(" resolve", "");
+        let (mut nodes, mut still) = (HashMap::new(), vec![]);
         for name in NODES {
-            let (address, node) = node(name).await;
-            conf = conf.replace(&format!("{name}:8080"), &address.to_string());
-            nodes.insert(name, node);
+            let address = if deaf.contains(&name) {
+                still.push(Deaf::bind("127.0.0.1:0").unwrap());
+                still.last().unwrap().local_addr().unwrap()
+            } else {
+                let (address, node) = node(name).await;
+                nodes.insert(name, node);
+                address
+            };
+            upstreams = upstreams.replace(&format!("{name}:8080"), &address.to_string());
         }
+        conf += &upstreams;
         let root = folder.path().display();
         let whole = format!(
             "daemon off; pid {root}/pid; error_log stderr;
@@ -60,14 +77,19 @@ impl Front {
         nginx.args(["-g", "master_process off;", "-p"]).arg(folder.path()).arg("-c").arg(file);
         let nginx = nginx.stdin(Stdio::null()).kill_on_drop(true).spawn().unwrap();
         let (url, client) = (format!("http://127.0.0.1:{port}"), Client::new());
-        let front = Self { folder, _nginx: nginx, nodes, url, client };
-        until("nginx answers", async || front.client.get(&front.url).send().await.is_ok()).await;
+        let front = Self { folder, _nginx: nginx, _still: still, nodes, url, client };
+        let answers = async || front.client.get(front.at("/health")).send().await.is_ok();
+        until("nginx answers", answers).await;
         front
+    }
+
+    fn at(&self, path: &str) -> String {
+        format!("{}{path}", self.url)
     }
 
     /// Who answers.
     async fn ask(&self, method: Method, path: &str, body: Option<serde_json::Value>) -> String {
-        let mut request = self.client.request(method, format!("{}{path}", self.url));
+        let mut request = self.client.request(method, self.at(path));
         if let Some(body) = body {
             request = request.json(&body);
         }
@@ -147,7 +169,7 @@ async fn what_queries_say_is_not_kept() {
 fn answered_by(method: &str, path: &str) -> Vec<&'static str> {
     if path.starts_with("/health") || path == "/metrics" || path.starts_with("/internal/") {
         // Of each node by itself, or for the operator: of none of them from outside.
-        return vec!["<html>"];
+        return vec!["{\"type\":\"https://evently.example/problems/NOT_FOUND\""];
     }
     let parts = [
         ("command-", command_api::api()),
@@ -174,4 +196,105 @@ async fn each_call_goes_to_the_role_that_answers_it() {
         let expected = answered_by(rule.method, rule.path);
         assert!(expected.iter().any(|role| answer.starts_with(role)), "{rule:?}: {answer}");
     }
+}
+
+/// Nodes are given up sooner, so that the test need not wait for those that stand still.
+fn impatient() -> String {
+    ["35s", "15s", "5s"].iter().fold(CONF.to_owned(), |conf, patience| {
+        let line = format!("proxy_read_timeout {patience};");
+        assert!(conf.contains(&line), "{line}");
+        conf.replace(&line, "proxy_read_timeout 3s;")
+    })
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_stands_still_leaves_its_work_to_the_other() {
+    let Some(program) = program() else { return };
+    let front = Front::start_before(program, &["query-1", "command-1"], &impatient()).await;
+    let event = EventId::from_u128(7 << 64);
+    let (seats, list) = (format!("/api/v1/events/{event}/seats"), "/api/v1/events");
+    for path in [&seats, list, &seats, list] {
+        assert_eq!(front.ask(Method::GET, path, None).await, "query-2", "{path}");
+    }
+    let check = json!({"event_id": event, "quantity": 1});
+    let check = front.ask(Method::POST, "/api/v1/bookings/check-availability", Some(check)).await;
+    assert_eq!(check, "query-2");
+    // With a key it is safe to ask again, which nginx does; without one only its sender knows.
+    let (mut stood_still, mut number) = (0, 0_u128);
+    until("one goes to the node that stands still", async || {
+        number += 1;
+        let event = EventId::from_u128(number << 64);
+        let reserve = front.client.post(front.at("/api/v1/bookings/reserve"));
+        let reserve = reserve.json(&json!({"event_id": event, "quantity": 1}));
+        let keyed = reserve.try_clone().unwrap().header("idempotency-key", "a key");
+        assert_eq!(keyed.send().await.unwrap().text().await.unwrap(), "command-2");
+        let answer = reserve.send().await.unwrap();
+        if answer.status() != 200 {
+            assert_problem(answer, 503, "NO_NODE", true).await;
+            stood_still += 1;
+        }
+        stood_still > 0
+    })
+    .await;
+}
+
+async fn assert_problem(answer: Response, status: u16, code: &str, later: bool) {
+    assert_eq!(answer.status(), status);
+    assert_eq!(answer.headers()["content-type"], "application/problem+json");
+    assert_eq!(answer.headers().contains_key("retry-after"), later);
+    let request_id = answer.headers()["x-request-id"].to_str().unwrap().to_owned();
+    let told: Value = answer.json().await.unwrap();
+    assert_eq!(told["code"], code, "{told}");
+    assert_eq!(told["status"], status);
+    assert_eq!(told["type"], format!("{}{code}", infra::http::PROBLEM_BASE));
+    assert_eq!(told["request_id"], request_id);
+    told["timestamp"].as_str().unwrap().parse::<domain::Time>().unwrap();
+    assert!(
+        evently::document::document().to_string().contains(&format!("`{code}` | {status} |")),
+        "{code}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_nginx_refuses_is_a_problem_like_any_other() {
+    let Some(program) = program() else { return };
+    let front = Front::start(program).await;
+    let id = "0190a5c8-7e1f-7cc0-9d2a-4b7f3c1e8a55";
+    let hidden = front.client.get(front.at("/metrics")).header("x-request-id", id).send().await;
+    let hidden = hidden.unwrap();
+    assert_eq!(hidden.headers()["x-request-id"], id);
+    assert_problem(hidden, 404, "NOT_FOUND", false).await;
+    let large = front.client.post(front.at("/api/v1/venues")).body(vec![b' '; (1 << 20) + 1]);
+    assert_problem(large.send().await.unwrap(), 413, "PAYLOAD_TOO_LARGE", false).await;
+    front.nodes.values().for_each(AbortHandle::abort);
+    let are_gone = async || front.nodes.values().all(AbortHandle::is_finished);
+    until("the nodes are gone", are_gone).await;
+    let answer = front.client.get(front.at("/api/v1/events")).send().await.unwrap();
+    assert_problem(answer, 503, "NO_NODE", true).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_has_all_the_connections_of_an_address_is_told_so() {
+    let Some(program) = program() else { return };
+    let conf = CONF.replace("evently_addresses 512;", "evently_addresses 1;");
+    let front = Front::start_before(program, &["query-1", "query-2"], &conf).await;
+    let ask = async || front.client.get(front.at("/api/v1/events")).send().await.unwrap();
+    // The other one waits.
+    let (refused, ..) = futures::future::select_all([Box::pin(ask()), Box::pin(ask())]).await;
+    assert_problem(refused, 503, "OVERLOADED", true).await;
+}
+
+/// What the README says to start, is one that starts.
+#[tokio::test]
+async fn the_configuration_for_one_machine_is_whole() {
+    let Some(program) = program() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let elsewhere = CONF.replace("/var/log/nginx/access.log", "access.log");
+    std::fs::write(folder.path().join("evently.conf"), elsewhere).unwrap();
+    let conf = folder.path().join("one-machine.conf");
+    std::fs::write(&conf, ONE_MACHINE).unwrap();
+    let mut check = Command::new(program);
+    check.args(["-t", "-e", "stderr", "-p"]).arg(folder.path()).arg("-c").arg(conf);
+    let checked = check.output().await.unwrap();
+    assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stderr));
 }

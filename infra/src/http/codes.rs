@@ -44,6 +44,8 @@ pub const GENERIC_CODES: &[Code] = &[
     code(500, INTERNAL, "A fault of the server; it was logged under the request id."),
     code(503, OVERLOADED, "Too many requests or connections at once; nothing was done."),
     code(503, TIMED_OUT, "No answer in time; with an Idempotency-Key it is safe to ask again."),
+    // What stands in front of the servers says so (deploy/nginx/evently.conf).
+    code(503, "NO_NODE", "No server answers; with an Idempotency-Key it is safe to ask again."),
 ];
 
 #[cfg(test)]
