@@ -1,17 +1,19 @@
 //! Clients that are made when they are needed, and anew when they are dead.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use eventstore::{Client, ClientSettings};
+use eventstore::{Client, ClientSettings, ReadAllOptions, StreamPosition};
+use parking_lot::Mutex as Lock;
 use tokio::sync::{Mutex, Semaphore};
 use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::EventStoreOptions;
+use super::cause::{self, NoConnection};
 use super::error::{EventStoreError, OpenError, Trace};
-use super::nodelay;
+use super::nodelay::{self, Sockets};
+use super::reach::Reach;
 
 /// Calls at the same time over one connection. Servers take about 100.
 const CALLS: usize = 80;
@@ -50,19 +52,22 @@ impl Pauses {
 pub(super) struct Connection {
     settings: ClientSettings,
     made: Mutex<Option<Arc<Client>>>,
-    /// Whether it was connected anew since its sockets were seen to.
-    is_new: AtomicBool,
+    sockets: Lock<Sockets>,
+    /// Why it did not come about, when that was looked into last.
+    cause: Mutex<Option<(Instant, Option<Arc<NoConnection>>)>>,
 }
 
 impl Connection {
     pub(super) fn new(settings: ClientSettings) -> Self {
-        Self { settings, made: Mutex::new(None), is_new: AtomicBool::new(true) }
+        let (made, cause, sockets) = (Mutex::default(), Mutex::default(), Sockets::new());
+        Self { settings, made, sockets: Lock::new(sockets), cause }
     }
 
-    /// To be called when something came over the connection.
-    pub(super) fn works(&self) {
-        if self.is_new.load(Ordering::Relaxed) && self.is_new.swap(false, Ordering::Relaxed) {
-            nodelay::send_at_once();
+    /// To be called when something came over the connection that was asked for at `asked`.
+    pub(super) fn works(&self, asked: Instant) {
+        if self.sockets.lock().are_to_be_seen_to(asked, Instant::now()) {
+            // A process may have thousands of sockets.
+            tokio::task::spawn_blocking(nodelay::send_at_once);
         }
     }
 
@@ -96,7 +101,7 @@ impl Connection {
             return;
         }
         // It may connect again by itself.
-        self.is_new.store(true, Ordering::Relaxed);
+        self.sockets.lock().may_be_new();
         let is_cluster =
             self.settings.hosts().len() > 1 || self.settings.is_dns_discovery_enabled();
         let is_lost = match error {
@@ -117,17 +122,45 @@ impl Connection {
     }
 }
 
+impl Connection {
+    /// The same error, with its cause if no connection came about and it can be found.
+    pub(super) async fn explained(&self, error: EventStoreError) -> EventStoreError {
+        use eventstore::Error::GrpcConnectionError;
+        if !matches!(&error, EventStoreError::Failed(error)
+            if matches!(**error, GrpcConnectionError(_)))
+        {
+            return error;
+        }
+        let mut found = self.cause.lock().await;
+        if found.as_ref().is_none_or(|(at, _)| at.elapsed() > LONGEST_PAUSE) {
+            let settings = self.settings.clone();
+            let cause = tokio::task::spawn_blocking(move || cause::find(&settings)).await;
+            *found = Some((Instant::now(), cause.ok().flatten().map(Arc::new)));
+        }
+        match &*found {
+            Some((_, Some(cause))) => EventStoreError::Unreachable(cause.clone()),
+            _ => error,
+        }
+    }
+}
+
 /// A connection for calls that end.
 pub(super) struct Lane {
     connection: Arc<Connection>,
     calls: Arc<Semaphore>,
     options: EventStoreOptions,
+    reach: Arc<Reach>,
 }
 
 impl Lane {
-    pub(super) fn new(settings: ClientSettings, options: EventStoreOptions) -> Self {
+    pub(super) fn new(
+        settings: ClientSettings,
+        options: EventStoreOptions,
+        reach: &Arc<Reach>,
+    ) -> Self {
         let connection = Arc::new(Connection::new(settings));
-        Self { connection, calls: Arc::new(Semaphore::new(CALLS)), options }
+        let (calls, reach) = (Arc::new(Semaphore::new(CALLS)), Arc::clone(reach));
+        Self { connection, calls, options, reach }
     }
 
     /// One attempt, which takes no longer than it may.
@@ -143,16 +176,17 @@ impl Lane {
         C: Future<Output = Result<T, EventStoreError>> + Send + 'static,
     {
         let (connection, calls) = (Arc::clone(&self.connection), Arc::clone(&self.calls));
-        let limit = self.options.attempt;
+        let (reach, limit) = (Arc::clone(&self.reach), self.options.attempt);
         let attempt = tokio::spawn(async move {
             // It is never closed.
             let _call = calls.acquire().await;
-            let client = connection.client().await?;
-            let outcome = tokio::time::timeout(limit, call(Arc::clone(&client))).await;
-            let outcome = outcome.unwrap_or(Err(EventStoreError::TimedOut(limit)));
-            match &outcome {
-                Ok(_) => connection.works(),
-                Err(error) => connection.judge(&client, error).await,
+            reach.check()?;
+            let asked = Instant::now();
+            let outcome = attempt(&connection, &reach, limit, call).await;
+            if let Err(error) = &outcome
+                && reach.failed(error, asked, Instant::now())
+            {
+                tokio::spawn(probe(Arc::downgrade(&connection), Arc::clone(&reach), limit));
             }
             outcome
         });
@@ -184,6 +218,56 @@ impl Lane {
     /// When patience ends, for what begins now.
     pub(super) fn deadline(&self) -> Instant {
         Instant::now() + self.options.patience
+    }
+}
+
+/// One attempt, whatever is known of the server.
+async fn attempt<T, C>(
+    connection: &Connection,
+    reach: &Reach,
+    limit: Duration,
+    call: impl FnOnce(Arc<Client>) -> C,
+) -> Result<T, EventStoreError>
+where
+    C: Future<Output = Result<T, EventStoreError>>,
+{
+    let client = connection.client().await?;
+    let asked = Instant::now();
+    let outcome = tokio::time::timeout(limit, call(Arc::clone(&client))).await;
+    let outcome = outcome.unwrap_or(Err(EventStoreError::TimedOut(limit)));
+    match &outcome {
+        Err(error) if error.trace() != Trace::NoneEver => connection.judge(&client, error).await,
+        // Also what was refused for good was answered.
+        _ => {
+            connection.works(asked);
+            reach.answered(Instant::now());
+            return outcome;
+        }
+    }
+    match outcome {
+        Err(error) => Err(connection.explained(error).await),
+        outcome => outcome,
+    }
+}
+
+/// Asks the server until it answers, or nobody wants to know any more.
+async fn probe(connection: Weak<Connection>, reach: Arc<Reach>, limit: Duration) {
+    let mut pauses = Pauses::new();
+    while let Some(connection) = connection.upgrade() {
+        let ask = async |client: Arc<Client>| {
+            let last = ReadAllOptions::default().position(StreamPosition::End).max_count(1);
+            let mut answer = client.read_all(&last.backwards()).await?;
+            Ok(answer.next().await.map(|_| ())?)
+        };
+        let answer = attempt(&connection, &reach, limit, ask).await;
+        drop(connection);
+        if let Err(error) = answer {
+            tracing::debug!(%error, "the log server is still away");
+        }
+        if reach.check().is_ok() {
+            return;
+        }
+        pauses.pause().await;
     }
 }
 

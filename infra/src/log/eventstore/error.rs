@@ -27,6 +27,9 @@ pub enum EventStoreError {
     /// No answer came in time.
     #[error("the log server did not answer within {} s", .0.as_secs_f32())]
     TimedOut(Duration),
+    /// It is known to be away. Nothing was asked.
+    #[error("the log server is away")]
+    Away(#[source] Arc<EventStoreError>),
     /// The client library failed over the call.
     #[error("the client of the log server crashed")]
     Crashed(#[source] Arc<tokio::task::JoinError>),
@@ -69,7 +72,9 @@ impl EventStoreError {
         match self {
             Self::Unreachable(_) => Trace::None,
             Self::TimedOut(_) | Self::Crashed(_) => Trace::Unknown,
-            Self::Foreign { .. } | Self::Displaced { .. } | Self::Closed => Trace::NoneEver,
+            Self::Away(_) | Self::Foreign { .. } | Self::Displaced { .. } | Self::Closed => {
+                Trace::NoneEver
+            }
             Self::Failed(error) => match &**error {
                 Error::NotLeaderException(_)
                 | Error::ConnectionClosed
@@ -79,6 +84,11 @@ impl EventStoreError {
                 _ => Trace::NoneEver,
             },
         }
+    }
+
+    /// Whether nobody listened.
+    pub(super) fn is_of_no_connection(&self) -> bool {
+        matches!(self, Self::Unreachable(_)) || self.is_of_dead_client()
     }
 
     /// Whether the client is of no more use.

@@ -13,14 +13,18 @@
 //! - Its deadlines are heeded by the server only. Here each call has a limit of its own.
 //! - One connection carries about 100 calls. Appends and reads have one each and never more calls
 //!   than that; a subscription has one for itself.
+//! - A server that stands still is noticed by nobody but the calls: the first waits, those after it
+//!   are refused until a probe is answered (see `reach`).
 //! - It leaves Nagle's algorithm on, which costs 40 ms a call (see `nodelay`).
 //! - Positions are places in the database's file: they grow, and say nothing of how many records lie
 //!   between. Reading after a position that no record has is an error there.
 
 mod append;
+mod cause;
 mod connection;
 mod error;
 mod nodelay;
+mod reach;
 mod read;
 mod subscription;
 mod tails;
@@ -37,6 +41,7 @@ pub use error::{EventStoreError, OpenError};
 
 use super::{AppendError, Appended, Expected, Log, NewRecord, Position, ReadError, Record, Unfit};
 use connection::Lane;
+use reach::Reach;
 use tails::Tails;
 
 /// How long things may take.
@@ -44,7 +49,9 @@ use tails::Tails;
 pub struct EventStoreOptions {
     /// One attempt to append or to read.
     pub attempt: Duration,
-    /// All attempts of one call together; then it fails.
+    /// All attempts of one call together; then it fails. While the server is known to be away, every
+    /// call fails at once: after an attempt that got no answer when nobody else did either, or when
+    /// nobody has listened for this long.
     pub patience: Duration,
 }
 
@@ -77,7 +84,8 @@ impl EventStoreLog {
     pub fn open(url: &str, options: EventStoreOptions) -> Result<Self, OpenError> {
         let settings = connection::settings(url)?;
         super::use_one_tls_provider();
-        let lane = || Lane::new(settings.clone(), options);
+        let reach = Arc::new(Reach::new(options.patience));
+        let lane = || Lane::new(settings.clone(), options, &reach);
         let (appends, reads) = (lane(), lane());
         Ok(Self(Arc::new(Shared {
             settings,

@@ -6,6 +6,7 @@ use eventstore::{RecordedEvent, SubscribeToAllOptions, SubscriptionEvent};
 use futures::stream::{self, BoxStream, StreamExt};
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::Shared;
@@ -149,10 +150,10 @@ async fn pump(
             Err(error) => {
                 let error = EventStoreError::from(error);
                 connection.judge(&client, &error).await;
-                return Err(error);
+                return Err(connection.explained(error).await);
             }
         };
-        connection.works();
+        connection.works(Instant::now());
         if sender.send(news).await.is_err() {
             return Ok(());
         }

@@ -149,6 +149,39 @@ async fn what_may_still_come_is_unknown_and_found_later() {
     assert_eq!(next.stored().await.len(), 3);
 }
 
+/// Patience is endless here: nobody would be told anything if they waited for it.
+#[tokio::test(flavor = "multi_thread")]
+async fn while_the_server_stands_still_nobody_waits_for_it() {
+    let patience = Duration::from_secs(3_600);
+    let options = EventStoreOptions { attempt: Duration::from_secs(1), patience };
+    let distant = Distant::start_with(options).await;
+    let append = |number| {
+        let expected = Expected::Revision(number - 1);
+        distant.log.append("s", expected, vec![record(number)])
+    };
+    distant.network.turns(Weather::Silence);
+    let first = soon(append(1)).await;
+    assert!(matches!(first, Err(AppendError::OutcomeUnknown(_))), "{first:?}");
+    let second = soon(append(1)).await;
+    let Err(AppendError::Unavailable(why)) = second else { panic!("{second:?}") };
+    let is_known = matches!(why.downcast_ref(), Some(EventStoreError::Away(_)));
+    assert!(is_known, "{why:?}");
+    // Who reads need not find out for themselves.
+    let read = soon(distant.log.head()).await.unwrap_err();
+    assert!(matches!(read.0.downcast_ref(), Some(EventStoreError::Away(_))), "{read:?}");
+    distant.network.turns(Weather::Fair);
+    soon(async { while distant.log.head().await.is_err() {} }).await;
+    let stored = soon(async {
+        loop {
+            match distant.log.append("s", Expected::Revision(0), vec![record(1)]).await {
+                Err(AppendError::OutcomeUnknown(_) | AppendError::Unavailable(_)) => {}
+                _ => break distant.stored().await,
+            }
+        }
+    });
+    assert_eq!(stored.await.len(), 2, "it is there once");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn where_nobody_listens_nothing_was_written() {
     let mut served = Served::start().await;

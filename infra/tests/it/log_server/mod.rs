@@ -8,6 +8,7 @@ mod official;
 mod proxy;
 mod python;
 mod refused;
+mod sockets;
 mod subscriptions;
 
 use std::net::SocketAddr;

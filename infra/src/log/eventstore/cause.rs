@@ -1,0 +1,81 @@
+//! Why no connection to the log server comes about. The client keeps that to itself, so it is tried
+//! without it: whoever reads the log has to know whether to look at the network or at certificates.
+
+use std::error::Error;
+use std::io;
+use std::net::{TcpStream, ToSocketAddrs};
+use std::sync::Arc;
+use std::time::Duration;
+
+use eventstore::ClientSettings;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, ClientConnection, RootCertStore};
+
+/// How long each step may take.
+const LIMIT: Duration = Duration::from_secs(2);
+
+/// Why no connection comes about.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum NoConnection {
+    #[error("{0} cannot be reached over the network")]
+    Network(String, #[source] io::Error),
+    #[error("{0} is there, but no secure connection to it: see its certificate and tlsCaFile")]
+    Tls(String, #[source] Box<dyn Error + Send + Sync>),
+}
+
+/// Tries to connect to the first of the hosts; nothing if that succeeds. It blocks.
+pub(super) fn find(settings: &ClientSettings) -> Option<NoConnection> {
+    let host = settings.hosts().first()?;
+    let address = format!("{}:{}", host.host, host.port);
+    let port = u16::try_from(host.port).unwrap_or_default();
+    let tcp = match connect(&host.host, port) {
+        Ok(tcp) => tcp,
+        Err(error) => return Some(NoConnection::Network(address, error)),
+    };
+    // Without a check of certificates, there is nothing to be wrong with one.
+    if !settings.is_secure_mode_enabled() || !settings.is_tls_certificate_verification_enabled() {
+        return None;
+    }
+    let secured = secure(settings, &host.host, tcp);
+    secured.err().map(|error| NoConnection::Tls(address, error))
+}
+
+fn connect(host: &str, port: u16) -> io::Result<TcpStream> {
+    let mut outcome = Err(io::Error::new(io::ErrorKind::NotFound, "the name has no address"));
+    for address in (host, port).to_socket_addrs()? {
+        outcome = TcpStream::connect_timeout(&address, LIMIT);
+        if outcome.is_ok() {
+            break;
+        }
+    }
+    outcome
+}
+
+/// As the client does it.
+fn secure(
+    settings: &ClientSettings,
+    host: &str,
+    mut tcp: TcpStream,
+) -> Result<(), Box<dyn Error + Send + Sync>> {
+    tcp.set_read_timeout(Some(LIMIT))?;
+    tcp.set_write_timeout(Some(LIMIT))?;
+    let mut roots = RootCertStore::empty();
+    match settings.tls_ca_file() {
+        Some(file) => {
+            for certificate in CertificateDer::pem_file_iter(file)? {
+                roots.add(certificate?)?;
+            }
+        }
+        None => {
+            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        }
+    }
+    let config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+    let name = ServerName::try_from(host.to_owned())?;
+    let mut connection = ClientConnection::new(Arc::new(config), name)?;
+    while connection.is_handshaking() {
+        connection.complete_io(&mut tcp)?;
+    }
+    Ok(())
+}
