@@ -173,7 +173,7 @@ impl App {
         let redis = redis(role, settings)?;
         let limits = limits(settings, redis.as_ref(), &clock, (&tasks, &tasks_stop));
         let mut router = Router::new().merge(document::router(&keys));
-        let store = identity::store(settings, folder, known)?;
+        let (store, people) = identity::store_in(settings, folder, known)?;
         let auth = Auth::new(&keys, clock.clone());
         // Who is let in no more is known before anybody asks, if the store is there.
         let _tried_again_in_a_moment = auth.look_at(&*store).await;
@@ -222,7 +222,8 @@ impl App {
                 router = router.merge(query_api::router(reading));
             }
         }
-        let pool = views.as_ref().map(Views::pool);
+        // Accounts are in the same database as the views, where there are any.
+        let pool = views.as_ref().map(Views::pool).or(people);
         let kept = views.as_ref().filter(|_| projects).map(Views::projections);
         let health = Health::new(role, log, pool, redis, feed).keeping(kept);
         let health = health.deciding(commands.as_ref().map(CommandApi::state));

@@ -29,6 +29,8 @@ pub(crate) struct Health {
     role: &'static str,
     needs_log: bool,
     needs_database: bool,
+    /// What the process has a database for.
+    database_is_for: &'static str,
     log: Arc<dyn Log>,
     /// Unless nothing here needs one.
     pool: Option<PgPool>,
@@ -103,6 +105,11 @@ impl Health {
             needs_log: role != Role::QueryApi,
             // Where views are kept, nothing else is done.
             needs_database: role == Role::Projector,
+            database_is_for: match role {
+                // Selling goes on without it.
+                Role::CommandApi => "accounts: logging in, registering, personal data",
+                _ => "all other reads",
+            },
             log,
             pool,
             redis,
@@ -124,9 +131,18 @@ impl Health {
 
     /// Of a log server, which has its log and nothing else.
     pub(crate) fn of_log_server(log: Arc<dyn Log>) -> Self {
-        let (pool, redis, feed, views, commands) = (None, None, None, None, None);
-        let (role, needs_log, needs_database) = (crate::log_server::ROLE, true, false);
-        Self { role, needs_log, needs_database, log, pool, redis, feed, views, commands }
+        Self {
+            role: crate::log_server::ROLE,
+            needs_log: true,
+            needs_database: false,
+            database_is_for: "",
+            log,
+            pool: None,
+            redis: None,
+            feed: None,
+            views: None,
+            commands: None,
+        }
     }
 
     async fn report(&self) -> HealthReport {
@@ -154,7 +170,7 @@ impl Health {
         // That it answers does not show that anything can be written.
         let reason = self.views.as_ref().filter(|_| answers).and_then(Projections::trouble);
         let (state, needed) = (state(answers && reason.is_none()), self.needs_database);
-        Some(Dependency { name: "database", state, needed, purpose: "all other reads", reason })
+        Some(Dependency { name: "database", state, needed, purpose: self.database_is_for, reason })
     }
 
     async fn redis(&self) -> Option<Dependency> {

@@ -7,12 +7,13 @@ use std::time::Duration;
 use infra::clock::Clock;
 use infra::data_folder::{DataFolder, KeysKnown};
 use infra::identity::{
-    IdentityStore, KeyId, MasterError, MasterKeys, PostgresIdentity, Reasons, SqliteIdentity,
-    StoreError, Vault, VaultError,
+    IdentityStore, KeyId, MasterError, MasterKeys, PostgresIdentity, PromptIdentity, Reasons,
+    SqliteIdentity, StoreError, Vault, VaultError,
 };
 use infra::mail::{self, FolderMailer, Mailer, SmtpMailer, Swept};
 use infra::passwords::{Cost, PasswordError, Passwords};
 use infra::postgres;
+use sqlx::PgPool;
 
 use crate::settings::Checked;
 
@@ -21,6 +22,10 @@ const CONNECTIONS: u32 = 8;
 
 /// How long a database may take to say which keys are in it before the start goes on without.
 const ANSWER: Duration = Duration::from_secs(3);
+
+/// How long it may take for anything else before it counts as away. Less than a pool takes to give
+/// up, so that whoever logs in is told by who knows why.
+const LONGEST_ANSWER: Duration = Duration::from_secs(4);
 
 /// Why there are no accounts.
 #[derive(Debug, thiserror::Error)]
@@ -142,23 +147,31 @@ pub(crate) fn reasons(settings: &Checked, store: Arc<dyn IdentityStore>) -> Reas
 }
 
 /// Where keys and sessions are kept; made if no keys of persons are known of. A database that is away is
-/// no error: it is connected to when needed.
+/// no error: it is connected to when needed, and nobody waits for it while it is known to be away.
 pub(crate) fn store(
     settings: &Checked,
     folder: &DataFolder,
     known: KeysKnown,
 ) -> Result<Arc<dyn IdentityStore>, IdentityError> {
+    store_in(settings, folder, known).map(|(store, _)| store)
+}
+
+/// The same, and the database they are in, if that is a server.
+pub(crate) fn store_in(
+    settings: &Checked,
+    folder: &DataFolder,
+    known: KeysKnown,
+) -> Result<(Arc<dyn IdentityStore>, Option<PgPool>), IdentityError> {
     let file = folder.identity();
     if known.persons && settings.database_url.is_none() && !file.exists() {
         return Err(IdentityError::Lost(file));
     }
-    Ok(match &settings.database_url {
-        Some(url) => {
-            let pool = postgres::connect(url.reveal(), CONNECTIONS)?;
-            Arc::new(PostgresIdentity::new(pool))
-        }
-        None => Arc::new(SqliteIdentity::open(&file)?),
-    })
+    let Some(url) = &settings.database_url else {
+        return Ok((Arc::new(SqliteIdentity::open(&file)?), None));
+    };
+    let pool = postgres::connect(url.reveal(), CONNECTIONS)?;
+    let store = PromptIdentity::new(PostgresIdentity::new(pool.clone()), LONGEST_ANSWER);
+    Ok((Arc::new(store), Some(pool)))
 }
 
 /// What wraps them; made if they wrap nothing yet.

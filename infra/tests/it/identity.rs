@@ -1,12 +1,16 @@
 //! The identity store, on every database it can be in.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use domain::{Time, UserId};
+use futures::FutureExt;
 use infra::identity::{
-    Bar, Field, IdentityStore as _, MasterKeys, PostgresIdentity, SqliteIdentity, Vault,
-    VaultError, conformance,
+    Bar, Field, IdentityStore as _, MasterKeys, PostgresIdentity, PromptIdentity, SqliteIdentity,
+    Vault, VaultError, conformance,
 };
+
+use crate::log_server::soon;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn sqlite_keeps_keys_sessions_and_codes() {
@@ -23,6 +27,28 @@ async fn postgres_keeps_keys_sessions_and_codes() {
     // Another node finds the tables set up, and what is in them.
     let other = PostgresIdentity::new(pool);
     assert_eq!(other.erasing().await.unwrap(), []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_stands_still_is_waited_for_once() {
+    let Some(server) = infra::postgres::testing::own_server() else { return };
+    let pool = server.pool(2).await;
+    // The tables take their time.
+    PostgresIdentity::new(pool.clone()).erasing().await.unwrap();
+    let limit = Duration::from_secs(2);
+    let store = PromptIdentity::new(PostgresIdentity::new(pool), limit);
+    soon(async { while store.erasing().await.is_err() {} }).await;
+    server.freeze();
+    soon(store.erasing()).await.unwrap_err();
+    let known = store.erasing().now_or_never().expect("it is not asked");
+    known.unwrap_err();
+    server.thaw();
+    soon(async {
+        while store.erasing().await.is_err() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
