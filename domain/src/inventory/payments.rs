@@ -71,11 +71,6 @@ impl Inventory {
         asked.find(|payment| !is_asked_after(payment, now)).map(patience)
     }
 
-    /// Whether a payment has not come to its end.
-    pub fn has_open_payments(&self) -> bool {
-        !self.bookings.asked.is_empty() || !self.bookings.owed.is_empty()
-    }
-
     fn payments<'a>(&'a self, indexes: &'a BTreeSet<u32>) -> impl Iterator<Item = &'a Payment> {
         indexes.iter().filter_map(|index| self.bookings.payment(*index))
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use domain::inventory::{
     BookingSnapshot, BookingStatus, Fact, Inventory, Ledger, PaymentStage, tickets_of,
 };
-use domain::{BookingId, EventId, PaymentId, Request, StoredFact as _, UserId};
+use domain::{BookingId, EventId, PaymentId, Request, StoredFact as _, Time, UserId};
 use infra::log::{Log, Position, Record};
 use infra::payment::{self, MockProvider, PaymentStatus};
 use infra::shapes::{Booking, LineItem, Ticket};
@@ -110,7 +110,8 @@ impl Story {
 
     /// Whether every payment has come to its end.
     pub(crate) fn is_settled(&self) -> bool {
-        !self.inventories.values().any(Inventory::has_open_payments)
+        let in_the_end = Time::from_ms(i64::MAX);
+        self.inventories.values().all(|inventory| inventory.payment_steps(in_the_end).is_empty())
     }
 
     fn at(&self, position: u64) -> &Record {
