@@ -4,7 +4,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use command_api::{CommandApi, CommandSettings, Parts, StartError as CommandsError};
 use domain::inventory::Patience;
 use infra::auth::{Admission, Auth, Guarded, KeyError, Keys};
@@ -172,7 +171,7 @@ impl App {
         let (tasks, tasks_stop) = (TaskTracker::new(), CancellationToken::new());
         let redis = redis(role, settings)?;
         let limits = limits(settings, redis.as_ref(), &clock, (&tasks, &tasks_stop));
-        let mut router = Router::new().merge(document::router(&keys));
+        let (mut router, parameters) = document::router(&keys);
         let (store, people) = identity::store_in(settings, folder, known)?;
         let auth = Auth::new(&keys, clock.clone());
         // Who is let in no more is known before anybody asks, if the store is there.
@@ -228,7 +227,8 @@ impl App {
         let health = Health::new(role, log, pool, redis, feed).keeping(kept);
         let health = health.deciding(commands.as_ref().map(CommandApi::state));
         let router = router.merge(metrics::router(figures)).merge(health::router(health));
-        let admission = Admission { auth, limits, proxies: settings.trusted_proxies.clone() };
+        let proxies = settings.trusted_proxies.clone();
+        let admission = Admission { auth, limits, proxies, parameters };
         let router = Guarded::new(router, admission);
         let edge = infra::http::service(router, ServiceLimits::default(), clock);
         let edge = edge.open_to(&settings.origins);

@@ -8,7 +8,7 @@ use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::http::{HeaderName, HeaderValue};
 use axum::routing::get;
 use infra::auth::Keys;
-use infra::http::{Code, GENERIC_CODES, ProblemDocument};
+use infra::http::{Code, GENERIC_CODES, Parameters, ProblemDocument};
 use serde_json::{Value, json};
 use utoipa::OpenApi;
 use utoipa::openapi::extensions::Extensions;
@@ -84,7 +84,7 @@ pub fn document() -> Value {
         Http::builder().scheme(HttpAuthScheme::Bearer).bearer_format("service key").build();
     components.add_security_scheme("service", SecurityScheme::Http(scheme));
     for (path, item) in &mut document.paths.paths {
-        if path.starts_with("/api/") || path.starts_with("/internal/") {
+        if is_of_api(path) {
             operations(item).for_each(type_problems);
         }
     }
@@ -122,16 +122,46 @@ fn type_problems(operation: &mut Operation) {
     }
 }
 
-/// The endpoints, outside of `/api/v1`.
-pub(crate) fn router(keys: &Keys) -> Router {
+/// Where a browser comes back with what its provider says, which may be more than we know of: that is to
+/// be passed over (RFC 6749, 4.1.2).
+const CALLBACK: &str = "/api/v1/auth/oidc/callback";
+
+/// What queries may name, of every operation but [`CALLBACK`] that is in `document`. Outside of the API a
+/// query is passed over: probes, scrapers and caches add some of their own.
+fn parameters(document: &Value) -> Parameters {
+    let mut parameters = Parameters::default();
+    for (path, item) in document["paths"].as_object().into_iter().flatten() {
+        if !is_of_api(path) || path == CALLBACK {
+            continue;
+        }
+        for (method, operation) in item.as_object().into_iter().flatten() {
+            let described = operation["parameters"].as_array().into_iter().flatten();
+            let named = described.filter(|parameter| parameter["in"] == "query");
+            let names = named.filter_map(|parameter| parameter["name"].as_str());
+            parameters = parameters.with(method, path, names);
+        }
+    }
+    parameters
+}
+
+/// The endpoints, outside of `/api/v1`, and what the queries of all others may name.
+pub(crate) fn router(keys: &Keys) -> (Router, Parameters) {
+    let document = document();
+    let parameters = parameters(&document);
     // A document always becomes JSON, and so do keys.
-    let openapi = Bytes::from(document().to_string());
+    let openapi = Bytes::from(document.to_string());
     let keys = keys.clone();
     let jwks = move || Bytes::from(serde_json::to_vec(&keys.jwks()).unwrap_or_default());
-    Router::new().route("/openapi.json", get(async move || cached(JSON, openapi))).route(
-        "/.well-known/jwks.json",
-        get(async move || cached("application/jwk-set+json", jwks())),
-    )
+    let router =
+        Router::new().route("/openapi.json", get(async move || cached(JSON, openapi))).route(
+            "/.well-known/jwks.json",
+            get(async move || cached("application/jwk-set+json", jwks())),
+        );
+    (router, parameters)
+}
+
+fn is_of_api(path: &str) -> bool {
+    path.starts_with("/api/") || path.starts_with("/internal/")
 }
 
 fn cached(kind: &'static str, body: Bytes) -> ([(HeaderName, HeaderValue); 2], Bytes) {

@@ -353,6 +353,39 @@ async fn every_route_is_counted_as_it_should() {
 }
 
 #[tokio::test]
+async fn no_route_takes_a_parameter_it_does_not_know() {
+    let server = Server::start().await;
+    let client = Client::new();
+    let ids = [
+        ("{venue_id}", "ven_00000000000000000000000007"),
+        ("{event_id}", "evt_00000000000000000000000007"),
+        ("{booking_id}", "bkg_000000000000000000000000070000000000007"),
+        ("{user_id}", "usr_00000000000000000000000007"),
+        ("{name}", "seats"),
+    ];
+    for row in TABLE {
+        let (method, path) = row.route.split_once(' ').unwrap();
+        let fill = |path: String, (name, id): &(&str, &str)| path.replace(name, id);
+        let url = server.url(&format!("{}?seats=all", ids.iter().fold(path.to_owned(), fill)));
+        let request = client.request(method.parse().unwrap(), url);
+        let token = server.token(somebody(), &Role::ALL);
+        let response = request.bearer_auth(token).json(&json!({})).send().await.unwrap();
+        let status = response.status().as_u16();
+        // Services have keys and no tokens; what the provider adds is passed over, and what probes add.
+        if matches!(row.without, Services(_)) {
+            assert_eq!(status, 401, "{}", row.route);
+        } else if path.ends_with("/callback") || !path.starts_with("/api/v1/") {
+            assert_ne!(status, 400, "{}", row.route);
+        } else {
+            assert_eq!(status, 400, "{}", row.route);
+            let problem: Value = response.json().await.unwrap();
+            assert_eq!(problem["code"], "MALFORMED", "{}", row.route);
+            assert_eq!(problem["details"]["field"], "seats", "{}", row.route);
+        }
+    }
+}
+
+#[tokio::test]
 async fn no_route_is_missing_from_the_table() {
     let server = Server::start().await;
     let document: Value =

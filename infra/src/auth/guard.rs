@@ -19,7 +19,7 @@ use super::access::{RULES, Rule, Who};
 use super::caller::{Caller, OPERATOR};
 use super::services::{ServiceCaller, ServiceError};
 use super::verifier::{Auth, AuthError};
-use crate::http::{Problem, context, with_body_within};
+use crate::http::{Parameters, Problem, context, parameters, with_body_within};
 use crate::limits::{Asker, Budget, RateLimits, TrustedProxies};
 use crate::metrics::{METRICS, RouteFigures};
 
@@ -38,12 +38,13 @@ impl Guarded {
 
     /// The same by other rules than the product's.
     pub fn by(rules: &'static [Rule], router: Router, admission: impl Into<Admission>) -> Self {
+        let admission = admission.into();
         let mut by_path: HashMap<_, Vec<_>> = HashMap::new();
         for rule in rules {
             let figures = METRICS.requests.of(rule.method, rule.path);
-            by_path.entry(rule.path).or_default().push((rule, figures));
+            let parameters = admission.parameters.of(rule.method, rule.path);
+            by_path.entry(rule.path).or_default().push(Known { rule, figures, parameters });
         }
-        let admission = admission.into();
         let proxies = admission.proxies.clone();
         let layer = GuardLayer(Arc::new(Rules { admission, by_path }));
         Self { router: router.route_layer(layer), proxies }
@@ -70,11 +71,14 @@ pub struct Admission {
     pub limits: Option<RateLimits>,
     /// Who says the truth about where they are.
     pub proxies: TrustedProxies,
+    /// What they may name in a query.
+    pub parameters: Parameters,
 }
 
 impl From<Auth> for Admission {
     fn from(auth: Auth) -> Self {
-        Self { auth, limits: None, proxies: TrustedProxies::default() }
+        let (proxies, parameters) = (TrustedProxies::default(), Parameters::default());
+        Self { auth, limits: None, proxies, parameters }
     }
 }
 
@@ -83,11 +87,17 @@ struct Rules {
     by_path: HashMap<&'static str, Vec<Known>>,
 }
 
-/// A rule, and where requests are counted that it is for.
-type Known = (&'static Rule, &'static RouteFigures);
+/// What is known of the requests that a rule is for.
+struct Known {
+    rule: &'static Rule,
+    /// Where they are counted.
+    figures: &'static RouteFigures,
+    /// What their queries may name, if that matters.
+    parameters: Option<parameters::Known>,
+}
 
 impl Rules {
-    fn find(&self, request: &Request) -> Result<&'static Rule, Problem> {
+    fn find(&self, request: &Request) -> Result<&Known, Problem> {
         let path = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
         let Some(rules) = path.and_then(|path| self.by_path.get(path)) else {
             tracing::error!(path, "a route without a rule");
@@ -97,21 +107,24 @@ impl Rules {
             Method::HEAD => "GET",
             ref method => method.as_str(),
         };
-        let Some((rule, figures)) = rules.iter().find(|(rule, _)| rule.method == method) else {
-            return Err(Problem::method_not_allowed(rules.iter().map(|(rule, _)| rule.method)));
+        let Some(known) = rules.iter().find(|known| known.rule.method == method) else {
+            return Err(Problem::method_not_allowed(rules.iter().map(|known| known.rule.method)));
         };
-        context::set_figures(figures);
-        Ok(rule)
+        context::set_figures(known.figures);
+        Ok(known)
     }
 
     /// The request with who asks, if they may.
     fn admit(&self, mut request: Request) -> Result<Request, Problem> {
-        let rule = self.find(&request)?;
+        let Known { rule, parameters, .. } = self.find(&request)?;
         if let Who::Services(scope) = rule.who {
             let service = self.service(rule, scope, &request)?;
             request.extensions_mut().insert(service);
         } else if let Some(caller) = self.caller(rule, &request)? {
             request.extensions_mut().insert(caller);
+        }
+        if let (Some(query), Some(parameters)) = (request.uri().query(), parameters) {
+            parameters.check(query)?;
         }
         match rule.max_body {
             Some(max) => with_body_within(request, max),
@@ -283,7 +296,9 @@ mod tests {
             .route("/these", get(who))
             .route("/forgotten", get(who))
             .route("/services", get(async |actor: Actor| actor.to_string()));
-        let (router, _) = Guarded::by(TABLE, router, auth.clone()).into_parts();
+        let parameters = Parameters::default().with("GET", "/known", ["as_of"]);
+        let admission = Admission { parameters, ..auth.clone().into() };
+        let (router, _) = Guarded::by(TABLE, router, admission).into_parts();
         Setup { folder, keys, auth, router }
     }
 
@@ -375,6 +390,32 @@ mod tests {
         store.revoke_service_key(id, now).await.unwrap();
         setup.auth.look_at(&store).await.unwrap();
         assert_eq!(ask(Some(&*sound)).await.0, 401);
+    }
+
+    #[tokio::test]
+    async fn a_query_that_names_what_is_not_known_comes_to_no_handler() {
+        let setup = setup();
+        let known = setup.token(&[Role::Attendee]);
+        for (path, status) in [
+            ("/known?as_of=7", 200),
+            ("/known?", 200),
+            ("/known?at=7", 400),
+            ("/known?as_of=7&at=7", 400),
+            // Of this one nothing is said.
+            ("/guests?at=7", 200),
+        ] {
+            for method in ["GET", "HEAD"] {
+                assert_eq!(
+                    setup.ask(method, path, Some(&known)).await.0,
+                    status,
+                    "{method} {path}"
+                );
+            }
+        }
+        // Who is not let in is told that first.
+        assert_eq!(setup.ask("GET", "/known?at=7", None).await.0, 401);
+        let (_, says) = setup.ask("GET", "/known?at=7", Some(&known)).await;
+        assert!(says.contains("at is not known here; known: `as_of`"), "{says}");
     }
 
     #[tokio::test]

@@ -38,7 +38,10 @@ pub(super) fn refuse(
 }
 
 /// What completes the name of a field to a sentence.
-const COMPLETES: [&str; 2] = ["must be ", "is not known here"];
+const COMPLETES: [&str; 2] = ["must be ", UNKNOWN];
+
+/// What is said of a name that means nothing where it stands; what would follows.
+pub(super) const UNKNOWN: &str = "is not known here";
 
 /// The field that is said to be missing.
 fn missing(message: &str) -> Option<&str> {
@@ -64,7 +67,7 @@ pub(super) fn reworded(message: &str) -> String {
     if let Some(unknown) = message.strip_prefix("unknown field `") {
         let known = unknown.rsplit_once("`, expected ").map(|(_, known)| known);
         let known = known.map(|known| format!("; known: {}", known.trim_start_matches("one of ")));
-        return format!("is not known here{}", known.unwrap_or_default());
+        return format!("{UNKNOWN}{}", known.unwrap_or_default());
     }
     match message {
         "expected value" => "must be a text".to_owned(),
