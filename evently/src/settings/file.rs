@@ -7,7 +7,7 @@ use clap::Command;
 
 use super::Settings;
 
-/// What a settings file says: TOML, one key for each setting.
+/// What a settings file says: TOML, one key for each setting. A number or a boolean counts as its text.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct File {
     values: BTreeMap<String, String>,
@@ -44,9 +44,20 @@ impl File {
                 toml::Value::String(text) => {
                     file.values.insert(key, text);
                 }
+                toml::Value::Integer(number) => {
+                    file.values.insert(key, number.to_string());
+                }
+                toml::Value::Float(number) => {
+                    file.values.insert(key, number.to_string());
+                }
+                toml::Value::Boolean(is_so) => {
+                    file.values.insert(key, is_so.to_string());
+                }
                 other => {
                     let found = other.type_str();
-                    file.wrong.push(format!("{name}: {key} has to be a string, not {found}"));
+                    file.wrong.push(format!(
+                        "{name}: {key} has to be a string, number or boolean, not {found}"
+                    ));
                 }
             }
         }
@@ -78,8 +89,27 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_number_or_a_boolean_counts_as_its_text() {
+        let text = "kafka_partitions = 12\nlisten = \"[::1]:80\"\nrate_limits = false\n\
+                    otel_traces_sampler_arg = 0.25";
+        let file = File::parse(text, "evently.toml");
+        assert_eq!(file.wrong(), [""; 0]);
+        let values: Vec<_> =
+            file.values.iter().map(|(key, text)| format!("{key} {text}")).collect();
+        assert_eq!(
+            values,
+            [
+                "kafka_partitions 12",
+                "listen [::1]:80",
+                "otel_traces_sampler_arg 0.25",
+                "rate_limits false"
+            ]
+        );
+    }
+
+    #[test]
     fn only_known_keys_with_texts_are_taken() {
-        let file = File::parse("data = \"/srv\"\nport = 80\nlisten = 8080", "evently.toml");
+        let file = File::parse("data = \"/srv\"\nport = 80\nlisten = [8080]", "evently.toml");
         assert!(file.has("data") && !file.has("listen"));
         assert_eq!(
             file.wrong(),
@@ -91,7 +121,7 @@ mod tests {
                  connections_per_address, oidc_issuer, oidc_client_id, oidc_client_secret, \
                  oidc_scopes, oidc_redirect_url, cors_origins, log, log_format, \
                  otel_exporter_otlp_endpoint, otel_traces_sampler, otel_traces_sampler_arg",
-                "evently.toml: listen has to be a string, not integer",
+                "evently.toml: listen has to be a string, number or boolean, not array",
             ]
         );
     }
