@@ -170,6 +170,15 @@ pub(crate) fn inventory(refused: Failure<inventory::Refusal>) -> Problem {
     })
 }
 
+/// So many of what `one` of them is called.
+fn count(number: u32, one: &str) -> String {
+    format!("{number} {one}{}", if number == 1 { "" } else { "s" })
+}
+
+fn are(number: u32) -> &'static str {
+    if number == 1 { "is" } else { "are" }
+}
+
 /// Code, sentence and numbers of an inventory's refusal.
 #[expect(clippy::too_many_lines, reason = "one table: a row for each refusal")]
 fn explain(refusal: &inventory::Refusal) -> (&'static str, String, Value) {
@@ -210,27 +219,44 @@ fn explain(refusal: &inventory::Refusal) -> (&'static str, String, Value) {
         ),
         R::LimitPerBooking { requested, limit } => (
             "LIMIT_PER_BOOKING",
-            format!("A booking can have {limit} tickets of this kind; {requested} were asked for."),
+            format!(
+                "A booking can have {} of this kind; {requested} were asked for.",
+                count(*limit, "ticket")
+            ),
             json!({"requested": requested, "limit": limit}),
         ),
         R::LimitPerUser { requested, owned, limit } => (
             "LIMIT_PER_USER",
-            format!("One person can have {limit} tickets; you have {owned} and want {requested}."),
+            format!(
+                "One person can have {}; you have {owned} and want {requested}.",
+                count(*limit, "ticket")
+            ),
             json!({"requested": requested, "owned": owned, "limit": limit}),
         ),
         R::TooManyHolds { holding, limit } => (
             "TOO_MANY_HOLDS",
-            format!("You hold {holding} bookings of this event: pay for one or give one back."),
+            format!(
+                "You hold {} of this event: pay for one or give one back.",
+                count(*holding, "booking")
+            ),
             json!({"holding": holding, "limit": limit}),
         ),
         R::TooManyLapsed { limit, until } => (
             "TOO_MANY_LAPSED",
-            format!("You let {limit} holds of this event go; there can be another at {until}."),
+            format!(
+                "You let {} of this event go; there can be another at {until}.",
+                count(*limit, "hold")
+            ),
             json!({"limit": limit, "until": until}),
         ),
         R::InsufficientSeats { requested, available } => (
             "INSUFFICIENT_SEATS",
-            format!("{requested} tickets were asked for; {available} are left."),
+            format!(
+                "{} {} asked for; {available} {} left.",
+                count(*requested, "ticket"),
+                if *requested == 1 { "was" } else { "were" },
+                are(*available),
+            ),
             json!({"requested": requested, "available": available}),
         ),
         R::SeatTaken { seat } => {
@@ -261,12 +287,16 @@ fn explain(refusal: &inventory::Refusal) -> (&'static str, String, Value) {
         ),
         R::TicketsAvailable { requested, available } => (
             "TICKETS_AVAILABLE",
-            format!("{available} tickets can be bought now: reserve them."),
+            format!("{} can be bought now: reserve instead.", count(*available, "ticket")),
             json!({"requested": requested, "available": available}),
         ),
         R::NeverEnough { requested, capacity } => (
             "NEVER_ENOUGH",
-            format!("{requested} tickets can never become free: there are {capacity} at all."),
+            format!(
+                "{} can never become free: there {} {capacity} at all.",
+                count(*requested, "ticket"),
+                are(*capacity),
+            ),
             json!({"requested": requested, "capacity": capacity}),
         ),
         R::AlreadyWaiting => (
@@ -290,6 +320,45 @@ fn explain(refusal: &inventory::Refusal) -> (&'static str, String, Value) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_is_not_told_of_as_if_it_were_several() {
+        use inventory::Refusal as R;
+        let until = domain::Time::from_ms(0);
+        let said = |refusal| explain(&refusal).1;
+        for (refusal, sentence) in [
+            (
+                R::InsufficientSeats { requested: 1, available: 0 },
+                "1 ticket was asked for; 0 are left.",
+            ),
+            (
+                R::InsufficientSeats { requested: 2, available: 1 },
+                "2 tickets were asked for; 1 is left.",
+            ),
+            (
+                R::LimitPerBooking { requested: 2, limit: 1 },
+                "A booking can have 1 ticket of this kind; 2 were asked for.",
+            ),
+            (
+                R::LimitPerUser { requested: 2, owned: 0, limit: 1 },
+                "One person can have 1 ticket; you have 0 and want 2.",
+            ),
+            (
+                R::TicketsAvailable { requested: 1, available: 1 },
+                "1 ticket can be bought now: reserve instead.",
+            ),
+            (
+                R::NeverEnough { requested: 2, capacity: 1 },
+                "2 tickets can never become free: there is 1 at all.",
+            ),
+        ] {
+            assert_eq!(said(refusal), sentence);
+        }
+        assert!(
+            said(R::TooManyHolds { holding: 1, limit: 1 }).starts_with("You hold 1 booking of")
+        );
+        assert!(said(R::TooManyLapsed { limit: 1, until }).starts_with("You let 1 hold of"));
+    }
 
     #[test]
     fn every_code_is_listed_once_with_its_status() {

@@ -232,8 +232,8 @@ impl DataFolder {
                     false => Err(self.foreign()),
                 };
             }
-            Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
-                return Err(self.foreign());
+            Err(error) if error.kind() == io::ErrorKind::NotADirectory && self.path.is_file() => {
+                return Err(DataFolderError::File(self.path.clone()));
             }
             Err(error) => return Err(self.unreachable(error)),
         };

@@ -80,7 +80,8 @@ enum Command {
     /// Decide on commands, as one of several processes on one log
     ///
     /// Any number may run at once, also on the same event: the log's expected revisions keep them
-    /// right. Each needs --log-url, a data folder of its own, and with the others --shared.
+    /// right. Each needs --log-url, --database-url, a data folder of its own, and with the others
+    /// --shared.
     #[command(name = "command-api", after_help = ROLE_EXAMPLES)]
     Decide,
     /// Answer reads, as one of several processes

@@ -82,6 +82,27 @@ async fn help_and_version_are_results() {
     assert_eq!((status, out), (0, format!("evently {}\n", env!("CARGO_PKG_VERSION"))));
 }
 
+/// Whoever follows the help of a role gets no further complaint before it starts.
+#[tokio::test]
+async fn help_names_every_setting_without_which_a_role_does_not_start() {
+    for role in ["command-api", "query-api", "projector"] {
+        let (_, help, _) = run(&[role, "--help"]).await;
+        let told = help.split("Options:").next().unwrap();
+        let mut given = vec![role];
+        for (setting, value) in [
+            ("--log-url", "esdb://127.0.0.1:1?tls=false"),
+            ("--database-url", "postgres://nobody@127.0.0.1:1/none"),
+        ] {
+            // What is missing is told before anything is begun.
+            let (status, _, err) = run(&given).await;
+            assert_eq!(status, 2, "{role}: {err}");
+            assert!(err.contains(&format!("name one with {setting}")), "{role}: {err}");
+            assert!(told.contains(setting), "{role} does not name {setting}: {help}");
+            given.extend([setting, value]);
+        }
+    }
+}
+
 #[tokio::test]
 async fn who_asks_wrongly_is_told_with_status_2() {
     let wrong: [(&[&str], &str); 17] = [

@@ -17,7 +17,10 @@ pub enum DataFolderError {
         .0.display()
     )]
     Missing(PathBuf),
-    /// Other files are in it, or it is a file.
+    /// It is a file.
+    #[error("{} is a file, not a folder: name a folder with --data", .0.display())]
+    File(PathBuf),
+    /// Other files are in it.
     #[error(
         "{} has files in it that are not Evently's: name an empty folder, a new one, \
          or one that Evently made, with --data",

@@ -51,9 +51,13 @@ fn what_is_not_ours_is_refused_and_left_alone() {
     let parent = tempfile::tempdir().unwrap();
     let thesis = parent.path().join("thesis.txt");
     fs::write(&thesis, "years of work").unwrap();
-    for path in [parent.path(), &thesis, &thesis.join("below")] {
-        refused(DataFolder::open(path), if path == parent.path() { "not Evently's" } else { "" });
-        assert!(DataFolder::open_existing(path).is_err());
+    for (path, says) in [
+        (parent.path(), "not Evently's"),
+        (&thesis, "is a file, not a folder"),
+        (&thesis.join("below"), "cannot be used"),
+    ] {
+        refused(DataFolder::open(path), says);
+        refused(DataFolder::open_existing(path), says);
     }
     assert_eq!(fs::read_to_string(&thesis).unwrap(), "years of work");
     assert_eq!(fs::read_dir(parent.path()).unwrap().count(), 1);
