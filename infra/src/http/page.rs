@@ -91,8 +91,15 @@ fn expected() -> String {
 impl<'de> Deserialize<'de> for Limit {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = Cow::<str>::deserialize(deserializer)?;
-        let number = text.parse().map_err(|_| D::Error::custom(format!("expected {}", expected())));
-        number.map(Self)
+        let digits = text.strip_prefix('-').unwrap_or(&text);
+        match text.parse() {
+            Ok(number) => Ok(Self(number)),
+            // A number still, and like 0 none of those that can be.
+            Err(_) if !digits.is_empty() && digits.bytes().all(|it| it.is_ascii_digit()) => {
+                Ok(Self(0))
+            }
+            Err(_) => Err(D::Error::custom(format!("expected {}", expected()))),
+        }
     }
 }
 

@@ -73,7 +73,7 @@ impl<T: DeserializeOwned, S: Sync> FromRequestParts<S> for Query<T> {
             let message = rejection.source().map_or_else(String::new, ToString::to_string);
             match message.split_once(": ") {
                 Some((field, NO_NUMBER)) if is_negative(text, field) => {
-                    words::refuse(Some(field.to_owned()), "expected a whole number from 0 up", None)
+                    Problem::invalid(&shortened(field), "must be a whole number from 0 up")
                 }
                 Some((field, message)) => words::refuse(Some(field.to_owned()), message, None),
                 None => words::refuse(None, &message, None),

@@ -4,7 +4,8 @@ use serde_json::json;
 
 use super::problem::{Problem, shortened};
 
-/// 400: what stands at `path`, if anything is named there, is not what it has to be.
+/// What stands at `path`, if anything is named there, is not what it has to be: 422 if it is a number and
+/// only its size is wrong, as where a bound is checked later; else 400.
 pub(super) fn refuse(
     path: Option<String>,
     message: &str,
@@ -19,6 +20,11 @@ pub(super) fn refuse(
         (Some(path), Some(name)) => Some(format!("{path}.{name}")),
         (path, name) => path.or(name.map(str::to_owned)),
     };
+    if let Some(field) = &field
+        && is_of_size(&message)
+    {
+        return Problem::invalid(&shortened(field), &message);
+    }
     let detail = match field.as_deref().map(shortened) {
         Some(field) if COMPLETES.iter().any(|it| message.starts_with(it)) => {
             format!("{field} {message}")
@@ -35,6 +41,15 @@ pub(super) fn refuse(
         (Some(field), None) => problem.details(json!({"field": field})),
         (None, None) => problem,
     }
+}
+
+/// Whether only the size of a number is wrong.
+fn is_of_size(message: &str) -> bool {
+    // Up to where the client's own text begins.
+    let expected = message.split(", not ").next().and_then(|it| it.strip_prefix("must be "));
+    expected
+        .and_then(|it| it.strip_suffix(OF_ANOTHER_SIZE))
+        .is_some_and(|it| it.ends_with("number"))
 }
 
 /// What completes the name of a field to a sentence.
@@ -60,7 +75,7 @@ pub(super) fn reworded(message: &str) -> String {
         let parts = message.strip_prefix(wrong).and_then(|it| it.rsplit_once(", expected "));
         if let Some((found, expected)) = parts {
             let is_too_far = kind(expected) == WHOLE && is_whole(found);
-            let too_far = if is_too_far { " of a size that fits" } else { "" };
+            let too_far = if is_too_far { OF_ANOTHER_SIZE } else { "" };
             return format!("must be {}{too_far}, not {}", kind(expected), found_in_words(found));
         }
     }
@@ -73,7 +88,7 @@ pub(super) fn reworded(message: &str) -> String {
         "expected value" => "must be a text".to_owned(),
         "number out of range" => "must be a number of a size that fits".to_owned(),
         "number too large to fit in target type" | "number too small to fit in target type" => {
-            format!("must be {WHOLE} of a size that fits")
+            format!("must be {WHOLE}{OF_ANOTHER_SIZE}")
         }
         "invalid digit found in string" | "cannot parse integer from empty string" => {
             format!("must be {WHOLE}")
@@ -87,6 +102,9 @@ pub(super) fn reworded(message: &str) -> String {
 }
 
 const WHOLE: &str = "a whole number";
+
+/// What a number should have been that is none of those that can be.
+const OF_ANOTHER_SIZE: &str = " of a size that fits";
 
 /// What is expected: the name of a type, or words.
 pub(super) fn kind(expected: &str) -> &str {

@@ -37,8 +37,10 @@ pub(crate) struct ListEvents {
     #[param(value_type = Option<String>, example = "2027-06-30")]
     date_to: Option<Bound>,
     /// Has a tier that costs no less, in minor units, by its highest price.
+    #[param(minimum = 0)]
     price_min: Option<i64>,
     /// Has a tier that costs no more, in minor units, by its lowest price.
+    #[param(minimum = 0)]
     price_max: Option<i64>,
     /// Absent: `published`. An organizer finds their own drafts and cancelled events, an admin all.
     #[serde(default)]
@@ -167,13 +169,26 @@ impl ListEvents {
         format!("{LIST}:{:?}", (when_and_what, price_min, price_max, status))
     }
 
-    /// Refuses what no column can hold.
+    /// Refuses what no column can hold, and ranges that nothing lies in: an empty list would say that there
+    /// is no such event.
     fn check(&self) -> Result<(), Problem> {
         let texts = [("city", &self.city), ("type", &self.event_type), ("genre", &self.genre)];
         for (field, text) in texts {
             if text.as_ref().is_some_and(|text| text.contains('\0')) {
                 return Err(Problem::invalid(field, "must not contain a null character"));
             }
+        }
+        for (field, price) in [("price_min", self.price_min), ("price_max", self.price_max)] {
+            if price.is_some_and(|price| price < 0) {
+                return Err(Problem::invalid(field, "must be a whole number from 0 up"));
+            }
+        }
+        if self.price_min.zip(self.price_max).is_some_and(|(min, max)| min > max) {
+            return Err(Problem::invalid("price_max", "must not be below price_min"));
+        }
+        let days = self.date_from.zip(self.date_to);
+        if days.is_some_and(|(from, to)| from.first() > to.last()) {
+            return Err(Problem::invalid("date_to", "must not be before date_from"));
         }
         Ok(())
     }
