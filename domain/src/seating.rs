@@ -9,6 +9,8 @@ use std::ops::RangeInclusive;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::text::is_invisible;
+
 /// The most seats one venue can have.
 pub const MAX_SEATS: u32 = 500_000;
 /// The most people a section without seats can hold.
@@ -177,7 +179,7 @@ pub(crate) const NUMBER: &str = "a whole number";
 fn check_label(label: &str, field: impl FnOnce() -> String) -> Result<(), Invalid> {
     let printable = !label.is_empty()
         && label.len() <= MAX_LABEL
-        && !label.chars().any(|c| c == '-' || c.is_control() || c.is_whitespace() && c != ' ')
+        && !label.chars().any(|c| c == '-' || is_invisible(c) && c != ' ')
         && label.trim() == label;
     if printable {
         return Ok(());

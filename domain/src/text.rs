@@ -1,4 +1,4 @@
-//! Reading values from their text form without a copy of the text.
+//! Reading values from their text form without a copy of the text, and what can be seen of a text.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -29,4 +29,25 @@ impl<T: FromStr<Err: fmt::Display>> de::Visitor<'_> for Text<T> {
     fn visit_str<E: de::Error>(self, text: &str) -> Result<T, E> {
         text.parse().map_err(E::custom)
     }
+}
+
+/// Whether there is nothing to see of it. Within a text many of these are right, as between letters of
+/// Persian; a text of nothing else looks empty.
+pub(crate) fn is_invisible(c: char) -> bool {
+    c.is_whitespace()
+        || c.is_control()
+        || turns_around(c)
+        || matches!(
+            c,
+            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
+                | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2060}'..='\u{206f}'
+                | '\u{2800}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}'
+                | '\u{e0000}'..='\u{e0fff}'
+        )
+}
+
+/// Whether it has what follows shown in another direction, so that a text can look like another, and the
+/// rest of a line after it too.
+pub(crate) fn turns_around(c: char) -> bool {
+    matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::fact::facts;
 use crate::seating::{Invalid, Section, check_sections};
+use crate::text::{is_invisible, turns_around};
 use crate::{Aggregate, Request, Time, UserId, VenueId};
 
 // Facts
@@ -201,10 +202,12 @@ fn check(profile: &Profile) -> Result<(), Invalid> {
         ("name", &profile.name, 200),
         ("address", &profile.address, 500),
         ("city", &profile.city, 100),
-        ("country", &profile.country, 100),
     ] {
         check_text(field, text, most)?;
     }
+    let is_code = matches!(profile.country.as_bytes(), [b'A'..=b'Z', b'A'..=b'Z']);
+    let problem = "a country code of ISO 3166-1 in capitals, like DE";
+    Invalid::unless(is_code, || "country".to_owned(), problem)?;
     for (field, text, most) in
         [("state", &profile.state, 100), ("postal_code", &profile.postal_code, 20)]
     {
@@ -220,11 +223,12 @@ fn check(profile: &Profile) -> Result<(), Invalid> {
     check_sections(&profile.sections)
 }
 
-/// Refuses an empty text, one of more than `most` bytes, and one of several lines or with other
-/// control characters.
+/// Refuses a text in which there is nothing to see, one of more than `most` bytes, and one of several lines
+/// or with other control characters.
 pub(crate) fn check_text(field: &str, text: &str, most: usize) -> Result<(), Invalid> {
-    let breaks = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
-    if !text.trim().is_empty() && text.len() <= most && !text.contains(breaks) {
+    let breaks =
+        |c: char| c.is_control() || turns_around(c) || matches!(c, '\u{2028}' | '\u{2029}');
+    if !text.chars().all(is_invisible) && text.len() <= most && !text.contains(breaks) {
         return Ok(());
     }
     let problem = format!(
@@ -310,7 +314,7 @@ mod tests {
     fn every_field_is_checked() {
         type Wrong = fn(&mut Profile);
         let long = |length| "x".repeat(length);
-        let wrong: [(&str, Wrong); 17] = [
+        let wrong: [(&str, Wrong); 22] = [
             ("name", |it| it.name = " ".into()),
             ("name", |it| it.name = "x".repeat(201)),
             ("address", |it| it.address = String::new()),
@@ -318,8 +322,13 @@ mod tests {
             ("name", |it| it.name = "Hall\nof Fame".into()),
             ("address", |it| it.address = "1 Main St\tBerlin".into()),
             ("city", |it| it.city = "Ber\rlin".into()),
-            ("country", |it| it.country = "D\u{2028}E".into()),
-            ("country", |it| it.country = "x".repeat(101)),
+            ("city", |it| it.city = "Ber\u{2028}lin".into()),
+            ("city", |it| it.city = "x".repeat(101)),
+            ("name", |it| it.name = "\u{202e}".into()),
+            ("name", |it| it.name = "Hall \u{202e}emaF fo".into()),
+            ("name", |it| it.name = "\u{200b}\u{feff} \u{2060}".into()),
+            ("country", |it| it.country = "Germany".into()),
+            ("country", |it| it.country = "de".into()),
             ("state", |it| it.state = Some(String::new())),
             ("postal_code", |it| it.postal_code = Some("x".repeat(21))),
             ("latitude", |it| it.latitude = Some(90.1)),
@@ -339,7 +348,8 @@ mod tests {
             assert!(matches!(&refused, Refusal::Invalid(it) if reads(it)), "{refused:?}");
         }
         let most = Profile {
-            name: long(200),
+            // What is right within a text: between letters of Persian, and after those of Hebrew.
+            name: long(200 - 6) + "\u{200c}\u{200e}",
             state: Some(long(100)),
             postal_code: Some(long(20)),
             latitude: Some(-90.0),

@@ -20,6 +20,8 @@ pub(crate) struct VenueBody {
     city: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     state: Option<String>,
+    /// Code of ISO 3166-1 alpha-2.
+    #[schema(pattern = "^[A-Z]{2}$", example = "DE")]
     country: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     postal_code: Option<String>,
