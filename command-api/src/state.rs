@@ -265,6 +265,11 @@ impl Asked {
 }
 
 impl CommandState {
+    /// Whether the mail server answers, if there is one.
+    pub async fn mail_is_up(&self) -> Option<bool> {
+        self.0.accounts.mail_is_up().await
+    }
+
     /// The id of a new stream: the same for the same key, so that a repetition finds it.
     pub(crate) async fn new_id<A: Aggregate>(
         &self,

@@ -146,9 +146,9 @@ impl Health {
     }
 
     async fn report(&self) -> HealthReport {
-        let (log, database, redis, kafka) =
-            tokio::join!(self.log(), self.database(), self.redis(), self.kafka());
-        let all = [Some(log), database, redis, kafka, self.clock()];
+        let (log, database, redis, kafka, mail) =
+            tokio::join!(self.log(), self.database(), self.redis(), self.kafka(), self.mail());
+        let all = [Some(log), database, redis, kafka, mail, self.clock()];
         let dependencies: Vec<_> = all.into_iter().flatten().collect();
         let is_down = |needed| {
             let down = |d: &Dependency| d.state == DependencyState::Down && d.needed == needed;
@@ -197,6 +197,13 @@ impl Health {
         });
         let (name, purpose) = ("clock", "deadlines of holds, times of sale");
         Some(Dependency { name, state: state(reason.is_none()), needed: false, purpose, reason })
+    }
+
+    async fn mail(&self) -> Option<Dependency> {
+        let state = state(self.commands.as_ref()?.mail_is_up().await?);
+        let purpose =
+            "mails to people, which are sent again for some minutes and then kept as files";
+        Some(Dependency { name: "mail", state, needed: false, purpose, reason: None })
     }
 
     /// The log is up when it can be read and written. Asking whether it can be written is also

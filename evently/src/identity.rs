@@ -88,9 +88,10 @@ impl Identity {
             Some((url, from)) => Arc::new(SmtpMailer::new(url.reveal(), from, clock.clone())?),
             None => Arc::new(FolderMailer::new(&mails, clock.clone())),
         };
-        // Mails from before there was a mail server, or a folder that is shared.
-        let earlier = vec![mails, DataFolder::mail(folder.path())];
-        let mailer = Arc::new(Swept::new(mailer, earlier));
+        // Mails from before there was a mail server are in the same folder; others are from before
+        // one was shared.
+        let earlier = [DataFolder::mail(folder.path())];
+        let mailer = Arc::new(Swept::new(mailer, &mails, &earlier, clock.clone()));
         let (vault, is_proven) = prove(settings, store, known).await?;
         let passwords = Passwords::start(Cost::OWASP)?;
         Ok(Self { vault: Arc::new(vault), is_proven, passwords: Arc::new(passwords), mailer })

@@ -9,7 +9,7 @@ use infra::auth::{Auth, Keys};
 use infra::clock::{Clock, SystemClock};
 use infra::identity::{MasterKeys, SqliteIdentity, Vault};
 use infra::log::embedded::{EmbeddedLog, EmbeddedOptions};
-use infra::mail::FolderMailer;
+use infra::mail::{FolderMailer, Mailer};
 use infra::passwords::{Cost, Passwords};
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
@@ -21,6 +21,11 @@ const STEP: Duration = Duration::from_millis(300);
 const PASSWORD: &str = "correct horse battery";
 
 fn accounts(folder: &Path) -> Arc<Accounts> {
+    let mailer = FolderMailer::new(&folder.join("mail"), Arc::new(SystemClock));
+    accounts_with(folder, Arc::new(mailer))
+}
+
+pub(super) fn accounts_with(folder: &Path, mailer: Arc<dyn Mailer>) -> Arc<Accounts> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let log = EmbeddedLog::open(folder.join("log.sqlite"), EmbeddedOptions::default()).unwrap();
     let store = SqliteIdentity::open(&folder.join("identity.sqlite")).unwrap();
@@ -33,7 +38,7 @@ fn accounts(folder: &Path) -> Arc<Accounts> {
         keys: Arc::new(keys),
         vault: Arc::new(Vault::new(Arc::new(store), masters)),
         passwords: Arc::new(Passwords::start_with(cheap, 1, 8).unwrap()),
-        mailer: Arc::new(FolderMailer::new(&folder.join("mail"), clock.clone())),
+        mailer,
         clock,
     };
     Arc::new(Accounts::new(parts, STEP, TaskTracker::new()))
@@ -47,7 +52,7 @@ fn secret(text: &str) -> Zeroizing<String> {
     Zeroizing::new(text.to_owned())
 }
 
-fn somebody(name: &str) -> NewAccount {
+pub(super) fn somebody(name: &str) -> NewAccount {
     let profile = Profile { name: name.to_owned(), phone: None, language: None };
     NewAccount { email: email(name), password: secret(PASSWORD), profile }
 }

@@ -30,17 +30,25 @@ impl FolderMailer {
     }
 }
 
+impl FolderMailer {
+    /// Writes the mail, and says where.
+    pub(super) async fn write(&self, mail: &Mail) -> Result<PathBuf, MailError> {
+        let now = self.clock.now();
+        let text = message(mail, &self.from, now)?.formatted();
+        let text = String::from_utf8(text).map_err(MailError::new)?;
+        let path =
+            folder_of(&self.folder, mail.user).join(format!("{:032x}.eml", ids::time_ordered(now)));
+        let file = path.clone();
+        let written = tokio::task::spawn_blocking(move || private_file::create(&file, &text));
+        written.await.map_err(MailError::new)?.map_err(MailError::new)?;
+        Ok(path)
+    }
+}
+
 #[async_trait]
 impl Mailer for FolderMailer {
     async fn send(&self, mail: &Mail) -> Result<(), MailError> {
-        let now = self.clock.now();
-        let text = message(mail, &self.from, now)?.formatted();
-        let text = String::from_utf8(text).map_err(|error| MailError(error.into()))?;
-        let path =
-            folder_of(&self.folder, mail.user).join(format!("{:032x}.eml", ids::time_ordered(now)));
-        let written = tokio::task::spawn_blocking(move || private_file::create(&path, &text));
-        let written = written.await.map_err(|error| MailError(error.into()))?;
-        written.map_err(|error| MailError(error.into()))
+        self.write(mail).await.map(|_| ())
     }
 
     async fn forget(&self, user: UserId) -> Result<(), MailError> {
@@ -56,8 +64,8 @@ fn folder_of(folder: &Path, user: UserId) -> PathBuf {
 pub(super) async fn forget_in(folder: &Path, user: UserId) -> Result<(), MailError> {
     let folder = folder_of(folder, user);
     let removed = tokio::task::spawn_blocking(move || fs::remove_dir_all(folder));
-    match removed.await.map_err(|error| MailError(error.into()))? {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(MailError(error.into())),
+    match removed.await.map_err(MailError::new)? {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(MailError::new(error)),
         _ => Ok(()),
     }
 }

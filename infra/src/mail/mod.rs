@@ -4,6 +4,7 @@ mod folder;
 mod smtp;
 mod swept;
 
+use std::path::{Path, PathBuf};
 use std::time::{Duration, UNIX_EPOCH};
 
 use async_trait::async_trait;
@@ -32,7 +33,27 @@ pub struct Mail {
 /// A mail was not sent. Says nothing of what is in it, nor of whom it is for.
 #[derive(Debug, thiserror::Error)]
 #[error("the mail could not be sent")]
-pub struct MailError(#[source] Box<dyn std::error::Error + Send + Sync>);
+pub struct MailError {
+    source: Box<dyn std::error::Error + Send + Sync>,
+    is_for_good: bool,
+}
+
+impl MailError {
+    /// That may be over at another time.
+    fn new(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self { source: source.into(), is_for_good: false }
+    }
+
+    /// Whether the same mail would not be sent at another time either.
+    pub fn is_for_good(&self) -> bool {
+        self.is_for_good
+    }
+}
+
+/// There is no folder to keep a mail in.
+#[derive(Debug, thiserror::Error)]
+#[error("there is no folder for mails that were not sent")]
+struct NoFolder;
 
 /// Sends mails.
 #[async_trait]
@@ -40,13 +61,31 @@ pub trait Mailer: Send + Sync + 'static {
     /// Gives the mail to whoever delivers it.
     async fn send(&self, mail: &Mail) -> Result<(), MailError>;
 
+    /// Keeps a mail that was not sent as a file, until it is discarded or its reader forgotten.
+    async fn keep(&self, _: &Mail) -> Result<PathBuf, MailError> {
+        Err(MailError::new(NoFolder))
+    }
+
+    /// Removes a mail that was kept.
+    async fn discard(&self, kept: &Path) -> Result<(), MailError> {
+        tokio::fs::remove_file(kept).await.map_err(MailError::new)
+    }
+
+    /// Whether the mail server answers, if there is one.
+    async fn is_up(&self) -> Option<bool> {
+        None
+    }
+
     /// Keeps nothing of what was sent to this person.
     async fn forget(&self, user: UserId) -> Result<(), MailError>;
 }
 
 /// The mail in its standard form (RFC 5322).
 fn message(mail: &Mail, from: &Mailbox, now: Time) -> Result<Message, MailError> {
-    let failed = |error: Box<dyn std::error::Error + Send + Sync>| MailError(error);
+    let failed = |error: Box<dyn std::error::Error + Send + Sync>| MailError {
+        source: error,
+        is_for_good: true,
+    };
     let address = mail.to.as_str().parse();
     let address = address.map_err(|error: lettre::address::AddressError| failed(error.into()))?;
     let since_1970 = Duration::from_millis(now.ms_since(Time::from_ms(0)));

@@ -7,12 +7,18 @@ use async_trait::async_trait;
 use domain::UserId;
 use lettre::message::Mailbox;
 use lettre::{AsyncSmtpTransport, AsyncTransport, Tokio1Executor};
+use tokio::sync::Mutex;
+use tokio::time::Instant;
 
 use super::{Mail, MailError, Mailer, message};
 use crate::clock::Clock;
 
 /// How long the mail server may take.
 const TIMEOUT: Duration = Duration::from_secs(20);
+
+/// The same when it is only asked whether it is there, and how long its answer is good.
+const PATIENCE: Duration = Duration::from_millis(1_500);
+const FRESH: Duration = Duration::from_secs(10);
 
 /// The server's address or the sender's is none.
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +36,8 @@ pub struct SmtpMailer {
     server: AsyncSmtpTransport<Tokio1Executor>,
     from: Mailbox,
     clock: Arc<dyn Clock>,
+    /// When it was asked last whether it is there, and whether it was.
+    seen: Mutex<Option<(Instant, bool)>>,
 }
 
 impl SmtpMailer {
@@ -40,7 +48,8 @@ impl SmtpMailer {
     pub fn new(url: &str, from: &str, clock: Arc<dyn Clock>) -> Result<Self, AddressError> {
         let server = AsyncSmtpTransport::<Tokio1Executor>::from_url(url);
         let server = server.map_err(AddressError::Server)?.timeout(Some(TIMEOUT)).build();
-        Ok(Self { server, from: from.parse().map_err(AddressError::Sender)?, clock })
+        let from = from.parse().map_err(AddressError::Sender)?;
+        Ok(Self { server, from, clock, seen: Mutex::new(None) })
     }
 }
 
@@ -78,12 +87,32 @@ impl Refused {
     }
 }
 
+impl From<Refused> for MailError {
+    fn from(refused: Refused) -> Self {
+        let is_for_good = matches!(refused, Refused::ForGood(_) | Refused::Unfit);
+        Self { is_for_good, ..Self::new(refused) }
+    }
+}
+
 #[async_trait]
 impl Mailer for SmtpMailer {
     async fn send(&self, mail: &Mail) -> Result<(), MailError> {
         let message = message(mail, &self.from, self.clock.now())?;
-        self.server.send(message).await.map_err(|error| MailError(Refused::of(&error).into()))?;
+        self.server.send(message).await.map_err(|error| MailError::from(Refused::of(&error)))?;
         Ok(())
+    }
+
+    async fn is_up(&self) -> Option<bool> {
+        let mut seen = self.seen.lock().await;
+        if let Some((at, is_up)) = *seen
+            && at.elapsed() < FRESH
+        {
+            return Some(is_up);
+        }
+        let asked = tokio::time::timeout(PATIENCE, self.server.test_connection()).await;
+        let is_up = matches!(asked, Ok(Ok(true)));
+        *seen = Some((Instant::now(), is_up));
+        Some(is_up)
     }
 
     /// Nothing is kept here.
@@ -120,6 +149,17 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_server_that_is_not_there_may_be_so_later() {
+        let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+        let url = format!("smtp://{nobody}");
+        let mailer = SmtpMailer::new(&url, "a@example.org", Arc::new(SystemClock)).unwrap();
+        let to = "ada@example.org".parse().unwrap();
+        let mail = Mail { user: UserId::from_u128(1), to, subject: "Hello", text: "you".into() };
+        assert!(!mailer.send(&mail).await.unwrap_err().is_for_good());
+        assert_eq!(mailer.is_up().await, Some(false));
+    }
+
+    #[tokio::test]
     async fn what_a_server_says_of_somebody_is_not_told() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("smtp://{}", listener.local_addr().unwrap());
@@ -130,6 +170,7 @@ mod tests {
         let error = mailer.send(&mail).await.unwrap_err();
         let source = error.source().unwrap();
         assert_eq!(source.to_string(), "the mail server refuses it with code 550");
+        assert!(error.is_for_good(), "another attempt would be of no use");
         assert!(source.source().is_none() && !format!("{error:?}").contains("ada"), "{error:?}");
     }
 }

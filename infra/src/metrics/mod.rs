@@ -118,6 +118,29 @@ impl CacheRead {
     }
 }
 
+/// What became of a mail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mail {
+    /// Whoever delivers it has it.
+    Sent,
+    /// It was not taken, and is sent again.
+    TriedAgain,
+    /// It lies in a file, if anywhere.
+    GivenUp,
+}
+
+impl Mail {
+    const ALL: [Self; 3] = [Self::Sent, Self::TriedAgain, Self::GivenUp];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Sent => "sent",
+            Self::TriedAgain => "tried_again",
+            Self::GivenUp => "given_up",
+        }
+    }
+}
+
 /// So many facts of each kind that can happen to a booking or a place in the queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Facts([u64; Fact::KINDS.len()]);
@@ -154,6 +177,8 @@ pub struct Metrics {
     appends: [Durations; Append::ALL.len()],
     /// By [`CacheRead`].
     cache: [AtomicU64; CacheRead::ALL.len()],
+    /// By [`Mail`].
+    mails: [AtomicU64; Mail::ALL.len()],
     /// By [`Fact::KINDS`].
     facts: [AtomicU64; Fact::KINDS.len()],
 }
@@ -167,6 +192,7 @@ impl Metrics {
             deadlines: durations(),
             appends: [const { durations() }; Append::ALL.len()],
             cache: zeros(),
+            mails: zeros(),
             facts: zeros(),
         }
     }
@@ -186,6 +212,11 @@ impl Metrics {
     /// Something was found that many read.
     pub fn cache(&self, from: CacheRead) {
         self.cache[from as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// This became of a mail.
+    pub fn mail(&self, outcome: Mail) {
+        self.mails[outcome as usize].fetch_add(1, Ordering::Relaxed);
     }
 
     /// These facts are durable.
@@ -222,6 +253,11 @@ impl Metrics {
         text.family(name, Kind::Counter, "Event details and lists read, by where they were found.");
         for (from, count) in CacheRead::ALL.into_iter().zip(loaded(&self.cache)) {
             text.sample(name, &[("from", from.name())], count as f64);
+        }
+        let name = "evently_mails_total";
+        text.family(name, Kind::Counter, "Mails by what became of them.");
+        for (outcome, count) in Mail::ALL.into_iter().zip(loaded(&self.mails)) {
+            text.sample(name, &[("outcome", outcome.name())], count as f64);
         }
         let name = "evently_facts_total";
         let help = "Facts made durable by this process: holds, and what became of them.";
@@ -290,7 +326,11 @@ mod tests {
         for (index, outcome) in Append::ALL.into_iter().enumerate() {
             assert_eq!(outcome as usize, index);
         }
+        for (index, outcome) in Mail::ALL.into_iter().enumerate() {
+            assert_eq!(outcome as usize, index);
+        }
         let metrics = Metrics::new();
+        metrics.mail(Mail::GivenUp);
         metrics.commands(Command::Overloaded, 2);
         metrics.append(Append::Late, Duration::from_millis(3));
         let mut text = Text::new();
@@ -299,6 +339,7 @@ mod tests {
         for line in [
             "evently_commands_total{outcome=\"overloaded\"} 2\n",
             "evently_commands_total{outcome=\"done\"} 0\n",
+            "evently_mails_total{outcome=\"given_up\"} 1\n",
             "evently_append_duration_seconds_bucket{outcome=\"late\",le=\"0.0025\"} 0\n",
             "evently_append_duration_seconds_bucket{outcome=\"late\",le=\"0.005\"} 1\n",
             "evently_append_duration_seconds_sum{outcome=\"late\"} 0.003\n",
