@@ -99,7 +99,8 @@ async fn a_folder_that_is_named_is_proven_also_where_the_environment_names_a_ser
     };
     let (data, settings) = (backup.to_str().unwrap(), file.to_str().unwrap());
     let in_folder = format!("the log in the folder {data}");
-    let at_server = format!("read: the log at {}", live.url);
+    // Of an address that names nobody nothing is told but what it is: anything in it may be secret.
+    let at_server = "read: the log at esdb://***\n";
     for named in [&["--data", data][..], &["--data", data, "--config", settings]] {
         let (status, told) = ask(named).await;
         assert_eq!(status, 0, "{told}");
@@ -107,7 +108,7 @@ async fn a_folder_that_is_named_is_proven_also_where_the_environment_names_a_ser
     }
     for named in [&[][..], &["--data", data, "--log-url", &live.url]] {
         let (_, told) = ask(named).await;
-        assert!(told.starts_with(&at_server), "{named:?}: {told}");
+        assert!(told.starts_with(at_server), "{named:?}: {told}");
     }
     // What is damaged, and what is not there, is not proven by what the server has.
     tamper(&backup, "UPDATE records SET at = at + 1 WHERE position = 2");
