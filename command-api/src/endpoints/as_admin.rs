@@ -22,8 +22,7 @@ use crate::state::{Asked, CommandState};
 #[into_params(parameter_in = Query)]
 pub(crate) struct ReasonQuery {
     /// Why. To be given by an admin who does it with what is another's: kept with who did it, and readable
-    /// for auditors until the other is erased.
-    #[param(min_length = 1, max_length = 500)]
+    /// for auditors until the other is erased. From anybody else it is not looked at.
     reason: Option<String>,
 }
 

@@ -47,10 +47,11 @@ impl<S: Sync> FromRequestParts<S> for MinPosition {
         let Some(value) = only(parts, &MIN_POSITION)? else {
             return Ok(Self(None));
         };
-        let digits = value.to_str().ok().filter(|text| text.bytes().all(|b| b.is_ascii_digit()));
-        let position = digits.and_then(|digits| digits.parse().ok());
+        let is_number = |text: &&str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+        let digits = value.to_str().ok().filter(is_number);
         let refusal = || Problem::malformed("Evently-Min-Position must be a position: a number.");
-        Ok(Self(Some(position.ok_or_else(refusal)?)))
+        // What is larger than any position is one that is not reached.
+        Ok(Self(Some(digits.ok_or_else(refusal)?.parse().unwrap_or(u64::MAX))))
     }
 }
 

@@ -36,6 +36,7 @@ pub(super) async fn list(state: State<AdminState>) -> Result<Json<Projections>, 
         (status = 202, description = "It is being built again", body = Began),
         (status = 404, description = "PROJECTION_NOT_FOUND"),
         (status = 409, description = "REBUILD_RUNNING"),
+        (status = 422, description = "INVALID: the reason is no word"),
         (status = 503, description = "VIEWS_UNAVAILABLE, LOG_UNAVAILABLE"),
     )
 )]
@@ -57,6 +58,7 @@ pub(super) async fn rebuild(
     responses(
         (status = 200, description = "What became of what was parked", body = Retried),
         (status = 404, description = "PROJECTION_NOT_FOUND"),
+        (status = 422, description = "INVALID: the reason is no word"),
         (status = 503, description = "VIEWS_UNAVAILABLE, LOG_UNAVAILABLE"),
     )
 )]

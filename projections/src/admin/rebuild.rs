@@ -32,6 +32,7 @@ pub(super) struct Began {
         (status = 202, description = "It is being built again", body = Began),
         (status = 404, description = "PROJECTION_NOT_FOUND"),
         (status = 409, description = "REBUILD_RUNNING"),
+        (status = 422, description = "INVALID: the reason is no word"),
         (status = 503, description = "VIEWS_UNAVAILABLE, LOG_UNAVAILABLE"),
     ),
     security(("bearer" = []))

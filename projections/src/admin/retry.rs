@@ -18,6 +18,7 @@ use crate::{Retried, RetryError};
     responses(
         (status = 200, description = "What became of what was parked", body = Retried),
         (status = 404, description = "PROJECTION_NOT_FOUND"),
+        (status = 422, description = "INVALID: the reason is no word"),
         (status = 503, description = "VIEWS_UNAVAILABLE, LOG_UNAVAILABLE"),
     ),
     security(("bearer" = []))

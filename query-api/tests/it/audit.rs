@@ -257,7 +257,7 @@ async fn unknown_ids_and_bad_input_are_refused() {
         (format!("{RECORDS}?event_id=1"), 400, "MALFORMED"),
         (format!("{RECORDS}?booking_id=bkg_1"), 400, "MALFORMED"),
         (format!("{RECORDS}?from=today"), 400, "MALFORMED"),
-        (format!("{RECORDS}?after=-1"), 400, "MALFORMED"),
+        (format!("{RECORDS}?after=-1"), 422, "INVALID"),
         (format!("{RECORDS}?limit=101"), 422, "INVALID"),
         (format!("{RECORDS}?kind=Reserved"), 400, "MALFORMED"),
         (format!("{RECORDS}?cursor=x"), 422, "INVALID"),
