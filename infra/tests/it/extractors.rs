@@ -349,6 +349,7 @@ async fn headers_are_read_or_refused() {
         (vec![("idempotency-key", longest.as_bytes())], object!([longest, null])),
         (vec![("evently-min-position", b"0")], object!([null, 0])),
         (vec![("evently-min-position", b"18446744073709551615")], object!([null, u64::MAX])),
+        (vec![("evently-min-position", b"18446744073709551616")], object!([null, u64::MAX])),
     ] {
         assert_eq!(json(ask(&router, with(&headers)).await).await, answer);
     }
@@ -362,7 +363,6 @@ async fn headers_are_read_or_refused() {
         vec![("evently-min-position", b"-1")],
         vec![("evently-min-position", b"+1")],
         vec![("evently-min-position", b"0x10")],
-        vec![("evently-min-position", b"18446744073709551616")],
         vec![("evently-min-position", b"1"), ("evently-min-position", b"2")],
     ] {
         problem(ask(&router, with(&headers)).await, 400, "MALFORMED").await;
