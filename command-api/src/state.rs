@@ -184,6 +184,7 @@ impl CommandApi {
             },
             settings.discretion,
             work.clone(),
+            stop.clone(),
         ));
         background.spawn(accounts.clone().tidy(stop.clone()));
         background.spawn(saga.clone().run(steps));

@@ -1,19 +1,20 @@
 //! All projections together: what a role starts, and what an operator asks of them.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use infra::clock::Clock;
 use infra::log::{Log, Position, ReadError};
 use infra::postgres::{self, MigrateError};
+use parking_lot::Mutex;
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 use crate::error::chain;
-use crate::feed::{self, Feed, FeedStatus, ReplayError, Replayed, Worker};
+use crate::feed::{self, Feed, Worker};
 use crate::identity::{CheckError, OtherLog};
 use crate::lease::Lease;
 use crate::rebuild::{Progress, Rebuild, RebuildError};
@@ -30,14 +31,14 @@ const SUPERVISION: Duration = Duration::from_secs(5);
 /// The views of one database, built from one log. Cheap to clone.
 #[derive(Clone)]
 pub struct Projections {
-    log: Arc<dyn Log>,
+    pub(crate) log: Arc<dyn Log>,
     pub(crate) pool: PgPool,
-    clock: Arc<dyn Clock>,
+    pub(crate) clock: Arc<dyn Clock>,
     views: &'static [&'static dyn Projection],
     /// Where other processes could keep the views up to date too.
     lease: Option<Lease>,
     /// Where there is a Kafka.
-    feed: Option<Feed>,
+    pub(crate) feed: Option<Feed>,
     /// By name.
     last_rebuilds: Arc<Mutex<HashMap<&'static str, LastRebuild>>>,
     pub(crate) trouble: Trouble,
@@ -296,7 +297,7 @@ impl Projections {
         let done = rebuild.finish(progress, stop).await;
         let problem = done.as_ref().err().map(ToString::to_string);
         let last = LastRebuild { ended_at: self.clock.now(), problem };
-        self.last_rebuilds.lock().unwrap_or_else(PoisonError::into_inner).insert(name, last);
+        self.last_rebuilds.lock().insert(name, last);
         done
     }
 
@@ -321,7 +322,7 @@ impl Projections {
     /// See [`StatusError`].
     pub async fn status(&self) -> Result<Vec<Status>, StatusError> {
         let mut all = status::status(self.views, &self.pool, &*self.log, &*self.clock).await?;
-        let last = self.last_rebuilds.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = self.last_rebuilds.lock();
         for status in &mut all {
             status.last_rebuild = last.get(status.name).cloned();
         }
@@ -331,23 +332,6 @@ impl Projections {
     /// The feed, where there is a Kafka.
     pub fn feed(&self) -> Option<&Feed> {
         self.feed.as_ref()
-    }
-
-    /// How the feed is doing, also where there is no Kafka any more.
-    ///
-    /// # Errors
-    /// See [`StatusError`].
-    pub async fn feed_status(&self) -> Result<FeedStatus, StatusError> {
-        feed::status(self.feed.as_ref(), &self.pool, &*self.log, &*self.clock).await
-    }
-
-    /// Has the feed send everything after `from` again, with the same ids, by whichever process keeps
-    /// it, or by the next one that does.
-    ///
-    /// # Errors
-    /// See [`ReplayError`].
-    pub async fn replay_feed(&self, from: Position) -> Result<Replayed, ReplayError> {
-        feed::replay(&self.pool, from, self.clock.now()).await
     }
 
     /// Waits until brokers have everything up to `position`. Somebody has to be feeding them.

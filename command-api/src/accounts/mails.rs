@@ -8,7 +8,6 @@ use domain::account::Email;
 use infra::identity::{Code, Purpose, TokenHash, VaultError};
 use infra::mail::Mail;
 use infra::metrics::{METRICS, Mail as Outcome};
-use tokio::time::Instant;
 
 use super::{AccountError, Accounts, sessions};
 
@@ -17,9 +16,6 @@ const CODE_TTL_S: u64 = 30 * 60;
 
 /// Between attempts to send a mail: four minutes, of the half hour that a code is valid.
 const PAUSES_S: [u64; 7] = [2, 4, 8, 16, 32, 64, 128];
-
-/// Between two looks whether the process is about to end.
-const LOOK: Duration = Duration::from_millis(200);
 
 /// What a mail is about, and what it says before the code.
 pub(super) struct Letter {
@@ -105,7 +101,8 @@ impl Accounts {
         };
         let kept = self.mailer.keep(mail).await;
         for pause in PAUSES_S.map(Duration::from_secs) {
-            if error.is_for_good() || !self.has_time(pause).await || self.is_erased(user).await {
+            let pause = self.stop.run_until_cancelled(tokio::time::sleep(pause));
+            if error.is_for_good() || pause.await.is_none() || self.is_erased(user).await {
                 break;
             }
             METRICS.mail(Outcome::TriedAgain);
@@ -136,18 +133,6 @@ impl Accounts {
                 tracing::error!(error, why, %user, subject, "a mail was not sent, and is lost");
             }
         }
-    }
-
-    /// Waits, unless the process is about to end.
-    async fn has_time(&self, pause: Duration) -> bool {
-        let until = Instant::now() + pause;
-        while !self.work.is_closed() {
-            if Instant::now() >= until {
-                return true;
-            }
-            tokio::time::sleep(LOOK.min(pause)).await;
-        }
-        false
     }
 
     /// Whether this person was erased, as far as one knows.
@@ -211,11 +196,10 @@ mod tests {
         let accounts = accounts_with(folder, server.clone());
         accounts.register(somebody("ada")).await.unwrap();
         if stops {
-            accounts.work.close();
+            accounts.stop.cancel();
         }
-        while !accounts.work.is_empty() {
-            tokio::time::sleep(Duration::from_secs(1)).await;
-        }
+        accounts.work.close();
+        accounts.work.wait().await;
         (server.attempts.load(Ordering::SeqCst), dead(folder))
     }
 

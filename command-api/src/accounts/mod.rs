@@ -25,6 +25,7 @@ use infra::identity::Vault;
 use infra::log::{Log, Position};
 use infra::mail::Mailer;
 use infra::passwords::Passwords;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
@@ -72,15 +73,23 @@ pub struct Accounts {
     exports: Arc<Exports>,
     /// Mails and other work that nobody waits for.
     work: TaskTracker,
+    /// Ends what would wait: mails are not sent again.
+    stop: CancellationToken,
 }
 
 impl Accounts {
     /// Accounts made of `parts`. What must not tell whether an address is known takes at least
     /// `discretion`; mails go out in tasks of `work`, and what must not stop half-way is done there.
-    pub fn new(parts: AccountsParts, discretion: Duration, work: TaskTracker) -> Self {
+    /// After `stop` no mail is sent again.
+    pub fn new(
+        parts: AccountsParts,
+        discretion: Duration,
+        work: TaskTracker,
+        stop: CancellationToken,
+    ) -> Self {
         let AccountsParts { log, clock, keys, auth, vault, passwords, mailer } = parts;
         let exports = Arc::default();
-        Self { log, clock, keys, auth, vault, passwords, mailer, discretion, exports, work }
+        Self { log, clock, keys, auth, vault, passwords, mailer, discretion, exports, work, stop }
     }
 
     /// Executes a command on one aggregate.

@@ -12,6 +12,7 @@ use infra::log::embedded::{EmbeddedLog, EmbeddedOptions};
 use infra::mail::{FolderMailer, Mailer};
 use infra::passwords::{Cost, Passwords};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use zeroize::Zeroizing;
 
@@ -41,7 +42,7 @@ pub(super) fn accounts_with(folder: &Path, mailer: Arc<dyn Mailer>) -> Arc<Accou
         mailer,
         clock,
     };
-    Arc::new(Accounts::new(parts, STEP, TaskTracker::new()))
+    Arc::new(Accounts::new(parts, STEP, TaskTracker::new(), CancellationToken::new()))
 }
 
 fn email(name: &str) -> Email {
@@ -96,7 +97,7 @@ async fn whether_an_address_is_known_takes_as_long_to_be_told_to_it() {
     let accounts = accounts(folder.path());
     accounts.provide(somebody("ada")).await.unwrap();
     for name in ["ada", "bob", "bob"] {
-        in_a_step(accounts.register(somebody(name))).await.unwrap();
+        Box::pin(in_a_step(accounts.register(somebody(name)))).await.unwrap();
     }
     for name in ["ada", "bob", "nobody"] {
         in_a_step(accounts.forgot_password(email(name))).await.unwrap();

@@ -8,6 +8,7 @@ use command_api::{Accounts, AccountsParts};
 use infra::auth::Auth;
 use infra::clock::{Clock, SystemClock};
 use infra::data_folder::DataFolder;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::Failure;
@@ -33,11 +34,14 @@ pub(super) fn with<T>(
         let store = identity::store(settings, &folder, known)?;
         let Identity { vault, passwords, mailer, .. } =
             Identity::open(settings, &folder, store, known, &clock).await?;
-        let mails = TaskTracker::new();
+        let (mails, stop) = (TaskTracker::new(), CancellationToken::new());
         let auth = Auth::new(&keys, clock.clone());
         let parts =
             AccountsParts { log: log.shared(), clock, keys, auth, vault, passwords, mailer };
-        let outcome = work(&Accounts::new(parts, Duration::ZERO, mails.clone())).await;
+        let accounts = Accounts::new(parts, Duration::ZERO, mails.clone(), stop.clone());
+        let outcome = work(&accounts).await;
+        // A command is over when it has done what it can do at once.
+        stop.cancel();
         mails.close();
         mails.wait().await;
         log.close().await;

@@ -1,11 +1,11 @@
 //! A store that nobody waits for while it is known to be away.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::{ServiceKeyId, Time, UserId};
-use parking_lot::Mutex;
 
 use super::{
     Bar, Code, IdentityStore, Kept, KeyId, Purpose, Rotation, ServiceKey, Session, StoreError,
@@ -34,13 +34,13 @@ pub struct PromptIdentity<S>(Arc<Inner<S>>);
 struct Inner<S> {
     store: S,
     limit: Duration,
-    is_away: Mutex<bool>,
+    is_away: AtomicBool,
 }
 
 impl<S: IdentityStore> PromptIdentity<S> {
     /// `store`, whose answers may take as long as `limit`.
     pub fn new(store: S, limit: Duration) -> Self {
-        Self(Arc::new(Inner { store, limit, is_away: Mutex::new(false) }))
+        Self(Arc::new(Inner { store, limit, is_away: AtomicBool::new(false) }))
     }
 
     fn store(&self) -> &S {
@@ -51,13 +51,12 @@ impl<S: IdentityStore> PromptIdentity<S> {
         &self,
         call: impl Future<Output = Result<T, StoreError>>,
     ) -> Result<T, StoreError> {
-        if *self.0.is_away.lock() {
+        if self.0.is_away.load(Ordering::Relaxed) {
             return Err(StoreError(Away.into()));
         }
         let Ok(answer) = tokio::time::timeout(self.0.limit, call).await else {
             let late = Late(self.0.limit);
-            let was_away = std::mem::replace(&mut *self.0.is_away.lock(), true);
-            if !was_away {
+            if !self.0.is_away.swap(true, Ordering::Relaxed) {
                 let error: &dyn std::error::Error = &late;
                 tracing::warn!(
                     error,
@@ -76,7 +75,7 @@ async fn watch<S: IdentityStore>(store: Weak<Inner<S>>) {
     while let Some(inner) = store.upgrade() {
         let asked = tokio::time::timeout(inner.limit, inner.store.key(KeyId::Index)).await;
         if matches!(asked, Ok(Ok(_))) {
-            *inner.is_away.lock() = false;
+            inner.is_away.store(false, Ordering::Relaxed);
             tracing::info!("the identity store answers again");
             return;
         }

@@ -23,10 +23,8 @@ use parking_lot::Mutex;
 pub use contract::{asyncapi, kinds};
 pub use mapping::{of_event, of_inventory};
 pub use messages::*;
-pub(crate) use replay::replay;
 pub use replay::{ReplayError, Replayed};
 pub use status::FeedStatus;
-pub(crate) use status::status;
 pub(crate) use worker::Worker;
 
 /// Of its checkpoint.

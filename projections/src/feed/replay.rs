@@ -1,13 +1,12 @@
 //! Sending again what was sent before.
 
-use domain::Time;
 use infra::log::Position;
 use infra::postgres::{begin, commit};
 use serde::Serialize;
-use sqlx::PgPool;
 use utoipa::ToSchema;
 
 use super::NAME;
+use crate::Projections;
 use crate::checkpoint;
 use crate::columns::position;
 use crate::parked::count;
@@ -35,35 +34,37 @@ pub enum ReplayError {
     Database(#[from] sqlx::Error),
 }
 
-/// Moves the checkpoint back. Whoever keeps it sees that within a second or two, and goes on from there.
-pub(crate) async fn replay(
-    pool: &PgPool,
-    from: Position,
-    now: Time,
-) -> Result<Replayed, ReplayError> {
-    let mut transaction = begin(pool, "BEGIN").await?;
-    let at = checkpoint::lock(&mut transaction, NAME).await?;
-    let at = at.map_or(Position(0), |at| at.position);
-    if from > at {
-        return Err(ReplayError::Ahead { position: at.0 });
+impl Projections {
+    /// Has the feed send everything after `from` again, with the same ids: moves its checkpoint back.
+    /// Whoever keeps it sees that within a second or two, or the next one that does.
+    ///
+    /// # Errors
+    /// See [`ReplayError`].
+    pub async fn replay_feed(&self, from: Position) -> Result<Replayed, ReplayError> {
+        let mut transaction = begin(&self.pool, "BEGIN").await?;
+        let at = checkpoint::lock(&mut transaction, NAME).await?;
+        let at = at.map_or(Position(0), |at| at.position);
+        if from > at {
+            return Err(ReplayError::Ahead { position: at.0 });
+        }
+        sqlx::query!(
+            "UPDATE projection.checkpoint SET position = $2, updated_at = $3 WHERE name = $1",
+            NAME,
+            position(from),
+            self.clock.now().as_chrono(),
+        )
+        .execute(&mut *transaction)
+        .await?;
+        // They are tried again.
+        sqlx::query!(
+            "DELETE FROM projection.parked WHERE projection = $1 AND position > $2",
+            NAME,
+            position(from),
+        )
+        .execute(&mut *transaction)
+        .await?;
+        count(&mut transaction, NAME).await?;
+        commit(transaction).await?;
+        Ok(Replayed { from: from.0, position: at.0 })
     }
-    sqlx::query!(
-        "UPDATE projection.checkpoint SET position = $2, updated_at = $3 WHERE name = $1",
-        NAME,
-        position(from),
-        now.as_chrono(),
-    )
-    .execute(&mut *transaction)
-    .await?;
-    // They are tried again.
-    sqlx::query!(
-        "DELETE FROM projection.parked WHERE projection = $1 AND position > $2",
-        NAME,
-        position(from),
-    )
-    .execute(&mut *transaction)
-    .await?;
-    count(&mut transaction, NAME).await?;
-    commit(transaction).await?;
-    Ok(Replayed { from: from.0, position: at.0 })
 }

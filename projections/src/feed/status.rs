@@ -1,12 +1,10 @@
 //! How the feed is doing.
 
-use infra::clock::Clock;
-use infra::log::Log;
 use serde::Serialize;
-use sqlx::PgPool;
 use utoipa::ToSchema;
 
 use super::{Feed, NAME};
+use crate::Projections;
 use crate::status::{Following, StatusError, first_parked, following, rows};
 
 /// How the feed is doing.
@@ -23,27 +21,31 @@ pub struct FeedStatus {
     pub problem: Option<String>,
 }
 
-/// How it is, as the database has it; `feed` also knows of the brokers.
-pub(crate) async fn status(
-    feed: Option<&Feed>,
-    pool: &PgPool,
-    log: &dyn Log,
-    clock: &dyn Clock,
-) -> Result<FeedStatus, StatusError> {
-    let counted = async {
-        let row = rows(pool).await?.remove(NAME);
-        let first_parked = first_parked(pool).await?.remove(NAME);
-        let head = log.head().await?;
-        Ok::<_, StatusError>(following(row.as_ref(), first_parked, head, log, clock.now()).await?)
-    };
-    let asked = async {
-        match feed {
-            Some(feed) => Some(feed.kafka().is_up().await),
-            None => None,
-        }
-    };
-    // Brokers that stand still are waited for, and the longer they do, the more there is to count.
-    let (following, brokers_answer) = tokio::join!(counted, asked);
-    let problem = feed.and_then(Feed::problem);
-    Ok(FeedStatus { following: following?, brokers_answer, problem })
+impl Projections {
+    /// How the feed is doing, also where there is no Kafka any more: as the database has it, and what
+    /// this process knows of the brokers.
+    ///
+    /// # Errors
+    /// See [`StatusError`].
+    pub async fn feed_status(&self) -> Result<FeedStatus, StatusError> {
+        let feed = self.feed.as_ref();
+        let counted = async {
+            let row = rows(&self.pool).await?.remove(NAME);
+            let first_parked = first_parked(&self.pool).await?.remove(NAME);
+            let head = self.log.head().await?;
+            Ok::<_, StatusError>(
+                following(row.as_ref(), first_parked, head, &*self.log, self.clock.now()).await?,
+            )
+        };
+        let asked = async {
+            match feed {
+                Some(feed) => Some(feed.kafka().is_up().await),
+                None => None,
+            }
+        };
+        // Brokers that stand still are waited for, and the longer they do, the more there is to count.
+        let (following, brokers_answer) = tokio::join!(counted, asked);
+        let problem = feed.and_then(Feed::problem);
+        Ok(FeedStatus { following: following?, brokers_answer, problem })
+    }
 }

@@ -25,6 +25,7 @@ use infra::passwords::{Cost, Passwords};
 use infra::payment::{MockProvider, PaymentProvider};
 use tempfile::TempDir;
 use tokio::runtime::{Handle, Runtime};
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub(crate) use client::{Answer, Call, Client};
@@ -127,7 +128,7 @@ impl World {
             passwords: self.passwords.clone(),
             mailer: Arc::new(FolderMailer::new(&self.mail(), self.clock.clone())),
         };
-        Accounts::new(parts, Duration::ZERO, TaskTracker::new())
+        Accounts::new(parts, Duration::ZERO, TaskTracker::new(), CancellationToken::new())
     }
 
     /// Where mails are written.

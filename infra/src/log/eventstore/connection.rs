@@ -120,9 +120,7 @@ impl Connection {
             }
         }
     }
-}
 
-impl Connection {
     /// The same error, with its cause if no connection came about and it can be found.
     pub(super) async fn explained(&self, error: EventStoreError) -> EventStoreError {
         use eventstore::Error::GrpcConnectionError;
