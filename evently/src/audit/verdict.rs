@@ -39,13 +39,13 @@ pub(crate) enum Problem {
     /// The records are as they were written, but not all of them are found.
     #[error(
         "{0}: no server decides on such a log; restore log.sqlite from a backup, or have the indexes \
-         made anew on a copy (REINDEX) and prove that"
+         made anew on a copy, as docs/OPERATIONS.md says under \"Proving a copy\", and prove that"
     )]
     Misled(Misled),
     /// Nor can be.
     #[error(
         "the indexes of the log cannot be read: restore log.sqlite from a backup, or have them made \
-         anew on a copy (REINDEX) and prove that"
+         anew on a copy, as docs/OPERATIONS.md says under \"Proving a copy\", and prove that"
     )]
     Index(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// Nothing is in it, which no sound export is.

@@ -137,6 +137,7 @@ impl Committer {
             .map(|append| known.append(&mut transaction, append))
             .collect::<Result<_, _>>()?;
         let records = transaction.records;
+        known.put_in_order(connection)?;
         connection
             .prepare_cached("COMMIT")?
             .execute([])

@@ -56,6 +56,20 @@ pub enum OpenError {
         /// The latest format known.
         known: i64,
     },
+    /// A version of the program wrote it that was never released.
+    #[error(
+        "the log {} has format {found}, this program knows format {known} only: \
+         use the version of Evently that wrote it, or another data folder (--data)",
+        path.display()
+    )]
+    Older {
+        /// The file.
+        path: PathBuf,
+        /// Its format.
+        found: i64,
+        /// The earliest format known.
+        known: i64,
+    },
     /// It is a log, but not whole.
     #[error(
         "the log {} is damaged ({what}): leave it as it is, copy the data folder, \

@@ -19,7 +19,7 @@ use crate::sqlite::make_private;
 const SCHEMA: &str = include_str!("schema.sql");
 
 /// The format that this program writes.
-const FORMAT: i64 = 1;
+const FORMAT: i64 = 2;
 
 /// `EVLG`: how SQLite tools and we tell the file from others.
 const APPLICATION_ID: i64 = 0x4556_4C47;
@@ -205,6 +205,9 @@ impl LogFile {
             .map_err(|_| self.damaged("it does not say which format it has"))?;
         if found > FORMAT {
             return Err(OpenError::Newer { path: self.path.clone(), found, known: FORMAT });
+        }
+        if found < FORMAT {
+            return Err(OpenError::Older { path: self.path.clone(), found, known: FORMAT });
         }
         self.identity =
             Uuid::parse_str(&identity).map_err(|_| self.damaged("its identity is not a UUID"))?;

@@ -61,8 +61,11 @@ impl Reader<'_> {
                  (SELECT position, stream, revision FROM records NOT INDEXED \
                   WHERE position > ?1 ORDER BY position LIMIT ?2) AS r \
              WHERE NOT EXISTS ( \
-                 SELECT 1 FROM records AS i INDEXED BY sqlite_autoindex_records_1 \
-                 WHERE i.stream = r.stream AND i.revision = r.revision AND +i.position = r.position) \
+                 SELECT 1 FROM stream_positions AS p \
+                 WHERE p.stream = r.stream AND p.revision = r.revision AND p.position = r.position) \
+             AND NOT EXISTS ( \
+                 SELECT 1 FROM latest_positions AS p \
+                 WHERE p.position = r.position AND p.stream = r.stream AND p.revision = r.revision) \
              ORDER BY r.position LIMIT 1";
         let misled: Option<i64> = self
             .connection
@@ -75,7 +78,8 @@ impl Reader<'_> {
     /// What no single record shows: entries too many, and names that are not found.
     pub(super) fn misled_at_all(&self) -> Result<Option<Misled>, StorageError> {
         // Positions have no gaps, so that the records need not be counted.
-        let sql = "SELECT (SELECT count(*) FROM records INDEXED BY sqlite_autoindex_records_1), \
+        let sql = "SELECT (SELECT count(*) FROM stream_positions) \
+                 + (SELECT count(*) FROM latest_positions), \
              ifnull((SELECT max(position) FROM records NOT INDEXED), 0)";
         let (entries, records) = self.two(sql)?;
         if entries != records {

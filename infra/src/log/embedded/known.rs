@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use super::commit::{Append, Outcome};
 use super::error::StorageError;
+use super::positions::{self, FORWARDS, Latest};
 use super::readers::{head, stored};
 use crate::log::chain::Link;
 use crate::log::{AppendError, Appended, ChainHash, Expected, NewRecord, Position, Record};
@@ -25,6 +26,7 @@ pub(super) struct Known {
     /// Changes when another connection has written.
     data_version: Option<i64>,
     last: Position,
+    latest: Latest,
     heads: HashMap<Arc<str>, Head>,
     kinds: HashMap<Arc<str>, Kind>,
 }
@@ -38,6 +40,27 @@ struct Head {
     id: Uuid,
 }
 
+impl Head {
+    fn at(connection: &Connection, stream: i64, last: Position) -> Result<Self, StorageError> {
+        let sql = "SELECT revision, hash, id FROM records WHERE position = ?1 AND stream = ?2";
+        connection
+            .prepare_cached(sql)?
+            .query_row([stored(last.0), stream], |row| {
+                Ok(Self {
+                    stream,
+                    revision: row.get::<_, i64>(0)? as u64,
+                    hash: ChainHash(row.get(1)?),
+                    id: Uuid::from_bytes(row.get(2)?),
+                })
+            })
+            .optional()?
+            .ok_or(StorageError::Damaged {
+                position: last,
+                what: "it is not where its stream ends",
+            })
+    }
+}
+
 #[derive(Debug, Clone)]
 struct Kind {
     number: i64,
@@ -48,6 +71,7 @@ struct Kind {
 pub(super) struct Transaction<'a> {
     connection: &'a Connection,
     insert: CachedStatement<'a>,
+    insert_position: CachedStatement<'a>,
     /// What it has written.
     pub(super) records: Vec<Record>,
 }
@@ -56,18 +80,24 @@ const INSERT: &str = "INSERT INTO records \
     (position, stream, revision, id, kind, version, at, metadata, data, hash) \
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
 
+/// What the trigger does for others.
+const INSERT_POSITION: &str =
+    "INSERT INTO latest_positions (position, stream, revision) VALUES (?1, ?2, ?3)";
+
 impl<'a> Transaction<'a> {
     pub(super) fn begin(connection: &'a Connection) -> Result<Self, StorageError> {
         connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
         let insert = connection.prepare_cached(INSERT)?;
-        Ok(Self { connection, insert, records: Vec::new() })
+        let insert_position = connection.prepare_cached(INSERT_POSITION)?;
+        Ok(Self { connection, insert, insert_position, records: Vec::new() })
     }
 
     fn write(&mut self, stream: i64, kind: i64, record: Record) -> Result<(), StorageError> {
+        let (position, revision) = (stored(record.position.0), stored(record.revision));
         let insert = &mut self.insert;
-        insert.raw_bind_parameter(1, stored(record.position.0))?;
+        insert.raw_bind_parameter(1, position)?;
         insert.raw_bind_parameter(2, stream)?;
-        insert.raw_bind_parameter(3, stored(record.revision))?;
+        insert.raw_bind_parameter(3, revision)?;
         insert.raw_bind_parameter(4, record.id.as_bytes())?;
         insert.raw_bind_parameter(5, kind)?;
         insert.raw_bind_parameter(6, record.version)?;
@@ -76,6 +106,7 @@ impl<'a> Transaction<'a> {
         insert.raw_bind_parameter(9, Text(&record.data))?;
         insert.raw_bind_parameter(10, record.hash.0)?;
         insert.raw_execute()?;
+        self.insert_position.execute([position, stream, revision])?;
         self.records.push(record);
         Ok(())
     }
@@ -99,6 +130,7 @@ impl Known {
         if self.data_version != Some(version) {
             *self = Self { data_version: Some(version), ..Self::default() };
             self.last = head(connection)?;
+            self.latest = Latest::of(connection)?;
             return Ok(());
         }
         if self.heads.len() >= HEADS_KEPT {
@@ -108,6 +140,11 @@ impl Known {
             self.kinds.clear();
         }
         Ok(())
+    }
+
+    /// Makes room for what comes, at the end of a transaction.
+    pub(super) fn put_in_order(&mut self, connection: &Connection) -> Result<(), StorageError> {
+        self.latest.put_in_order(connection)
     }
 
     /// Decides one append, and writes it if it is to be written.
@@ -138,20 +175,10 @@ impl Known {
         if let Some(head) = self.heads.get(stream) {
             return Ok(Some(*head));
         }
-        let sql = "SELECT stream, revision, hash, r.id \
-             FROM streams s JOIN records r ON r.stream = s.id \
-             WHERE s.name = ?1 ORDER BY revision DESC LIMIT 1";
-        let head = c
-            .prepare_cached(sql)?
-            .query_row([stream], |row| {
-                Ok(Head {
-                    stream: row.get(0)?,
-                    revision: row.get::<_, i64>(1)? as u64,
-                    hash: ChainHash(row.get(2)?),
-                    id: Uuid::from_bytes(row.get(3)?),
-                })
-            })
-            .optional()?;
+        let sql = "SELECT id FROM streams WHERE name = ?1";
+        let known = c.prepare_cached(sql)?.query_row([stream], |row| row.get(0)).optional()?;
+        let Some(number) = known else { return Ok(None) };
+        let head = positions::last(c, number)?.map(|last| Head::at(c, number, last)).transpose()?;
         if let Some(head) = head {
             self.heads.insert(Arc::clone(stream), head);
         }
@@ -181,6 +208,7 @@ impl Known {
             transaction.write(number, kind.number, record)?;
             head = Head { stream: number, revision, hash, id: new.id };
         }
+        self.latest.add(append.records.len());
         let revision = head.revision;
         match self.heads.get_mut(stream) {
             Some(known) => *known = head,
@@ -241,9 +269,10 @@ fn already_there(
     first: u64,
     append: &Append,
 ) -> Result<Option<Appended>, StorageError> {
-    let sql = "SELECT id, position FROM records WHERE stream = ?1 AND revision >= ?2 \
-         ORDER BY revision LIMIT ?3";
-    let mut statement = connection.prepare_cached(sql)?;
+    let sql = format!(
+        "SELECT r.id, r.position FROM ({FORWARDS}) AS p CROSS JOIN records AS r USING (position)"
+    );
+    let mut statement = connection.prepare_cached(&sql)?;
     let count = append.records.len() as u64;
     let mut rows = statement.query([stream, stored(first), stored(count)])?;
     let (mut start, mut end) = (None, Position(0));

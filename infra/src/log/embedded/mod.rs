@@ -11,6 +11,7 @@ mod file;
 mod index;
 mod known;
 mod names;
+mod positions;
 mod readers;
 mod rows;
 mod scan;

@@ -10,6 +10,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::error::{Damage, StorageError};
 use super::file::LogFile;
 use super::names::Names;
+use super::positions::{BACKWARDS, FORWARDS};
 use super::rows::{COLUMNS, Decoder};
 use crate::log::chain::Link;
 use crate::log::{ChainHash, Position, Record};
@@ -141,8 +142,9 @@ impl Reader<'_> {
     }
 
     pub(super) fn all(&self, after: Position, limit: usize) -> Result<Vec<Record>, StorageError> {
-        let sql =
-            format!("SELECT {COLUMNS} FROM records WHERE position > ?1 ORDER BY position LIMIT ?2");
+        let sql = format!(
+            "SELECT {COLUMNS} FROM records r WHERE position > ?1 ORDER BY position LIMIT ?2"
+        );
         let mut records: Vec<Record> = Vec::new();
         self.pieces(limit, &mut records, |records, piece| {
             let after = records.last().map_or(after, |last: &Record| last.position);
@@ -181,10 +183,7 @@ impl Reader<'_> {
         limit: usize,
         mut check: impl FnMut(&[Record]) -> Result<(), StorageError>,
     ) -> Result<Vec<Record>, StorageError> {
-        let sql = format!(
-            "SELECT {COLUMNS} FROM records WHERE stream = ?1 AND revision >= ?2 \
-             ORDER BY revision LIMIT ?3"
-        );
+        let sql = in_stream(FORWARDS);
         let mut records: Vec<Record> = Vec::new();
         self.pieces(limit, &mut records, |records, piece| {
             let from = records.last().map_or(from, |last: &Record| last.revision + 1);
@@ -205,11 +204,14 @@ impl Reader<'_> {
         let Some(before) = revision.checked_sub(1) else {
             return Ok(Some(ChainHash::before_first(name)));
         };
-        let sql = "SELECT hash FROM records WHERE stream = ?1 AND revision = ?2";
+        let sql = format!(
+            "SELECT hash FROM ({FORWARDS}) AS p CROSS JOIN records AS r USING (position) \
+             WHERE p.revision = ?2"
+        );
         let hash = self
             .connection
-            .prepare_cached(sql)?
-            .query_row([stream, stored(before)], |row| row.get(0))
+            .prepare_cached(&sql)?
+            .query_row([stream, stored(before), 1], |row| row.get(0))
             .optional()?;
         Ok(hash.map(ChainHash))
     }
@@ -221,7 +223,7 @@ impl Reader<'_> {
         limit: usize,
     ) -> Result<Vec<Record>, StorageError> {
         let sql = format!(
-            "SELECT {COLUMNS} FROM records WHERE position < ?1 ORDER BY position DESC LIMIT ?2"
+            "SELECT {COLUMNS} FROM records r WHERE position < ?1 ORDER BY position DESC LIMIT ?2"
         );
         let mut records: Vec<Record> = Vec::new();
         self.pieces(limit, &mut records, |records, piece| {
@@ -240,10 +242,7 @@ impl Reader<'_> {
     ) -> Result<Vec<Record>, StorageError> {
         let mut records: Vec<Record> = Vec::new();
         let Some(id) = self.stream_id(name)? else { return Ok(records) };
-        let sql = format!(
-            "SELECT {COLUMNS} FROM records WHERE stream = ?1 AND revision <= ?2 \
-             ORDER BY revision DESC LIMIT ?3"
-        );
+        let sql = in_stream(BACKWARDS);
         self.pieces(limit, &mut records, |records, piece| {
             // Before revision 0 there is nothing.
             let from = records.last().map_or(stored(from), |last| stored(last.revision) - 1);
@@ -316,6 +315,11 @@ impl Chain {
         }
         Ok(())
     }
+}
+
+/// The records that are where one of the lists of positions says, in its order.
+fn in_stream(positions: &str) -> String {
+    format!("SELECT {COLUMNS} FROM ({positions}) AS p CROSS JOIN records AS r USING (position)")
 }
 
 /// Position of the last record; zero for an empty log.

@@ -12,9 +12,9 @@ use super::error::StorageError;
 use super::names::Names;
 use crate::log::{ChainHash, Position, Record};
 
-/// What [`Decoder::record`] expects of a row.
+/// What [`Decoder::record`] expects of a row of the records, called `r`.
 pub(super) const COLUMNS: &str =
-    "position, stream, revision, id, kind, version, at, metadata, data, hash";
+    "position, stream, r.revision, id, kind, version, at, metadata, data, hash";
 
 /// The data of neighbouring records shares allocations, of up to this many bytes the more are read:
 /// one for each record, given back on another thread, has its price. Not more, because one record

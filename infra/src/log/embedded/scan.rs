@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::error::StorageError;
 use super::readers::Readers;
@@ -19,6 +19,8 @@ const LOOK: Duration = Duration::from_millis(50);
 
 /// Nothing waits for it, and after a start everything else has much to do.
 const NICE: i32 = 19;
+/// How much longer it rests than it reads.
+const RESTS: u32 = 4;
 
 /// Starts the thread; it ends at the end of the log, at the first damage, or when `closing` is set.
 pub(super) fn start(
@@ -35,8 +37,12 @@ fn scan(readers: &Readers, closing: &AtomicBool) {
     threads::step_back(NICE, "log-scan");
     let (mut after, mut pause) = (Position(0), PAUSE);
     while !closing.load(Ordering::Relaxed) {
+        let begin = Instant::now();
         match readers.read(|reader| reader.touch(after)) {
-            Ok(Some(last)) => (after, pause) = (last, PAUSE),
+            Ok(Some(last)) => {
+                (after, pause) = (last, PAUSE);
+                wait(begin.elapsed() * RESTS, closing);
+            }
             Ok(None) => return,
             // It was noted and told where it was read.
             Err(error) if error.is_damage() => return,
@@ -66,7 +72,6 @@ fn wait(mut pause: Duration, closing: &AtomicBool) {
 #[cfg(test)]
 mod tests {
     use std::fs;
-    use std::time::Instant;
 
     use rusqlite::Connection;
 

@@ -1,4 +1,4 @@
--- The embedded log, format 1. Any SQLite tool can read it; start with records_readable.
+-- The embedded log, format 2. Any SQLite tool can read it; start with records_readable.
 
 -- One row that says what this file is.
 CREATE TABLE log (
@@ -33,9 +33,25 @@ CREATE TABLE records (
     metadata TEXT NOT NULL,
     data TEXT NOT NULL,
     -- See the documentation of infra::log::chain.
-    hash BLOB NOT NULL CHECK (length(hash) = 32),
-    UNIQUE (stream, revision)
+    hash BLOB NOT NULL CHECK (length(hash) = 32)
 ) STRICT;
+
+-- Where the records of each stream are: those of the last few thousand records in the order in which
+-- they were written, all before them in the order of their streams. To put each record there at once
+-- would write a page anew for each stream that sells, which are many times the records themselves;
+-- thousands at a time share those pages. Both tables can be made anew from the records.
+CREATE TABLE latest_positions (
+    position INTEGER PRIMARY KEY,
+    stream INTEGER NOT NULL,
+    revision INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE stream_positions (
+    stream INTEGER NOT NULL,
+    revision INTEGER NOT NULL,
+    position INTEGER NOT NULL,
+    PRIMARY KEY (stream, revision)
+) STRICT, WITHOUT ROWID;
 
 CREATE VIEW records_readable AS
 SELECT
@@ -64,8 +80,12 @@ BEGIN SELECT RAISE(ABORT, 'records of the log are never deleted'); END;
 -- Also what keeps INSERT OR REPLACE from replacing: that fires no DELETE trigger.
 CREATE TRIGGER records_are_appended BEFORE INSERT ON records
 WHEN NEW.position <> (SELECT ifnull(max(position), 0) + 1 FROM records)
-    OR EXISTS (SELECT 1 FROM records WHERE stream = NEW.stream AND revision >= NEW.revision)
+    OR EXISTS (SELECT 1 FROM stream_positions WHERE stream = NEW.stream AND revision >= NEW.revision)
+    OR EXISTS (SELECT 1 FROM latest_positions WHERE stream = NEW.stream AND revision >= NEW.revision)
 BEGIN SELECT RAISE(ABORT, 'records are only appended to the end of the log'); END;
+
+CREATE TRIGGER records_are_found AFTER INSERT ON records
+BEGIN INSERT INTO latest_positions VALUES (NEW.position, NEW.stream, NEW.revision); END;
 
 CREATE TRIGGER streams_never_change BEFORE UPDATE ON streams
 BEGIN SELECT RAISE(ABORT, 'streams of the log never change'); END;

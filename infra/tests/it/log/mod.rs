@@ -5,6 +5,7 @@ mod append_only;
 mod closing;
 mod conformance;
 mod opening;
+mod positions;
 mod processes;
 mod reading;
 

@@ -97,12 +97,14 @@ fn a_log_that_is_not_there_is_not_read() {
 }
 
 #[tokio::test]
-async fn a_newer_format_is_refused() {
+async fn another_format_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("log.sqlite");
     closed_log(&path).await;
-    Connection::open(&path).unwrap().execute("UPDATE log SET format = 2", []).unwrap();
-    assert_refused(&path, "has format 2, this program knows formats up to 1");
+    Connection::open(&path).unwrap().execute("UPDATE log SET format = 3", []).unwrap();
+    assert_refused(&path, "has format 3, this program knows formats up to 2");
+    Connection::open(&path).unwrap().execute("UPDATE log SET format = 1", []).unwrap();
+    assert_refused(&path, "has format 1, this program knows format 2 only");
 }
 
 #[tokio::test]
