@@ -1,6 +1,9 @@
 //! How the state of an aggregate comes to be what its stream says.
 
+use std::sync::Arc;
+
 use domain::{StoredFact, Time};
+use futures::{StreamExt, stream};
 use infra::log::{Position, Record};
 use uuid::Uuid;
 
@@ -10,8 +13,13 @@ use crate::runtime::decider::Decider;
 use crate::runtime::draft::Found;
 use crate::runtime::records::is_of;
 
-/// How many records are read at a time when a state is loaded.
-const PAGE: usize = 10_000;
+/// How many records are read at a time when a state is loaded: some 30 MB of them. After each page
+/// reading and decoding wait for each other.
+const PAGE: usize = 49_152;
+
+/// How many pages are read at the same time while one is decoded: checking a page takes longer than
+/// decoding one.
+const READ_AHEAD: usize = 2;
 
 impl<D: Decider> Unit<D> {
     /// Reads the stream unless the state is known to be what the log has, and looks for records of
@@ -72,18 +80,16 @@ impl<D: Decider> Unit<D> {
     ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
         let mut page = self.log.read_stream(&self.stream, self.records, PAGE).await?;
         let mut state = self.state.take().unwrap_or_default();
+        // Most streams are over with their first page, and nothing is asked for beyond it.
+        let (log, name, from) = (Arc::clone(&self.log), self.stream.clone(), self.records);
+        let read = |n| log.read_stream(&name, from + n * PAGE as u64, PAGE);
+        let mut further = stream::iter((1..).map(read)).buffered(READ_AHEAD);
         while let Some(last) = page.last() {
             let (records, position, at) = (last.revision + 1, last.position, last.at);
             self.last_read = Some(last.id);
             let whole = page.len() == PAGE;
-            // The next page is read while this one is decoded.
-            let next = async {
-                if whole {
-                    self.log.read_stream(&self.stream, records, PAGE).await
-                } else {
-                    Ok(vec![])
-                }
-            };
+            // The next pages are read while this one is decoded.
+            let next = async { if whole { further.next().await } else { None } };
             let wanted = looked_for.to_vec();
             let first = self.records;
             let folded = tokio::task::spawn_blocking(move || fold(state, first, &page, &wanted));
@@ -91,8 +97,8 @@ impl<D: Decider> Unit<D> {
             let (folded, mine) = folded??;
             found.extend(mine);
             (self.records, self.position, self.at) = (records, position, at);
-            page = match next {
-                Ok(next) => next,
+            page = match next.transpose() {
+                Ok(next) => next.unwrap_or_default(),
                 Err(error) => {
                     self.state = Some(folded);
                     return Err(error.into());
