@@ -1,19 +1,24 @@
 //! Password hashes (AC-2), on threads of their own that let everything else go first.
 //!
-//! Hashing is meant to be expensive. A few threads of low priority do it, and only so many may wait
-//! for them, so that a storm of log-ins takes the time that selling leaves and no more.
+//! Hashing is meant to be expensive. A few threads do it while their processor has nothing else to do,
+//! and only so many may wait for them, so that a storm of log-ins takes the time that selling leaves
+//! and little more. Where it leaves none, as many threads that get a small part of it in any case take
+//! those who have waited long.
+
+mod queue;
 
 use std::num::NonZero;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread;
+use std::time::Duration;
 
 use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{self, PasswordHasher, PasswordVerifier};
 use argon2::{Algorithm, Argon2, Params, Version};
-use parking_lot::Mutex;
 use tokio::sync::oneshot;
 use zeroize::Zeroizing;
+
+use queue::{Entrance, Line};
 
 use crate::ids::{self, NoRandomness};
 use crate::threads;
@@ -24,9 +29,11 @@ const WAITING_PER_THREAD: usize = 32;
 /// What the threads are called.
 pub const THREADS: &str = "passwords";
 
-/// How far threads step back: by this nice value. Beside a sale that would take all processors one has
-/// about a twelfth of one: selling hardly notices, and a full queue is still through before its requests
-/// time out. With 15, which gives it a thirtieth, a crowd that logs in keeps everybody out for as long.
+/// Whoever has waited for so long waits no longer for a processor that has nothing else to do.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How far the threads for those step back. Beside a sale that would take all processors one has about
+/// a twelfth of one, with which a full queue is still through before its requests time out.
 const NICE: i32 = 10;
 
 /// What a hash costs whoever guesses.
@@ -63,11 +70,9 @@ pub enum PasswordError {
     Stopped,
 }
 
-type Job = Box<dyn FnOnce() + Send>;
-
 /// Hashes and compares. The threads end when it is dropped.
 pub struct Passwords {
-    jobs: SyncSender<Job>,
+    entrance: Entrance,
     argon: Argon2<'static>,
 }
 
@@ -85,21 +90,19 @@ impl Passwords {
         threads() * (1 + WAITING_PER_THREAD)
     }
 
-    /// With so many threads, and so many waiting for each.
+    /// With so many threads of each kind, and so many waiting for each pair.
     ///
     /// # Errors
     /// The cost makes no sense, or there are no threads.
     pub fn start_with(cost: Cost, threads: usize, waiting: usize) -> Result<Self, PasswordError> {
         let params = Params::new(cost.memory_kib, cost.passes, 1, None);
         let params = params.map_err(|error| PasswordError::Hash(error.into()))?;
-        let (jobs, waiting) = sync_channel(threads * waiting);
-        let waiting = Arc::new(Mutex::new(waiting));
+        let (entrance, line) = queue::with_places(threads * waiting);
         for _ in 0..threads {
-            let waiting = waiting.clone();
-            let thread = thread::Builder::new().name(THREADS.to_owned());
-            thread.spawn(move || look_at(&waiting)).map_err(PasswordError::Threads)?;
+            start_thread(&line, Duration::ZERO, || threads::run_last(THREADS))?;
+            start_thread(&line, PATIENCE, || threads::step_back(NICE, THREADS))?;
         }
-        Ok(Self { jobs, argon: Argon2::new(Algorithm::Argon2id, Version::V0x13, params) })
+        Ok(Self { entrance, argon: Argon2::new(Algorithm::Argon2id, Version::V0x13, params) })
     }
 
     /// The hash of a password, as a PHC string.
@@ -134,23 +137,37 @@ impl Passwords {
         work: impl FnOnce() -> Result<T, PasswordError> + Send + 'static,
     ) -> Result<T, PasswordError> {
         let (reply, answer) = oneshot::channel();
-        let job: Job = Box::new(move || {
+        self.entrance.push(move || {
             // Who has gone away meanwhile is not worth the time.
             if !reply.is_closed() {
                 let _nobody_listens = reply.send(work());
             }
-        });
-        self.jobs.try_send(job).map_err(|error| match error {
-            TrySendError::Full(_) => PasswordError::Busy,
-            TrySendError::Disconnected(_) => PasswordError::Stopped,
         })?;
         answer.await.map_err(|_| PasswordError::Stopped)?
     }
 }
 
+/// Of each kind.
 fn threads() -> usize {
     let processors = thread::available_parallelism().map_or(1, NonZero::get);
     (processors / 2).max(1)
+}
+
+/// A thread that looks at those who have waited for `at_least`.
+fn start_thread(
+    line: &Arc<Line>,
+    at_least: Duration,
+    step_back: impl FnOnce() + Send + 'static,
+) -> Result<(), PasswordError> {
+    let line = Arc::clone(line);
+    let look = move || {
+        step_back();
+        while let Some(job) = line.next(at_least) {
+            job();
+        }
+    };
+    let thread = thread::Builder::new().name(THREADS.to_owned());
+    thread.spawn(look).map(drop).map_err(PasswordError::Threads)
 }
 
 fn hash(argon: &Argon2<'_>, password: &str) -> Result<String, PasswordError> {
@@ -166,15 +183,6 @@ fn verify(argon: &Argon2<'_>, password: &str, stored: &str) -> Result<bool, Pass
         Ok(()) => Ok(true),
         Err(password_hash::Error::PasswordInvalid) => Ok(false),
         Err(error) => Err(PasswordError::Hash(error)),
-    }
-}
-
-fn look_at(waiting: &Mutex<Receiver<Job>>) {
-    threads::step_back(NICE, "passwords");
-    loop {
-        let job = waiting.lock().recv();
-        let Ok(job) = job else { return };
-        job();
     }
 }
 
@@ -246,5 +254,23 @@ mod tests {
         while let Some(hashed) = waiting.join_next().await {
             assert!(hashed.unwrap().is_ok());
         }
+    }
+    #[tokio::test]
+    async fn who_has_waited_long_does_not_wait_for_a_thread_that_gets_no_time() {
+        let passwords = Arc::new(Passwords::start_with(CHEAP, 1, 2).unwrap());
+        let (go_on, told) = std::sync::mpsc::channel::<()>();
+        let (begun, has_begun) = oneshot::channel();
+        let stuck = passwords.clone();
+        let stuck = tokio::spawn(async move {
+            let wait = move || {
+                let _ = begun.send(());
+                Ok(told.recv().is_ok())
+            };
+            stuck.ask(wait).await
+        });
+        has_begun.await.unwrap();
+        passwords.hash(text("x")).await.unwrap();
+        go_on.send(()).unwrap();
+        assert!(stuck.await.unwrap().unwrap());
     }
 }
