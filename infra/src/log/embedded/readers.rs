@@ -161,8 +161,18 @@ impl Reader<'_> {
         limit: usize,
     ) -> Result<Vec<Record>, StorageError> {
         let Some(id) = self.stream_id(name)? else { return Ok(vec![]) };
-        let mut chain = Chain { revision: from, previous: self.hash_before(id, name, from)? };
-        self.stream_forwards(id, from, limit, |records| chain.follow(records))
+        let Some(before) = from.checked_sub(1) else {
+            let mut chain = Chain { revision: 0, previous: Some(ChainHash::before_first(name)) };
+            return self.stream_forwards(id, 0, limit, |records| chain.follow(records));
+        };
+        // What the first one is chained to is read with it: asked for by itself it could be missing
+        // at that moment, and be written together with the first one before that is read.
+        let mut chain = Chain { revision: before, previous: None };
+        let limit = limit.saturating_add(1);
+        let mut records =
+            self.stream_forwards(id, before, limit, |records| chain.follow(records))?;
+        records.drain(..records.len().min(1));
+        Ok(records)
     }
 
     /// With nothing checked.
@@ -192,28 +202,6 @@ impl Reader<'_> {
             check(&records[before..])
         })?;
         Ok(records)
-    }
-
-    /// What the record of a stream at this revision is chained to, if that is there.
-    fn hash_before(
-        &self,
-        stream: i64,
-        name: &str,
-        revision: u64,
-    ) -> Result<Option<ChainHash>, StorageError> {
-        let Some(before) = revision.checked_sub(1) else {
-            return Ok(Some(ChainHash::before_first(name)));
-        };
-        let sql = format!(
-            "SELECT hash FROM ({FORWARDS}) AS p CROSS JOIN records AS r USING (position) \
-             WHERE p.revision = ?2"
-        );
-        let hash = self
-            .connection
-            .prepare_cached(&sql)?
-            .query_row([stream, stored(before), 1], |row| row.get(0))
-            .optional()?;
-        Ok(hash.map(ChainHash))
     }
 
     /// Like [`Self::all`], from the record before `before` towards the beginning.
@@ -294,7 +282,7 @@ impl Reader<'_> {
 struct Chain {
     /// Of the next record.
     revision: u64,
-    /// Of the record before it.
+    /// Of the record before it; if that was not read, the next one's is taken as it is.
     previous: Option<ChainHash>,
 }
 
@@ -306,8 +294,8 @@ impl Chain {
                 let what = "records of its stream are missing, doubled or out of order before it";
                 return Err(StorageError::Damaged { position, what });
             }
-            if self.previous.map(|previous| Link::from(record).hash(previous)) != Some(record.hash)
-            {
+            let is_chained = |previous| Link::from(record).hash(previous) == record.hash;
+            if !self.previous.is_none_or(is_chained) {
                 let what = "its hash does not follow from its content and the record before it";
                 return Err(StorageError::Damaged { position, what });
             }

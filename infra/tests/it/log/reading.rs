@@ -38,3 +38,36 @@ async fn who_asks_and_does_not_listen_is_in_nobodys_way() {
         assert_eq!(batch.unwrap().unwrap().len() as u64, RECORDS);
     }
 }
+
+/// Who reads ahead asks for what is not there yet, while it is being written.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_read_while_it_is_written_is_not_taken_for_damaged() {
+    const APPENDS: u64 = 2_000;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("log.sqlite");
+    let log = EmbeddedLog::open(&path, EmbeddedOptions::default()).unwrap();
+    let log = std::sync::Arc::new(log);
+    let (written, end) = tokio::sync::watch::channel(0);
+    let mut readers = tokio::task::JoinSet::new();
+    for _ in 0..3 {
+        let (log, end) = (log.clone(), end.clone());
+        readers.spawn(async move {
+            loop {
+                let next = *end.borrow() + 1;
+                log.read_stream("s", next, 5).await.unwrap();
+                if next > 3 * APPENDS {
+                    return;
+                }
+            }
+        });
+    }
+    for number in 0..APPENDS {
+        let records = (3 * number..3 * number + 3).map(record).collect();
+        log.append("s", Expected::Any, records).await.unwrap();
+        written.send(3 * (number + 1)).unwrap();
+    }
+    while let Some(read) = readers.join_next().await {
+        read.unwrap();
+    }
+    log.check_writable().await.unwrap();
+}
