@@ -2,23 +2,21 @@
 //!
 //! Hashing is meant to be expensive. A few threads do it while their processor has nothing else to do,
 //! and only so many may wait for them, so that a storm of log-ins takes the time that selling leaves
-//! and little more. Where it leaves none, as many threads that get a small part of it in any case take
-//! those who have waited long.
-
-mod queue;
+//! and little more. Where it leaves none such a thread does not get on: whoever has waited long is
+//! looked at by others too, that get a small part of a processor in any case.
 
 use std::num::NonZero;
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{self, PasswordHasher, PasswordVerifier};
 use argon2::{Algorithm, Argon2, Params, Version};
-use tokio::sync::oneshot;
+use parking_lot::Mutex;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::{Semaphore, oneshot};
 use zeroize::Zeroizing;
-
-use queue::{Entrance, Line};
 
 use crate::ids::{self, NoRandomness};
 use crate::threads;
@@ -29,10 +27,10 @@ const WAITING_PER_THREAD: usize = 32;
 /// What the threads are called.
 pub const THREADS: &str = "passwords";
 
-/// Whoever has waited for so long waits no longer for a processor that has nothing else to do.
+/// Whoever has waited for so long waits for the other threads too.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// How far the threads for those step back. Beside a sale that would take all processors one has about
+/// How far those step back. Beside a sale that would take all processors one has about
 /// a twelfth of one, with which a full queue is still through before its requests time out.
 const NICE: i32 = 10;
 
@@ -70,9 +68,16 @@ pub enum PasswordError {
     Stopped,
 }
 
+/// Of somebody who waits since then.
+type Job = (Instant, Box<dyn FnOnce() + Send>);
+
 /// Hashes and compares. The threads end when it is dropped.
 pub struct Passwords {
-    entrance: Entrance,
+    places: Semaphore,
+    /// To the threads that run last. Senders never wait for a lock: such a thread could hold it.
+    last: UnboundedSender<Job>,
+    /// To those that get on in any case.
+    any_case: UnboundedSender<Job>,
     argon: Argon2<'static>,
 }
 
@@ -97,12 +102,12 @@ impl Passwords {
     pub fn start_with(cost: Cost, threads: usize, waiting: usize) -> Result<Self, PasswordError> {
         let params = Params::new(cost.memory_kib, cost.passes, 1, None);
         let params = params.map_err(|error| PasswordError::Hash(error.into()))?;
-        let (entrance, line) = queue::with_places(threads * waiting);
-        for _ in 0..threads {
-            start_thread(&line, Duration::ZERO, || threads::run_last(THREADS))?;
-            start_thread(&line, PATIENCE, || threads::step_back(NICE, THREADS))?;
-        }
-        Ok(Self { entrance, argon: Argon2::new(Algorithm::Argon2id, Version::V0x13, params) })
+        Ok(Self {
+            places: Semaphore::new(threads * (1 + waiting)),
+            last: start_threads(threads, Duration::ZERO, || threads::run_last(THREADS))?,
+            any_case: start_threads(threads, PATIENCE, || threads::step_back(NICE, THREADS))?,
+            argon: Argon2::new(Algorithm::Argon2id, Version::V0x13, params),
+        })
     }
 
     /// The hash of a password, as a PHC string.
@@ -132,19 +137,33 @@ impl Passwords {
         .await
     }
 
+    /// The first answer of any thread: who has begun may not get on.
     async fn ask<T: Send + 'static>(
         &self,
-        work: impl FnOnce() -> Result<T, PasswordError> + Send + 'static,
+        work: impl Fn() -> Result<T, PasswordError> + Send + Sync + 'static,
     ) -> Result<T, PasswordError> {
-        let (reply, answer) = oneshot::channel();
-        self.entrance.push(move || {
-            // Who has gone away meanwhile is not worth the time.
-            if !reply.is_closed() {
-                let _nobody_listens = reply.send(work());
-            }
-        })?;
-        answer.await.map_err(|_| PasswordError::Stopped)?
+        let _place = self.places.try_acquire().map_err(|_| PasswordError::Busy)?;
+        let work = Arc::new(work);
+        let (one, other) = (send(&self.last, &work)?, send(&self.any_case, &work)?);
+        let answer = tokio::select! { answer = one => answer, answer = other => answer };
+        answer.map_err(|_| PasswordError::Stopped)?
     }
+}
+
+/// Has the work done by one of the threads behind `line`.
+fn send<T: Send + 'static>(
+    line: &UnboundedSender<Job>,
+    work: &Arc<impl Fn() -> Result<T, PasswordError> + Send + Sync + 'static>,
+) -> Result<oneshot::Receiver<Result<T, PasswordError>>, PasswordError> {
+    let (work, (reply, answer)) = (Arc::clone(work), oneshot::channel());
+    let job = move || {
+        // Who has gone away meanwhile, or was answered, is not worth the time.
+        if !reply.is_closed() {
+            let _nobody_listens = reply.send(work());
+        }
+    };
+    line.send((Instant::now(), Box::new(job))).map_err(|_| PasswordError::Stopped)?;
+    Ok(answer)
 }
 
 /// Of each kind.
@@ -153,21 +172,34 @@ fn threads() -> usize {
     (processors / 2).max(1)
 }
 
-/// A thread that looks at those who have waited for `at_least`.
-fn start_thread(
-    line: &Arc<Line>,
+/// Threads that have stepped back and take whoever has waited for `at_least`; where they take them from.
+fn start_threads(
+    threads: usize,
     at_least: Duration,
-    step_back: impl FnOnce() + Send + 'static,
-) -> Result<(), PasswordError> {
-    let line = Arc::clone(line);
-    let look = move || {
-        step_back();
-        while let Some(job) = line.next(at_least) {
-            job();
-        }
-    };
-    let thread = thread::Builder::new().name(THREADS.to_owned());
-    thread.spawn(look).map(drop).map_err(PasswordError::Threads)
+    step_back: impl Fn() + Copy + Send + 'static,
+) -> Result<UnboundedSender<Job>, PasswordError> {
+    let (line, jobs) = unbounded_channel::<Job>();
+    let jobs = Arc::new(Mutex::new(jobs));
+    for _ in 0..threads {
+        let jobs = Arc::clone(&jobs);
+        let look = move || {
+            step_back();
+            while let Some((since, job)) = next(&jobs) {
+                while let Some(early) = at_least.checked_sub(since.elapsed()) {
+                    thread::park_timeout(early);
+                }
+                job();
+            }
+        };
+        let thread = thread::Builder::new().name(THREADS.to_owned());
+        thread.spawn(look).map_err(PasswordError::Threads)?;
+    }
+    Ok(line)
+}
+
+/// Not in the loop's head, where the lock would be held while the job is done.
+fn next(jobs: &Mutex<UnboundedReceiver<Job>>) -> Option<Job> {
+    jobs.lock().blocking_recv()
 }
 
 fn hash(argon: &Argon2<'_>, password: &str) -> Result<String, PasswordError> {
@@ -188,6 +220,8 @@ fn verify(argon: &Argon2<'_>, password: &str, stored: &str) -> Result<bool, Pass
 
 #[cfg(test)]
 mod tests {
+    use tokio::task::{JoinHandle, JoinSet};
+
     use super::*;
 
     const CHEAP: Cost = Cost { memory_kib: 8, passes: 1 };
@@ -225,22 +259,29 @@ mod tests {
         assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{hash}");
     }
 
+    /// Has the first thread begin what it does not end before the sender is dropped; any other ends
+    /// at once.
+    async fn stuck(passwords: &Arc<Passwords>) -> (std::sync::mpsc::Sender<()>, JoinHandle<bool>) {
+        let (sender, until) = std::sync::mpsc::channel();
+        let (begun, mut has_begun) = unbounded_channel();
+        let until = Mutex::new(Some(until));
+        let passwords = Arc::clone(passwords);
+        let work = move || {
+            let _only_the_first_is_waited_for = begun.send(());
+            let until = until.lock().take();
+            Ok(until.is_none_or(|until| until.recv().is_ok()))
+        };
+        let stuck = tokio::spawn(async move { passwords.ask(work).await.unwrap() });
+        has_begun.recv().await.unwrap();
+        (sender, stuck)
+    }
+
     #[tokio::test]
     async fn who_finds_too_many_waiting_is_sent_away_at_once() {
         let passwords = Arc::new(Passwords::start_with(CHEAP, 1, 2).unwrap());
-        // One is looked at and does not end before it is told; two wait.
-        let (go_on, told) = std::sync::mpsc::channel::<()>();
-        let (begun, has_begun) = oneshot::channel();
-        let busy = passwords.clone();
-        let busy = tokio::spawn(async move {
-            let wait = move || {
-                let _ = begun.send(());
-                Ok(told.recv().is_ok())
-            };
-            busy.ask(wait).await
-        });
-        has_begun.await.unwrap();
-        let mut waiting = tokio::task::JoinSet::new();
+        // One is looked at, two wait.
+        let (go_on, busy) = stuck(&passwords).await;
+        let mut waiting = JoinSet::new();
         for _ in 0..5 {
             let passwords = passwords.clone();
             waiting.spawn(async move { passwords.hash(text("x")).await });
@@ -250,27 +291,18 @@ mod tests {
             assert!(matches!(refused, Err(PasswordError::Busy)), "{refused:?}");
         }
         go_on.send(()).unwrap();
-        assert!(busy.await.unwrap().unwrap());
+        assert!(busy.await.unwrap());
         while let Some(hashed) = waiting.join_next().await {
             assert!(hashed.unwrap().is_ok());
         }
+        assert!(passwords.hash(text("x")).await.is_ok());
     }
+
     #[tokio::test]
-    async fn who_has_waited_long_does_not_wait_for_a_thread_that_gets_no_time() {
+    async fn nobody_waits_long_for_a_thread_that_does_not_get_on() {
         let passwords = Arc::new(Passwords::start_with(CHEAP, 1, 2).unwrap());
-        let (go_on, told) = std::sync::mpsc::channel::<()>();
-        let (begun, has_begun) = oneshot::channel();
-        let stuck = passwords.clone();
-        let stuck = tokio::spawn(async move {
-            let wait = move || {
-                let _ = begun.send(());
-                Ok(told.recv().is_ok())
-            };
-            stuck.ask(wait).await
-        });
-        has_begun.await.unwrap();
+        let (_never, begun) = stuck(&passwords).await;
         passwords.hash(text("x")).await.unwrap();
-        go_on.send(()).unwrap();
-        assert!(stuck.await.unwrap().unwrap());
+        assert!(begun.await.unwrap());
     }
 }
