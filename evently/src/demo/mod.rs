@@ -94,7 +94,8 @@ pub(crate) async fn run(
     let began = Instant::now();
     let sale = Arc::new(Sale::new(client, target.keys(), stage, size.buyers));
     let tasks = TaskTracker::new();
-    let line = tokio::spawn(line::serve(sale.clone(), tasks.clone()));
+    let log = OpenLog::look_at(target.settings())?;
+    let line = tokio::spawn(line::serve(sale.clone(), tasks.clone(), log.shared()));
 
     let places = Arc::new(Semaphore::new(AT_ONCE as usize));
     for number in 0..size.buyers {
@@ -115,6 +116,7 @@ pub(crate) async fn run(
     line.abort();
     tasks.close();
     tasks.wait().await;
+    log.close().await;
     let took = Took { rush, all: began.elapsed() };
     bar.set_message("the log is audited");
     let audit = audit(target).await?;

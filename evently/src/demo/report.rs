@@ -135,7 +135,10 @@ impl Report {
             return Some(format!("{} places were sold that do not exist", self.oversold));
         }
         if self.held > 0 {
-            return Some(format!("{} places are held by holds that should be dead", self.held));
+            return Some(format!(
+                "{} places are still held, long after the last buyer came",
+                self.held
+            ));
         }
         let first = self.failures.first()?;
         Some(format!("{} requests failed, the first: {first}", self.failed))
