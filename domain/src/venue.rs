@@ -225,7 +225,10 @@ fn check(profile: &Profile) -> Result<(), Invalid> {
 
 /// Refuses a text in which there is nothing to see, one of more than `most` bytes, and one of several lines
 /// or with other control characters.
-pub(crate) fn check_text(field: &str, text: &str, most: usize) -> Result<(), Invalid> {
+///
+/// # Errors
+/// The text is none of that kind; `field` says which one it is.
+pub fn check_text(field: &str, text: &str, most: usize) -> Result<(), Invalid> {
     let breaks =
         |c: char| c.is_control() || turns_around(c) || matches!(c, '\u{2028}' | '\u{2029}');
     if !text.chars().all(is_invisible) && text.len() <= most && !text.contains(breaks) {

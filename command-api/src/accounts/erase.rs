@@ -34,6 +34,11 @@ impl Accounts {
     ) -> Result<Position, AccountError> {
         let (accounts, user) = (self.clone(), caller.user);
         self.to_its_end(async move {
+            let (account, _) = accounts.look::<Account>(user).await?;
+            let _leaving = match account.roles.has(Role::Admin) {
+                true => Some(accounts.leaving.lock().await),
+                false => None,
+            };
             accounts.leaves_nobody_behind(caller).await?;
             accounts.erase(user, Some(user)).await
         })

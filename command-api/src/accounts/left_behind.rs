@@ -46,8 +46,8 @@ impl Accounts {
         Ok(theirs.into_iter().filter(|(_, event)| is_ahead(event)).map(|(id, _)| id).collect())
     }
 
-    /// Whether anybody else is an admin. Of two who go at the same moment each may be told of the other:
-    /// then the command line makes another (`evently admin create`).
+    /// Whether anybody else is an admin. Of two who go at the same moment on two nodes each may be told of
+    /// the other: then the command line makes another (`evently admin create`).
     pub(super) async fn has_other_admin(&self, user: UserId) -> Result<bool, AccountError> {
         use account::Fact as F;
         let mut admins = HashSet::new();

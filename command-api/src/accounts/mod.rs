@@ -75,6 +75,8 @@ pub struct Accounts {
     work: TaskTracker,
     /// Ends what would wait: mails are not sent again.
     stop: CancellationToken,
+    /// Held by an admin who leaves: of two at once one has to see that the other has gone.
+    leaving: tokio::sync::Mutex<()>,
 }
 
 impl Accounts {
@@ -88,8 +90,21 @@ impl Accounts {
         stop: CancellationToken,
     ) -> Self {
         let AccountsParts { log, clock, keys, auth, vault, passwords, mailer } = parts;
-        let exports = Arc::default();
-        Self { log, clock, keys, auth, vault, passwords, mailer, discretion, exports, work, stop }
+        let (exports, leaving) = Default::default();
+        Self {
+            log,
+            clock,
+            keys,
+            auth,
+            vault,
+            passwords,
+            mailer,
+            discretion,
+            exports,
+            work,
+            stop,
+            leaving,
+        }
     }
 
     /// Executes a command on one aggregate.

@@ -13,10 +13,9 @@ use infra::log::Log;
 use super::{AccountError, Accounts, origin};
 use crate::runtime::{Failure, Job, Unit};
 
-/// Sees that a reason says something, and not more than that.
+/// Sees that a reason says something, and nothing else than what auditors see.
 pub(super) fn check_reason(reason: &str) -> Result<(), Invalid> {
-    let sound = !reason.trim().is_empty() && reason.len() <= 500;
-    Invalid::unless(sound, || "reason".to_owned(), "a text of 1 to 500 bytes")
+    domain::venue::check_text("reason", reason, 500)
 }
 
 /// Who orders something to be done with what is another's, and why: what all such orders say.

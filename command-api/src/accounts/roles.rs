@@ -56,8 +56,12 @@ impl Accounts {
         let before = self.of(user).await?;
         let request = before.request(key, "change-roles", &(by, &change))?;
         let is_one = before.account.roles.has(Role::Admin);
-        if is_one && change.revoke.contains(&Role::Admin) && !self.has_other_admin(user).await? {
-            return Err(AccountError::LastAdmin);
+        let mut leaving = None;
+        if is_one && change.revoke.contains(&Role::Admin) {
+            leaving = Some(self.leaving.lock().await);
+            if !self.has_other_admin(user).await? {
+                return Err(AccountError::LastAdmin);
+            }
         }
         for roles in [&mut change.grant, &mut change.revoke] {
             roles.sort_unstable();
@@ -78,6 +82,7 @@ impl Accounts {
         let is_more = grant.iter().any(|role| *role != Role::Attendee);
         let command = Command::ChangeRoles { grant, revoke, by, reason, request: request.clone() };
         let done = self.execute::<Account>(user, command, origin(by)).await?;
+        drop(leaving);
         // Also if it was so before: whoever ordered it may not have come as far as this.
         if is_more && !done.seen.logins.is_empty() {
             // Who may do more than buy is not had by way of a provider, also who is in already.

@@ -107,6 +107,30 @@ async fn the_operator_lets_events_go_on_without_their_organizer_and_admins_look_
 }
 
 #[tokio::test]
+async fn of_two_admins_who_leave_at_once_one_stays() {
+    let world = World::new();
+    let node = world.start().await;
+    let guest = Guest::at(&world, &node);
+    let mut admins = vec![];
+    for name in ["ada", "bob"] {
+        let email = format!("{name}@example.org");
+        let member = guest.join(&world, &email, name).await;
+        world.accounts(world.log.clone()).make_admin(member.user, "why").await.unwrap();
+        admins.push(Member::of(&guest.refresh(&member.refresh).await.expect(200)));
+    }
+    let revoke = async |who: &Member| {
+        let body = json!({"revoke": ["admin"], "reason": "why"});
+        let path = format!("/admin/users/{}/roles", who.user);
+        guest.ask_as("POST", &path, Some(body), Some(&who.access), None).await
+    };
+    let (ada, bob) = tokio::join!(revoke(&admins[0]), forget(&guest, &admins[1]));
+    let mut statuses = [ada.status.as_u16(), bob.status.as_u16()];
+    statuses.sort_unstable();
+    assert!(matches!(statuses, [200 | 204, 409]), "{statuses:?}");
+    node.stop().await;
+}
+
+#[tokio::test]
 async fn the_last_admin_stays_one_until_there_is_another() {
     let world = World::new();
     let node = world.start().await;
