@@ -13,8 +13,8 @@ use crate::runtime::decider::Decider;
 use crate::runtime::draft::Found;
 use crate::runtime::records::is_of;
 
-/// How many records are read at a time when a state is loaded: some 30 MB of them. After each page
-/// reading and decoding wait for each other.
+/// How many records are read at a time when a state is loaded: some 30 MB of them, and up to four
+/// pages are there at once. After each page reading and decoding wait for each other.
 const PAGE: usize = 49_152;
 
 /// How many pages are read at the same time while one is decoded: checking a page takes longer than

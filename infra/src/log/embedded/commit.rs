@@ -13,9 +13,9 @@ use super::known::{Known, Transaction};
 use crate::log::{AppendError, Appended, Expected, NewRecord, Record};
 use crate::room;
 
-/// What the writer needs again are the last page of the records and, of each stream that sells, the
-/// last page of its revisions: 8 MiB are 2,000 streams. Where pages of an index are put in order,
-/// SQLite goes through all of its cache after the commit, so that a large one costs every commit.
+/// What the writer needs again are the last pages of the records and, when positions are put in order,
+/// the last page of each stream that sells: 8 MiB are 2,000 streams. SQLite goes through all of its
+/// cache after a commit that did so, so that a large one has its price.
 const CACHE: &str = "PRAGMA cache_size = -8192";
 
 /// One call of `append`, on its way to the file.
