@@ -40,7 +40,7 @@ impl Ring {
     /// The keys of a file.
     pub(super) fn parse(text: &str) -> Result<Self, RingError> {
         // Refused if one is installed already, which then is the one to use.
-        let _ = jsonwebtoken::crypto::rust_crypto::DEFAULT_PROVIDER.install_default();
+        let _ = jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER.install_default();
         let blocks = blocks(text)?;
         let first = blocks.first().ok_or(RingError::Damaged)?;
         let (mut verifying, mut public) = (vec![], vec![]);

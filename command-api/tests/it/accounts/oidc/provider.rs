@@ -135,7 +135,7 @@ impl FakeProvider {
     }
 
     fn sign(&self, claims: &Value, signed: Signed) -> String {
-        let _ = jsonwebtoken::crypto::rust_crypto::DEFAULT_PROVIDER.install_default();
+        let _ = jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER.install_default();
         let ours = self.shared.folder.path();
         let other = tempfile::tempdir().unwrap();
         Keys::load_or_create(other.path(), Arc::new(SystemClock)).unwrap();
