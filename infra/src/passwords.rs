@@ -6,7 +6,7 @@
 //! looked at by others too, that get a small part of a processor in any case.
 
 use std::num::NonZero;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -137,14 +137,18 @@ impl Passwords {
         .await
     }
 
-    /// The first answer of any thread: who has begun may not get on.
+    /// The first answer of any thread: who has begun may not get on. The work, and the password in it, is
+    /// gone when the caller is, or when a thread that has begun gets on.
     async fn ask<T: Send + 'static>(
         &self,
         work: impl Fn() -> Result<T, PasswordError> + Send + Sync + 'static,
     ) -> Result<T, PasswordError> {
         let _place = self.places.try_acquire().map_err(|_| PasswordError::Busy)?;
         let work = Arc::new(work);
-        let (one, other) = (send(&self.last, &work)?, send(&self.any_case, &work)?);
+        let (one, other) = (
+            send(&self.last, Arc::downgrade(&work))?,
+            send(&self.any_case, Arc::downgrade(&work))?,
+        );
         let answer = tokio::select! { answer = one => answer, answer = other => answer };
         answer.map_err(|_| PasswordError::Stopped)?
     }
@@ -153,13 +157,15 @@ impl Passwords {
 /// Has the work done by one of the threads behind `line`.
 fn send<T: Send + 'static>(
     line: &UnboundedSender<Job>,
-    work: &Arc<impl Fn() -> Result<T, PasswordError> + Send + Sync + 'static>,
+    work: Weak<impl Fn() -> Result<T, PasswordError> + Send + Sync + 'static>,
 ) -> Result<oneshot::Receiver<Result<T, PasswordError>>, PasswordError> {
-    let (work, (reply, answer)) = (Arc::clone(work), oneshot::channel());
+    let (reply, answer) = oneshot::channel();
     let job = move || {
-        // Who has gone away meanwhile, or was answered, is not worth the time.
-        if !reply.is_closed() {
-            let _nobody_listens = reply.send(work());
+        // It is gone when its caller has gone away, or was answered: that is not worth the time.
+        if let Some(work) = work.upgrade() {
+            let answer = work();
+            drop(work);
+            let _nobody_listens = reply.send(answer);
         }
     };
     line.send((Instant::now(), Box::new(job))).map_err(|_| PasswordError::Stopped)?;
@@ -296,6 +302,18 @@ mod tests {
             assert!(hashed.unwrap().is_ok());
         }
         assert!(passwords.hash(text("x")).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_password_is_not_kept_for_longer_than_its_answer_takes() {
+        let mut passwords = Passwords::start_with(CHEAP, 1, 2).unwrap();
+        // The patient threads do not come to it.
+        let (any_case, _waiting) = unbounded_channel();
+        passwords.any_case = any_case;
+        let password = Arc::new("correct horse");
+        let kept = Arc::downgrade(&password);
+        assert_eq!(passwords.ask(move || Ok(password.len())).await.unwrap(), 13);
+        assert_eq!(kept.strong_count(), 0);
     }
 
     #[tokio::test]
