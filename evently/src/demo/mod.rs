@@ -116,10 +116,10 @@ pub(crate) async fn run(
     line.abort();
     tasks.close();
     tasks.wait().await;
-    log.close().await;
     let took = Took { rush, all: began.elapsed() };
     bar.set_message("the log is audited");
-    let audit = audit(target).await?;
+    let audit = audit(&log).await?;
+    log.close().await;
     Ok(Report::new(&sale, size, took, left, audit, target.data()))
 }
 
@@ -159,11 +159,10 @@ async fn wind_up(sale: &Sale, tasks: &TaskTracker, bar: &ProgressBar) -> Result<
 }
 
 /// The same verification as `evently audit verify`.
-async fn audit(target: &Target) -> Result<Result<Proven, Finding>, DemoError> {
-    let opened = OpenLog::look_at(target.settings())?;
-    let head = opened.shared().head().await.map_err(SourceError::from)?;
-    let mut verifier = Verifier::of_whole_log(opened.is_file());
-    let mut batches = Batches::new(&opened, Position(0), head);
+async fn audit(log: &OpenLog) -> Result<Result<Proven, Finding>, DemoError> {
+    let head = log.shared().head().await.map_err(SourceError::from)?;
+    let mut verifier = Verifier::of_whole_log(log.is_file());
+    let mut batches = Batches::new(log, Position(0), head);
     loop {
         let records = batches.next().await?;
         if records.is_empty() {

@@ -134,14 +134,11 @@ impl Report {
         if self.oversold > 0 {
             return Some(format!("{} places were sold that do not exist", self.oversold));
         }
-        if self.held > 0 {
-            return Some(format!(
-                "{} places are still held, long after the last buyer came",
-                self.held
-            ));
+        if let Some(first) = self.failures.first() {
+            return Some(format!("{} requests failed, the first: {first}", self.failed));
         }
-        let first = self.failures.first()?;
-        Some(format!("{} requests failed, the first: {first}", self.failed))
+        (self.held > 0)
+            .then(|| format!("{} places are still held, long after the last buyer came", self.held))
     }
 }
 
