@@ -1,7 +1,7 @@
 //! Facts as they are stored: a kind, a version, and JSON.
 
 use crate::{Sealed, UserId};
-use crate::{account, administration, email_claim, event, inventory, login_claim, venue};
+use crate::{account, administration, attempt, email_claim, event, inventory, login_claim, venue};
 
 /// Facts of one aggregate, as the log stores them.
 pub trait StoredFact: Sized {
@@ -133,6 +133,8 @@ pub enum Fact {
     Login(login_claim::Fact),
     /// Of an `admin-...` stream.
     Admin(administration::Fact),
+    /// Of an `attempt-...` stream.
+    Attempt(attempt::Fact),
 }
 
 /// The same of whichever fact it is.
@@ -146,6 +148,7 @@ macro_rules! whichever {
             Fact::Email($of) => $what,
             Fact::Login($of) => $what,
             Fact::Admin($of) => $what,
+            Fact::Attempt($of) => $what,
         }
     };
 }
@@ -201,6 +204,7 @@ impl Fact {
             administration::Administration::CATEGORY => {
                 Self::Admin(StoredFact::decode(kind, version, data)?)
             }
+            attempt::Attempt::CATEGORY => Self::Attempt(StoredFact::decode(kind, version, data)?),
             _ => return Ok(None),
         }))
     }
@@ -219,5 +223,6 @@ pub fn schemas() -> Vec<(&'static str, &'static str, schemars::Schema)> {
         .chain(of(email_claim::EmailClaim::CATEGORY, email_claim::schemas()))
         .chain(of(login_claim::LoginClaim::CATEGORY, login_claim::schemas()))
         .chain(of(administration::Administration::CATEGORY, administration::schemas()))
+        .chain(of(attempt::Attempt::CATEGORY, attempt::schemas()))
         .collect()
 }

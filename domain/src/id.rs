@@ -136,6 +136,10 @@ id!(
     PaymentId, "pay", "pay_01jd2yc5f9e7kbg4v1rm0n8wq3"
 );
 id!(
+    /// A log-in or a registration that came to nothing.
+    AttemptId, "try", "try_01jd2yc5f9e7kbg4v1rm0n8wq3"
+);
+id!(
     /// A price tier of one event.
     TierId, "tier", "tier_01jd2yc5f9e7kbg4v1rm0n8wq3"
 );

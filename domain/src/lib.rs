@@ -6,6 +6,7 @@
 pub mod account;
 pub mod administration;
 pub mod aggregate;
+pub mod attempt;
 mod base32;
 pub mod email_claim;
 pub mod event;
@@ -20,7 +21,7 @@ pub mod role;
 pub mod scope;
 pub mod sealed;
 pub mod seating;
-mod text;
+pub mod text;
 pub mod time;
 pub mod venue;
 
@@ -28,8 +29,8 @@ pub use aggregate::Aggregate;
 pub use email_claim::EmailHash;
 pub use fact::{Fact, FactError, StoredFact};
 pub use id::{
-    BookingId, EventId, IdError, PaymentId, ServiceKeyId, TicketId, TierId, UserId, VenueId,
-    WaitlistId,
+    AttemptId, BookingId, EventId, IdError, PaymentId, ServiceKeyId, TicketId, TierId, UserId,
+    VenueId, WaitlistId,
 };
 pub use login_claim::LoginHash;
 pub use money::Currency;

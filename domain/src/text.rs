@@ -1,10 +1,12 @@
-//! Reading values from their text form without a copy of the text, and what can be seen of a text.
+//! Reading values from their text form without a copy of the text, and which texts people may write.
 
 use std::fmt;
 use std::marker::PhantomData;
 use std::str::FromStr;
 
 use serde::{Deserializer, de};
+
+use crate::seating::Invalid;
 
 /// Reads what parses from text; `expected` says what would be right.
 pub(crate) fn deserialize<'de, D: Deserializer<'de>, T: FromStr<Err: fmt::Display>>(
@@ -48,6 +50,36 @@ pub(crate) fn is_invisible(c: char) -> bool {
 
 /// Whether it has what follows shown in another direction, so that a text can look like another, and the
 /// rest of a line after it too.
-pub(crate) fn turns_around(c: char) -> bool {
+fn turns_around(c: char) -> bool {
     matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// Refuses a text in which there is nothing to see, one of more than `most` bytes, and one of several lines
+/// or with other control characters.
+///
+/// # Errors
+/// The text is none of that kind; `field` says which one it is.
+pub fn check_text(field: &str, text: &str, most: usize) -> Result<(), Invalid> {
+    let breaks =
+        |c: char| c.is_control() || turns_around(c) || matches!(c, '\u{2028}' | '\u{2029}');
+    if !text.chars().all(is_invisible) && text.len() <= most && !text.contains(breaks) {
+        return Ok(());
+    }
+    let problem = format!(
+        "a text of 1 to {most} bytes on one line, without line breaks and control characters"
+    );
+    Err(Invalid::new(field, problem))
+}
+
+/// As [`check_text`], but it may be empty, and have lines and tabs.
+pub(crate) fn check_long_text(field: &str, text: &str, most: usize) -> Result<(), Invalid> {
+    // What a database or a terminal stumbles over.
+    let trips = |c: char| c.is_control() && !matches!(c, '\n' | '\r' | '\t');
+    if text.len() <= most && !text.contains(trips) {
+        return Ok(());
+    }
+    let problem = format!(
+        "a text of at most {most} bytes without control characters but line breaks and tabs"
+    );
+    Err(Invalid::new(field, problem))
 }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::fact::facts;
 use crate::seating::{Invalid, Section, check_sections};
-use crate::text::{is_invisible, turns_around};
+use crate::text::check_text;
 use crate::{Aggregate, Request, Time, UserId, VenueId};
 
 // Facts
@@ -221,36 +221,6 @@ fn check(profile: &Profile) -> Result<(), Invalid> {
         Invalid::unless(sane, || field.to_owned(), &problem)?;
     }
     check_sections(&profile.sections)
-}
-
-/// Refuses a text in which there is nothing to see, one of more than `most` bytes, and one of several lines
-/// or with other control characters.
-///
-/// # Errors
-/// The text is none of that kind; `field` says which one it is.
-pub fn check_text(field: &str, text: &str, most: usize) -> Result<(), Invalid> {
-    let breaks =
-        |c: char| c.is_control() || turns_around(c) || matches!(c, '\u{2028}' | '\u{2029}');
-    if !text.chars().all(is_invisible) && text.len() <= most && !text.contains(breaks) {
-        return Ok(());
-    }
-    let problem = format!(
-        "a text of 1 to {most} bytes on one line, without line breaks and control characters"
-    );
-    Err(Invalid::new(field, problem))
-}
-
-/// As [`check_text`], but it may be empty, and have lines and tabs.
-pub(crate) fn check_long_text(field: &str, text: &str, most: usize) -> Result<(), Invalid> {
-    // What a database or a terminal stumbles over.
-    let trips = |c: char| c.is_control() && !matches!(c, '\n' | '\r' | '\t');
-    if text.len() <= most && !text.contains(trips) {
-        return Ok(());
-    }
-    let problem = format!(
-        "a text of at most {most} bytes without control characters but line breaks and tabs"
-    );
-    Err(Invalid::new(field, problem))
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use infra::auth::Caller;
 use infra::identity::{Bar, PersonKey, VaultError};
 use infra::log::Position;
 
-use super::left_behind::SELLERS;
+use super::left_behind::{Leaving, SELLERS};
 use super::{AccountError, Accounts, Opened, origin};
 use crate::runtime::Failure;
 
@@ -34,27 +34,27 @@ impl Accounts {
     ) -> Result<Position, AccountError> {
         let (accounts, user) = (self.clone(), caller.user);
         self.to_its_end(async move {
-            let (account, _) = accounts.look::<Account>(user).await?;
-            let _leaving = match account.roles.has(Role::Admin) {
-                true => Some(accounts.leaving.lock().await),
-                false => None,
-            };
-            accounts.leaves_nobody_behind(caller).await?;
+            let _leaving = accounts.leaves_nobody_behind(caller).await?;
             accounts.erase(user, Some(user)).await
         })
         .await
     }
 
-    /// People who have tickets would have nobody to turn to, and the platform nobody who runs it.
-    async fn leaves_nobody_behind(&self, caller: Caller) -> Result<(), AccountError> {
+    /// People who have tickets would have nobody to turn to, and the platform nobody who runs it. Keeps
+    /// other admins from leaving, if it is one who leaves.
+    async fn leaves_nobody_behind(
+        &self,
+        caller: Caller,
+    ) -> Result<Option<Leaving<'_>>, AccountError> {
         let user = caller.user;
         let (account, _) = self.look::<Account>(user).await?;
         if account.in_use().is_none() {
-            return Ok(());
+            return Ok(None);
         }
-        if account.roles.has(Role::Admin) && !self.has_other_admin(user).await? {
-            return Err(AccountError::LastAdmin);
-        }
+        let leaving = match account.roles.has(Role::Admin) {
+            true => Some(self.leaves_an_admin(user).await?),
+            false => None,
+        };
         // What an account was never allowed, a token of the operator's making may say.
         if account.ever.has_any(SELLERS) || caller.roles.has_any(SELLERS) {
             let events = self.events_of(user).await?;
@@ -62,7 +62,7 @@ impl Accounts {
                 return Err(AccountError::EventsNotOver(events));
             }
         }
-        Ok(())
+        Ok(leaving)
     }
 
     /// Forgets a person for ever; where in the log it says so.

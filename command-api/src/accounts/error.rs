@@ -36,6 +36,9 @@ pub enum AccountError {
     /// Published events of theirs are not over, and would be left without an organizer.
     #[error("{} of their events are published and not over, the first {}", .0.len(), first(.0))]
     EventsNotOver(Vec<EventId>),
+    /// Whoever orders it is no admin any more.
+    #[error("whoever orders it is no admin any more")]
+    NoAdmin,
     /// Nobody else is an admin.
     #[error("nobody else is an admin")]
     LastAdmin,
@@ -171,6 +174,7 @@ impl From<AccountError> for Problem {
                  Cancel them first, or ask the operator to let them go on without you.",
             )
             .details(events_shown(&events)),
+            AccountError::NoAdmin => Self::forbidden("You are no admin any more."),
             AccountError::LastAdmin => problem(
                 "LAST_ADMIN",
                 "Nobody would be an admin any more. Let another person be one first.",

@@ -18,6 +18,9 @@ const PAGE: usize = 8_192;
 /// Those who may have events of their own.
 pub(super) const SELLERS: &[Role] = &[Role::Organizer, Role::Admin];
 
+/// Of admins of a node one at a time leaves: who holds it.
+pub(super) type Leaving<'a> = tokio::sync::MutexGuard<'a, ()>;
+
 impl Accounts {
     /// The events of a person that are published and not over. One that they publish while this is
     /// looked for may be missed: then admins look after it.
@@ -46,9 +49,22 @@ impl Accounts {
         Ok(theirs.into_iter().filter(|(_, event)| is_ahead(event)).map(|(id, _)| id).collect())
     }
 
-    /// Whether anybody else is an admin. Of two who go at the same moment on two nodes each may be told of
-    /// the other: then the command line makes another (`evently admin create`).
-    pub(super) async fn has_other_admin(&self, user: UserId) -> Result<bool, AccountError> {
+    /// Sees that there is an admin without this one, and keeps others of this node from leaving meanwhile. Of
+    /// two who go at the same moment on two nodes each may be told of the other: then the command line makes
+    /// another (`evently admin create`).
+    ///
+    /// # Errors
+    /// [`AccountError::LastAdmin`], or the log is away.
+    pub(super) async fn leaves_an_admin(&self, user: UserId) -> Result<Leaving<'_>, AccountError> {
+        let leaving = self.leaving.lock().await;
+        match self.has_other_admin(user).await? {
+            true => Ok(leaving),
+            false => Err(AccountError::LastAdmin),
+        }
+    }
+
+    /// Whether anybody else is an admin.
+    async fn has_other_admin(&self, user: UserId) -> Result<bool, AccountError> {
         use account::Fact as F;
         let mut admins = HashSet::new();
         self.read(account::Account::CATEGORY, |record, _| {

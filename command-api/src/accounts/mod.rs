@@ -18,7 +18,8 @@ mod timing;
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::{Aggregate, UserId};
+use domain::attempt::{self, Attempt};
+use domain::{Aggregate, AttemptId, UserId};
 use infra::auth::{Auth, Keys};
 use infra::clock::Clock;
 use infra::identity::Vault;
@@ -130,6 +131,22 @@ impl Accounts {
 
     fn unit<A: Aggregate + Decider>(&self, id: A::Id) -> Unit<A> {
         Unit::new(self.log.clone(), self.clock.clone(), A::stream(id))
+    }
+
+    /// Has the records written that `written` ones lack of `all` that an attempt leaves, whoever it is
+    /// about: how long the log is does not tell either.
+    async fn cover(&self, written: usize, all: usize) -> Result<(), AccountError> {
+        let missing = all.saturating_sub(written);
+        if missing == 0 {
+            return Ok(());
+        }
+        let id = AttemptId::from_u128(infra::ids::time_ordered(self.clock.now()));
+        match self.execute::<Attempt>(id, attempt::Refuse(missing), origin(None)).await {
+            Ok(_) => Ok(()),
+            Err(Failure::Overloaded | Failure::Unavailable) => Err(AccountError::LogUnavailable),
+            Err(Failure::Unwritable(reason)) => Err(AccountError::LogUnwritable(reason)),
+            Err(Failure::Refused(never)) => match never {},
+        }
     }
 
     /// Where the log ends: the position of answers that must not tell whether anything was written.

@@ -15,7 +15,7 @@ use crate::runtime::{Failure, Job, Unit};
 
 /// Sees that a reason says something, and nothing else than what auditors see.
 pub(super) fn check_reason(reason: &str) -> Result<(), Invalid> {
-    domain::venue::check_text("reason", reason, 500)
+    domain::text::check_text("reason", reason, 500)
 }
 
 /// Who orders something to be done with what is another's, and why: what all such orders say.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use domain::account::{Account, Command, Credentials, Email, Profile, Refusal, check_password};
+use domain::attempt;
 use domain::email_claim::{self, EmailClaim};
 use domain::{EmailHash, Sealed, UserId};
 use infra::identity::{Field, Purpose, TokenHash, VaultError};
@@ -39,6 +40,8 @@ struct Registered {
     user: UserId,
     said: Credentials,
     is_new: bool,
+    /// How many records.
+    written: usize,
 }
 
 impl Accounts {
@@ -51,7 +54,8 @@ impl Accounts {
         check_password("password", &new.password)?;
         let registering = async {
             let email = new.email.clone();
-            let Registered { user, said, is_new } = self.make(new).await?;
+            let Registered { user, said, is_new, written } = self.make(new).await?;
+            self.cover(written, attempt::OF_A_REGISTRATION).await?;
             let (account, _) = self.look::<Account>(user).await?;
             if !is_new && account.is_verified {
                 self.mail(user, email, mails::ALREADY_REGISTERED, String::new());
@@ -68,8 +72,8 @@ impl Accounts {
     async fn make(&self, new: NewAccount) -> Result<Registered, AccountError> {
         let NewAccount { email, password, profile } = new;
         let hash = Zeroizing::new(self.passwords.hash(password).await?);
-        let user = UserId::from_u128(infra::ids::time_ordered(self.clock.now()));
-        let user = self.claim(&email, user).await?;
+        let newcomer = UserId::from_u128(infra::ids::time_ordered(self.clock.now()));
+        let user = self.claim(&email, newcomer).await?;
         let key = self.vault.make_person(user).await?;
         let said = Credentials {
             profile: Self::seal_profile(&key, &profile)?,
@@ -82,7 +86,8 @@ impl Accounts {
             Err(Failure::Refused(Refusal::Exists)) => false,
             Err(failure) => return Err(failure.into()),
         };
-        Ok(Registered { user, said, is_new })
+        let written = usize::from(user == newcomer) + usize::from(is_new);
+        Ok(Registered { user, said, is_new, written })
     }
 
     /// Claims the address for `user`; whose it is then. Whoever claimed it before and did not come

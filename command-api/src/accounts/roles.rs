@@ -53,16 +53,16 @@ impl Accounts {
         key: Option<&str>,
     ) -> Result<Opened, AccountError> {
         change.check()?;
+        if let Some(by) = by {
+            self.still_orders(by).await?;
+        }
         let before = self.of(user).await?;
         let request = before.request(key, "change-roles", &(by, &change))?;
         let is_one = before.account.roles.has(Role::Admin);
-        let mut leaving = None;
-        if is_one && change.revoke.contains(&Role::Admin) {
-            leaving = Some(self.leaving.lock().await);
-            if !self.has_other_admin(user).await? {
-                return Err(AccountError::LastAdmin);
-            }
-        }
+        let leaving = match is_one && change.revoke.contains(&Role::Admin) {
+            true => Some(self.leaves_an_admin(user).await?),
+            false => None,
+        };
         for roles in [&mut change.grant, &mut change.revoke] {
             roles.sort_unstable();
             roles.dedup();
@@ -96,6 +96,18 @@ impl Accounts {
             return self.right_after(before, &request).await;
         }
         Ok(Opened { user, account: done.seen, key: before.key, position: done.position })
+    }
+
+    /// Sees in the log that who orders it has not been erased, or ceased to be an admin: other nodes learn
+    /// of that a moment later, in which nobody is to make themselves one again. A token that the operator
+    /// made may be of somebody without an account.
+    async fn still_orders(&self, by: UserId) -> Result<(), AccountError> {
+        let (account, _) = self.look::<Account>(by).await?;
+        let was_one = account.ever.has(Role::Admin) && !account.roles.has(Role::Admin);
+        match account.is_erased || was_one {
+            true => Err(AccountError::NoAdmin),
+            false => Ok(()),
+        }
     }
 
     /// Makes somebody an admin, for the command line.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::account::{Account, Command, Email, Fact};
+use domain::attempt;
 use domain::{Roles, Time, UserId};
 use infra::auth::{ACCESS_TTL, Role};
 use infra::identity::{Bar, Rotation, Session, TokenHash};
@@ -13,6 +14,7 @@ use infra::log::Position;
 use zeroize::Zeroizing;
 
 use super::{AccountError, Accounts, Opened, origin};
+use crate::runtime::Failure;
 
 /// How long a refresh token is.
 const REFRESH_TTL: Duration = Duration::from_secs(7 * 86_400);
@@ -64,7 +66,7 @@ impl Accounts {
         let stored = found.as_ref().map(Opened::password).transpose()?.flatten();
         let matches = self.passwords.is_right(password, stored).await?;
         let Some(Opened { user, account, .. }) = found else {
-            return Err(AccountError::LoginRefused);
+            return self.refuse_login(0).await;
         };
         let command = Command::LogIn { known: account.password, matches };
         match self.execute::<Account>(user, command, origin(None)).await {
@@ -73,13 +75,17 @@ impl Accounts {
                 if done.facts.iter().any(|fact| matches!(fact, Fact::AccountLocked(_))) {
                     tracing::warn!(%user, "an account is locked after too many wrong passwords");
                 }
-                Err(AccountError::LoginRefused)
+                self.refuse_login(done.facts.len()).await
             }
-            Err(failure) => match failure.into() {
-                AccountError::NotFound => Err(AccountError::LoginRefused),
-                error => Err(error),
-            },
+            Err(Failure::Refused(_)) => self.refuse_login(0).await,
+            Err(failure) => Err(failure.into()),
         }
+    }
+
+    /// Refuses a log-in for which so many records were `written`.
+    async fn refuse_login<T>(&self, written: usize) -> Result<T, AccountError> {
+        self.cover(written, attempt::OF_A_LOGIN).await?;
+        Err(AccountError::LoginRefused)
     }
 
     /// Begins a session on one device.

@@ -3,7 +3,7 @@
 use domain::inventory::{self, BookingSnapshot, Inventory};
 use domain::{
     Aggregate, StoredFact, Time, UserId, account::Account, administration::Administration,
-    email_claim::EmailClaim, event::Event, login_claim::LoginClaim, venue::Venue,
+    attempt::Attempt, email_claim::EmailClaim, event::Event, login_claim::LoginClaim, venue::Venue,
 };
 use infra::log::Position;
 use infra::trace::TraceContext;
@@ -171,6 +171,7 @@ plain!(Account);
 plain!(EmailClaim);
 plain!(Administration);
 plain!(LoginClaim);
+plain!(Attempt);
 
 /// A command with what its records say about where it came from.
 #[derive(Debug)]

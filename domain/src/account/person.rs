@@ -6,7 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::seating::Invalid;
-use crate::venue::check_text;
+use crate::text::check_text;
 
 /// An email address that can be written to: `local@domain`, ASCII, at most 254 bytes (RFC 5321).
 #[derive(Clone, PartialEq, Eq)]

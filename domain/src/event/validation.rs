@@ -4,7 +4,7 @@ use super::{MAX_LIMIT, Stock, Terms, Tier};
 use crate::Time;
 use crate::money::MAX_PRICE_MINOR;
 use crate::seating::{Invalid, MAX_CAPACITY, MAX_SEATS, NUMBER, Section, SectionKind, count_seats};
-use crate::venue::{check_long_text, check_text};
+use crate::text::{check_long_text, check_text};
 
 const MAX_TTL_S: u32 = 7 * 86_400;
 const MAX_TIERS: usize = 200;

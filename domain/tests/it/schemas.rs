@@ -7,8 +7,8 @@ use std::fs;
 use std::path::PathBuf;
 
 use domain::{
-    Aggregate, StoredFact, account, administration, email_claim, event, inventory, login_claim,
-    venue,
+    Aggregate, StoredFact, account, administration, attempt, email_claim, event, inventory,
+    login_claim, venue,
 };
 
 fn folder() -> PathBuf {
@@ -24,6 +24,7 @@ fn version_of(category: &str, kind: &str) -> u16 {
         email_claim::EmailClaim::CATEGORY => email_claim::Fact::KINDS,
         login_claim::LoginClaim::CATEGORY => login_claim::Fact::KINDS,
         administration::Administration::CATEGORY => administration::Fact::KINDS,
+        attempt::Attempt::CATEGORY => attempt::Fact::KINDS,
         other => panic!("whose facts are {other}?"),
     };
     kinds.iter().find(|(name, _)| *name == kind).unwrap().1

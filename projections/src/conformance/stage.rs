@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::{
-    Aggregate, EmailHash, Fact, LoginHash, Time, UserId, account, administration, email_claim,
-    event, inventory, login_claim, venue,
+    Aggregate, AttemptId, EmailHash, Fact, LoginHash, Time, UserId, account, administration,
+    attempt, email_claim, event, inventory, login_claim, venue,
 };
 use infra::clock::ManualClock;
 use infra::log::embedded::{EmbeddedLog, EmbeddedOptions};
@@ -68,8 +68,9 @@ pub(super) fn stream_of(fact: &Fact) -> String {
         }),
         Fact::Account(fact) => account::Account::stream(fact.user()),
         Fact::Admin(fact) => administration::Administration::stream(fact.subject()),
-        // Which address it is about no fact says.
+        // Which one it is, or which address it is about, no fact says.
         Fact::Login(_) => login_claim::LoginClaim::stream(LoginHash([0; 32])),
+        Fact::Attempt(_) => attempt::Attempt::stream(AttemptId::from_u128(0)),
         Fact::Email(_) => email_claim::EmailClaim::stream(EmailHash([0; 32])),
     }
 }

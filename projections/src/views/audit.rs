@@ -115,6 +115,7 @@ fn user_of(fact: &Fact) -> Option<UserId> {
         Fact::Login(L::LoginReleased(fact)) => Some(fact.user),
         // Where it does not say so of a booking, that one's own record does.
         Fact::Admin(fact) => fact.person(),
+        Fact::Attempt(_) => None,
         Fact::Inventory(I::Reserved(fact)) => Some(fact.user),
         Fact::Inventory(I::Offered(fact)) => Some(fact.user),
         Fact::Inventory(I::Confirmed(fact)) => Some(fact.user),

@@ -1,6 +1,7 @@
 //! Those who guess passwords and addresses (AC-2).
 
 use domain::account::{FAILURES_TO_LOCK, LOCK_S};
+use infra::log::Log as _;
 use serde_json::{Value, json};
 
 use super::{Guest, PASSWORD, count};
@@ -45,6 +46,40 @@ async fn five_wrong_passwords_lock_and_the_answer_does_not_tell() {
             guest.log_in("ada@example.org", "wrong password").await.expect(401);
         }
         guest.log_in("ada@example.org", PASSWORD).await.expect(200);
+    }
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn the_log_grows_as_much_whether_an_address_is_known_or_not() {
+    let world = World::new();
+    let node = world.start().await;
+    let guest = Guest::at(&world, &node);
+    guest.join(&world, "ada@example.org", "Ada").await;
+    guest.register("bob@example.org", "Bob", PASSWORD).await.expect(202);
+    let head = async || world.log.head().await.unwrap().0;
+    for (email, password, tries) in [
+        ("eve", PASSWORD, 1),
+        ("eve@example.org", PASSWORD, FAILURES_TO_LOCK + 1),
+        // Nobody has shown that it is theirs.
+        ("bob@example.org", PASSWORD, 1),
+        // The last but one locks the account.
+        ("ada@example.org", "wrong password", FAILURES_TO_LOCK + 1),
+        ("ada@example.org", PASSWORD, 1),
+    ] {
+        for number in 1..=tries {
+            let before = head().await;
+            guest.log_in(email, password).await.refused(401, "LOGIN_REFUSED");
+            assert_eq!(head().await - before, 2, "{email} {number}");
+        }
+    }
+    for email in ["eve@example.org", "eve@example.org", "bob@example.org", "ada@example.org"] {
+        let before = head().await;
+        guest.register(email, "Eve", PASSWORD).await.expect(202);
+        assert_eq!(head().await - before, 2, "{email}");
+        let before = head().await;
+        guest.post("/auth/password/forgot", json!({"email": email})).await.expect(202);
+        assert_eq!(head().await, before, "{email}");
     }
     node.stop().await;
 }

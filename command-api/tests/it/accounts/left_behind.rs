@@ -106,24 +106,30 @@ async fn the_operator_lets_events_go_on_without_their_organizer_and_admins_look_
     node.stop().await;
 }
 
+/// The only two there are.
+async fn two_admins(world: &World, guest: &Guest) -> [Member; 2] {
+    let admin = async |name: &str| {
+        let member = guest.join(world, &format!("{name}@example.org"), name).await;
+        world.accounts(world.log.clone()).make_admin(member.user, "why").await.unwrap();
+        Member::of(&guest.refresh(&member.refresh).await.expect(200))
+    };
+    [admin("ada").await, admin("bob").await]
+}
+
+/// Takes from somebody what makes them an admin.
+async fn revoke(guest: &Guest, by: &Member, whose: &Member) -> Answer {
+    let body = json!({"revoke": ["admin"], "reason": "why"});
+    let path = format!("/admin/users/{}/roles", whose.user);
+    guest.ask_as("POST", &path, Some(body), Some(&by.access), None).await
+}
+
 #[tokio::test]
 async fn of_two_admins_who_leave_at_once_one_stays() {
     let world = World::new();
     let node = world.start().await;
     let guest = Guest::at(&world, &node);
-    let mut admins = vec![];
-    for name in ["ada", "bob"] {
-        let email = format!("{name}@example.org");
-        let member = guest.join(&world, &email, name).await;
-        world.accounts(world.log.clone()).make_admin(member.user, "why").await.unwrap();
-        admins.push(Member::of(&guest.refresh(&member.refresh).await.expect(200)));
-    }
-    let revoke = async |who: &Member| {
-        let body = json!({"revoke": ["admin"], "reason": "why"});
-        let path = format!("/admin/users/{}/roles", who.user);
-        guest.ask_as("POST", &path, Some(body), Some(&who.access), None).await
-    };
-    let (ada, bob) = tokio::join!(revoke(&admins[0]), forget(&guest, &admins[1]));
+    let [ada, bob] = two_admins(&world, &guest).await;
+    let (ada, bob) = tokio::join!(revoke(&guest, &ada, &ada), forget(&guest, &bob));
     let mut statuses = [ada.status.as_u16(), bob.status.as_u16()];
     statuses.sort_unstable();
     assert!(matches!(statuses, [200 | 204, 409]), "{statuses:?}");
@@ -135,22 +141,10 @@ async fn the_last_admin_stays_one_until_there_is_another() {
     let world = World::new();
     let node = world.start().await;
     let guest = Guest::at(&world, &node);
-    let mut admins = vec![];
-    for name in ["ada", "bob"] {
-        let email = format!("{name}@example.org");
-        let member = guest.join(&world, &email, name).await;
-        world.accounts(world.log.clone()).make_admin(member.user, "why").await.unwrap();
-        admins.push(Member::of(&guest.refresh(&member.refresh).await.expect(200)));
-    }
-    let [ada, bob] = &admins[..] else { unreachable!() };
-    let revoke = async |by: &Member, whose: &Member| {
-        let body = json!({"revoke": ["admin"], "reason": "why"});
-        let path = format!("/admin/users/{}/roles", whose.user);
-        guest.ask_as("POST", &path, Some(body), Some(&by.access), None).await
-    };
-    revoke(ada, bob).await.expect(200);
+    let [ada, bob] = &two_admins(&world, &guest).await;
+    revoke(&guest, ada, bob).await.expect(200);
     let orders = count(&world, "RolesOrdered").await;
-    revoke(ada, ada).await.refused(409, "LAST_ADMIN");
+    revoke(&guest, ada, ada).await.refused(409, "LAST_ADMIN");
     forget(&guest, ada).await.refused(409, "LAST_ADMIN");
     assert_eq!(
         (count(&world, "RolesOrdered").await, count(&world, "AccountErased").await),
@@ -161,6 +155,6 @@ async fn the_last_admin_stays_one_until_there_is_another() {
     forget(&guest, ada).await.expect(204);
     // Who was erased is none any more.
     let bob = Member::of(&guest.refresh(&bob.refresh).await.expect(200));
-    revoke(&bob, &bob).await.refused(409, "LAST_ADMIN");
+    revoke(&guest, &bob, &bob).await.refused(409, "LAST_ADMIN");
     node.stop().await;
 }

@@ -40,6 +40,8 @@ async fn an_admin_whose_role_is_revoked_takes_it_back_with_no_token_they_have() 
     let (guest, there) = (Guest::at(&world, &node), Guest::at(&world, &other));
     let (ada, eve) = (admin(&world, &guest, "ada").await, admin(&world, &guest, "eve").await);
     assert_eq!(change_roles(&guest, &ada.access, eve.user, "revoke", "admin").await, 200);
+    // Also where nobody knows it yet but the log.
+    assert_eq!(change_roles(&there, &eve.access, eve.user, "grant", "admin").await, 403);
     other.look(&world).await;
     for guest in [&guest, &there] {
         assert_eq!(change_roles(guest, &eve.access, eve.user, "grant", "admin").await, 401);
@@ -52,6 +54,20 @@ async fn an_admin_whose_role_is_revoked_takes_it_back_with_no_token_they_have() 
         guest.me(&ada).await.expect(200);
         assert_eq!(change_roles(guest, &now.access, eve.user, "grant", "admin").await, 403);
     }
+    node.stop().await;
+    other.stop().await;
+}
+
+#[tokio::test]
+async fn an_admin_who_is_erased_makes_nobody_an_admin_where_that_is_not_known_yet() {
+    let world = World::new();
+    let (node, other) = (world.start().await, another(&world).await);
+    let (guest, there) = (Guest::at(&world, &node), Guest::at(&world, &other));
+    let (ada, eve) = (admin(&world, &guest, "ada").await, admin(&world, &guest, "eve").await);
+    let bob = guest.join(&world, "bob@example.org", "Bob").await;
+    guest.ask_as("DELETE", "/users/me", None, Some(&eve.access), None).await.expect(204);
+    assert_eq!(change_roles(&there, &eve.access, bob.user, "grant", "admin").await, 403);
+    assert_eq!(change_roles(&there, &ada.access, bob.user, "grant", "admin").await, 200);
     node.stop().await;
     other.stop().await;
 }

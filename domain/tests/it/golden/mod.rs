@@ -13,8 +13,8 @@ use std::fs;
 use std::path::PathBuf;
 
 use domain::{
-    Aggregate, Fact, FactError, StoredFact, Time, account, administration as orders, email_claim,
-    event, login_claim, venue,
+    Aggregate, Fact, FactError, StoredFact, Time, account, administration as orders, attempt,
+    email_claim, event, login_claim, venue,
 };
 
 fn folder() -> PathBuf {
@@ -52,6 +52,7 @@ fn goldens() -> Vec<Golden> {
         of("admin", administration::facts(), Fact::Admin),
         later("admin", administration::later(), Fact::Admin),
         of("login", accounts::logins(), Fact::Login),
+        of("attempt", (vec![attempt::AttemptRefused {}.into()], vec![]), Fact::Attempt),
     ]
     .concat()
 }
@@ -121,6 +122,7 @@ fn every_version_of_every_kind_has_a_file_and_every_file_a_fact() {
         (email_claim::EmailClaim::CATEGORY, email_claim::Fact::KINDS),
         (login_claim::LoginClaim::CATEGORY, login_claim::Fact::KINDS),
         (orders::Administration::CATEGORY, orders::Fact::KINDS),
+        (attempt::Attempt::CATEGORY, attempt::Fact::KINDS),
     ];
     for (category, kinds) in kinds {
         for (kind, newest) in kinds {
