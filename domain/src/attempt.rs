@@ -1,8 +1,8 @@
 //! What came to nothing (AC-2): a log-in that was refused, a registration with an address that is known.
 //!
-//! How long the log is everybody sees who writes to it, and so how much was written in between. So as many
-//! records are written for an address that has an account as for one that has none; where the account has
-//! fewer to show, these make up for them. They say nothing of anybody.
+//! How long the log is everybody sees who writes to it or reads, and so how much was written in between. So a
+//! log-in that is refused leaves one record, and a registration two, one after the other, whether the address
+//! has an account or not: where the account has none to show, this stands instead. It says nothing of anybody.
 
 use std::convert::Infallible;
 
@@ -11,12 +11,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::fact::facts;
 use crate::{Aggregate, AttemptId, Time};
-
-/// How many records a log-in that is refused leaves: a wrong password that locks the account leaves two.
-pub const OF_A_LOGIN: usize = 2;
-
-/// How many a registration leaves: with an address that nobody has, its claim and the account.
-pub const OF_A_REGISTRATION: usize = 2;
 
 // Facts
 
@@ -37,9 +31,9 @@ pub struct Attempt;
 
 // Commands and decide
 
-/// Has so many records written.
+/// Has it written down.
 #[derive(Debug, Clone)]
-pub struct Refuse(pub usize);
+pub struct Refuse;
 
 impl Aggregate for Attempt {
     const CATEGORY: &'static str = "attempt";
@@ -50,7 +44,7 @@ impl Aggregate for Attempt {
 
     fn evolve(&mut self, _at: Time, _fact: &Fact) {}
 
-    fn decide(&self, Refuse(records): &Refuse, _now: Time) -> Result<Vec<Fact>, Infallible> {
-        Ok(vec![AttemptRefused {}.into(); *records])
+    fn decide(&self, _refuse: &Refuse, _now: Time) -> Result<Vec<Fact>, Infallible> {
+        Ok(vec![AttemptRefused {}.into()])
     }
 }

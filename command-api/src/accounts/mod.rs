@@ -133,15 +133,10 @@ impl Accounts {
         Unit::new(self.log.clone(), self.clock.clone(), A::stream(id))
     }
 
-    /// Has the records written that `written` ones lack of `all` that an attempt leaves, whoever it is
-    /// about: how long the log is does not tell either.
-    async fn cover(&self, written: usize, all: usize) -> Result<(), AccountError> {
-        let missing = all.saturating_sub(written);
-        if missing == 0 {
-            return Ok(());
-        }
+    /// Writes a record where another address would have one of its own: the log does not tell either.
+    async fn cover(&self) -> Result<(), AccountError> {
         let id = AttemptId::from_u128(infra::ids::time_ordered(self.clock.now()));
-        match self.execute::<Attempt>(id, attempt::Refuse(missing), origin(None)).await {
+        match self.execute::<Attempt>(id, attempt::Refuse, origin(None)).await {
             Ok(_) => Ok(()),
             Err(Failure::Overloaded | Failure::Unavailable) => Err(AccountError::LogUnavailable),
             Err(Failure::Unwritable(reason)) => Err(AccountError::LogUnwritable(reason)),

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use domain::account::{Account, Command, Credentials, Email, Profile, Refusal, check_password};
-use domain::attempt;
 use domain::email_claim::{self, EmailClaim};
 use domain::{EmailHash, Sealed, UserId};
 use infra::identity::{Field, Purpose, TokenHash, VaultError};
@@ -40,8 +39,6 @@ struct Registered {
     user: UserId,
     said: Credentials,
     is_new: bool,
-    /// How many records.
-    written: usize,
 }
 
 impl Accounts {
@@ -54,8 +51,7 @@ impl Accounts {
         check_password("password", &new.password)?;
         let registering = async {
             let email = new.email.clone();
-            let Registered { user, said, is_new, written } = self.make(new).await?;
-            self.cover(written, attempt::OF_A_REGISTRATION).await?;
+            let Registered { user, said, is_new } = self.make(new).await?;
             let (account, _) = self.look::<Account>(user).await?;
             if !is_new && account.is_verified {
                 self.mail(user, email, mails::ALREADY_REGISTERED, String::new());
@@ -74,6 +70,9 @@ impl Accounts {
         let hash = Zeroizing::new(self.passwords.hash(password).await?);
         let newcomer = UserId::from_u128(infra::ids::time_ordered(self.clock.now()));
         let user = self.claim(&email, newcomer).await?;
+        if user != newcomer {
+            self.cover().await?;
+        }
         let key = self.vault.make_person(user).await?;
         let said = Credentials {
             profile: Self::seal_profile(&key, &profile)?,
@@ -83,11 +82,13 @@ impl Accounts {
         let command = Command::Register { user, email, credentials: said.clone() };
         let is_new = match self.execute::<Account>(user, command, origin(None)).await {
             Ok(_) => true,
-            Err(Failure::Refused(Refusal::Exists)) => false,
+            Err(Failure::Refused(Refusal::Exists)) => {
+                self.cover().await?;
+                false
+            }
             Err(failure) => return Err(failure.into()),
         };
-        let written = usize::from(user == newcomer) + usize::from(is_new);
-        Ok(Registered { user, said, is_new, written })
+        Ok(Registered { user, said, is_new })
     }
 
     /// Claims the address for `user`; whose it is then. Whoever claimed it before and did not come

@@ -6,7 +6,6 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::account::{Account, Command, Email, Fact};
-use domain::attempt;
 use domain::{Roles, Time, UserId};
 use infra::auth::{ACCESS_TTL, Role};
 use infra::identity::{Bar, Rotation, Session, TokenHash};
@@ -66,7 +65,8 @@ impl Accounts {
         let stored = found.as_ref().map(Opened::password).transpose()?.flatten();
         let matches = self.passwords.is_right(password, stored).await?;
         let Some(Opened { user, account, .. }) = found else {
-            return self.refuse_login(0).await;
+            self.cover().await?;
+            return Err(AccountError::LoginRefused);
         };
         let command = Command::LogIn { known: account.password, matches };
         match self.execute::<Account>(user, command, origin(None)).await {
@@ -75,17 +75,14 @@ impl Accounts {
                 if done.facts.iter().any(|fact| matches!(fact, Fact::AccountLocked(_))) {
                     tracing::warn!(%user, "an account is locked after too many wrong passwords");
                 }
-                self.refuse_login(done.facts.len()).await
+                Err(AccountError::LoginRefused)
             }
-            Err(Failure::Refused(_)) => self.refuse_login(0).await,
+            Err(Failure::Refused(_)) => {
+                self.cover().await?;
+                Err(AccountError::LoginRefused)
+            }
             Err(failure) => Err(failure.into()),
         }
-    }
-
-    /// Refuses a log-in for which so many records were `written`.
-    async fn refuse_login<T>(&self, written: usize) -> Result<T, AccountError> {
-        self.cover(written, attempt::OF_A_LOGIN).await?;
-        Err(AccountError::LoginRefused)
     }
 
     /// Begins a session on one device.

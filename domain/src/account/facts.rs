@@ -65,7 +65,7 @@ pub struct LoginFailed {
     pub failures: u32,
 }
 
-/// Nobody logs in for a while: too many tried with a wrong password (AC-2).
+/// Somebody tried to log in with a wrong password, once too often: nobody does for a while (AC-2).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct AccountLocked {
     /// Which account.

@@ -301,11 +301,11 @@ impl Account {
         }
         if !matches {
             let failures = self.failures + 1;
-            let mut facts = vec![LoginFailed { user, failures }.into()];
-            if failures >= FAILURES_TO_LOCK {
-                facts.push(AccountLocked { user, until: now.plus_s(LOCK_S) }.into());
-            }
-            return Ok(facts);
+            // One record, as any log-in that is refused leaves: see `crate::attempt`.
+            return Ok(vec![match failures < FAILURES_TO_LOCK {
+                true => LoginFailed { user, failures }.into(),
+                false => AccountLocked { user, until: now.plus_s(LOCK_S) }.into(),
+            }]);
         }
         if !self.is_verified {
             return Err(Refusal::NotVerified);
