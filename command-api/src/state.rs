@@ -44,7 +44,8 @@ pub struct CommandSettings {
     pub charge_timeout: Duration,
     /// How much one person may hold of an event without buying.
     pub patience: Option<Patience>,
-    /// How long an answer takes at least that must not tell whether an address is known.
+    /// How far apart the moments are at which anything is seen of what must not tell whether an address
+    /// is known: the answer, and records.
     pub discretion: Duration,
 }
 

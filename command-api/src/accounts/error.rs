@@ -174,7 +174,9 @@ impl From<AccountError> for Problem {
                  Cancel them first, or ask the operator to let them go on without you.",
             )
             .details(events_shown(&events)),
-            AccountError::NoAdmin => Self::forbidden("You are no admin any more."),
+            AccountError::NoAdmin => Self::forbidden(
+                "You are no admin any more. Another admin, or `evently admin create`, can make you one.",
+            ),
             AccountError::LastAdmin => problem(
                 "LAST_ADMIN",
                 "Nobody would be an admin any more. Let another person be one first.",

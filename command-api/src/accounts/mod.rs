@@ -12,6 +12,7 @@ mod password;
 mod register;
 mod roles;
 mod sessions;
+mod steps;
 #[cfg(test)]
 mod timing;
 
@@ -42,6 +43,7 @@ pub use orders::write_down;
 pub use register::NewAccount;
 pub(crate) use roles::RoleChange;
 pub(crate) use sessions::Tokens;
+use steps::Steps;
 
 /// What accounts are made of.
 pub struct AccountsParts {
@@ -81,7 +83,7 @@ pub struct Accounts {
 }
 
 impl Accounts {
-    /// Accounts made of `parts`. What must not tell whether an address is known takes at least
+    /// Accounts made of `parts`. What must not tell whether an address is known is seen in steps of
     /// `discretion`; mails go out in tasks of `work`, and what must not stop half-way is done there.
     /// After `stop` no mail is sent again.
     pub fn new(
@@ -144,29 +146,14 @@ impl Accounts {
         }
     }
 
+    /// The same, where there is anything to hide.
+    async fn cover_if(&self, steps: &Steps) -> Result<(), AccountError> {
+        if steps.hide() { self.cover().await } else { Ok(()) }
+    }
+
     /// Where the log ends: the position of answers that must not tell whether anything was written.
     pub(crate) async fn head(&self) -> Result<Position, AccountError> {
         self.log.head().await.map_err(|_| AccountError::LogUnavailable)
-    }
-
-    /// Does `work`, and answers when a whole number of `discretion`s is over since it was asked, so
-    /// that the time it took tells nothing, however much there is to do.
-    async fn discreetly<T>(&self, work: impl Future<Output = T>) -> T {
-        self.discreetly_if(|_| true, work).await
-    }
-
-    /// The same, if what came of it has anything to hide.
-    async fn discreetly_if<T>(
-        &self,
-        hides: impl FnOnce(&T) -> bool,
-        work: impl Future<Output = T>,
-    ) -> T {
-        let begun = tokio::time::Instant::now();
-        let done = work.await;
-        if hides(&done) {
-            tokio::time::sleep_until(begun + whole(self.discretion, begun.elapsed())).await;
-        }
-        done
     }
 
     /// Does `work` to its end, also when nobody waits for it any more.
@@ -179,30 +166,9 @@ impl Accounts {
     }
 }
 
-/// The least multiple of `step` that is longer than `elapsed`.
-fn whole(step: Duration, elapsed: Duration) -> Duration {
-    let steps = elapsed.as_nanos().checked_div(step.as_nanos()).map_or(0, |steps| steps + 1);
-    step.saturating_mul(u32::try_from(steps).unwrap_or(u32::MAX))
-}
-
 /// Where a command on an account comes from. Without the request's id and trace: clients choose them,
 /// and what they choose may be personal.
 fn origin(actor: Option<UserId>) -> Origin {
     let id = Uuid::from_u128(infra::ids::random_u128());
     Origin { id, correlation: None, causation: None, trace: None, actor }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn discretion_is_rounded_up_to_whole_steps() {
-        let ms = Duration::from_millis;
-        let table =
-            [(300, 0, 300), (300, 299, 300), (300, 300, 600), (300, 1_000, 1_200), (0, 5, 0)];
-        for (step, elapsed, expected) in table {
-            assert_eq!(whole(ms(step), ms(elapsed)), ms(expected), "{step} {elapsed}");
-        }
-    }
 }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::sessions::{Proven, token};
-use super::{AccountError, Accounts, Opened, Tokens, mails, origin};
+use super::{AccountError, Accounts, Opened, Steps, Tokens, mails, origin};
 use crate::runtime::Failure;
 
 /// A log-in at another provider, as it is sealed in an account.
@@ -126,7 +126,7 @@ impl Accounts {
         let is_said = !profile.name.trim().is_empty() && profile.check().is_ok();
         let profile = if is_said { profile } else { nobodys_profile() };
         let user = UserId::from_u128(infra::ids::time_ordered(self.clock.now()));
-        let user = self.claim(&email, user).await?;
+        let user = self.claim(&email, user, &Steps::none()).await?;
         let key = self.vault.make_person(user).await?;
         let profile = Self::seal_profile(&key, &profile)?;
         let email = key.seal(Field::Email, email.as_str().as_bytes())?;

@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use super::oidc::nobodys_profile;
 use super::sessions::Proven;
-use super::{AccountError, Accounts, Opened, Tokens, origin};
+use super::{AccountError, Accounts, Opened, Steps, Tokens, origin};
 
 impl Opened {
     /// The request under the client's idempotency key, such that it tells nothing once the person's
@@ -43,7 +43,7 @@ impl Accounts {
         if let Some(tokens) = self.again(user, request.as_ref()).await? {
             return Ok(tokens);
         }
-        match self.check_password(Some(before), current).await {
+        match self.check_password(Some(before), current, &Steps::none()).await {
             Ok(proven) => self.set_password(user, proven.account.password, new, request).await,
             // The same request may have been first, and the password another since.
             Err(AccountError::LoginRefused) => {
@@ -58,6 +58,7 @@ impl Accounts {
         self: &Arc<Self>,
         email: Email,
     ) -> Result<(), AccountError> {
+        let steps = Steps::begin(self.discretion);
         let sending = async {
             if let Some(found) = self.by_email(&email).await? {
                 let purpose = Purpose::ResetPassword;
@@ -65,7 +66,9 @@ impl Accounts {
             }
             Ok(())
         };
-        self.discreetly(sending).await
+        let sent = sending.await;
+        steps.next().await;
+        sent
     }
 
     /// Takes the code from a mail and another password; every session ends, and who logs in elsewhere

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::sessions::Proven;
-use super::{AccountError, Accounts, Opened, Tokens, mails, origin};
+use super::{AccountError, Accounts, Opened, Steps, Tokens, mails, origin};
 use crate::runtime::Failure;
 
 /// How often an address may be forgotten while somebody registers with it.
@@ -49,9 +49,10 @@ impl Accounts {
     pub(crate) async fn register(self: &Arc<Self>, new: NewAccount) -> Result<(), AccountError> {
         new.profile.check()?;
         check_password("password", &new.password)?;
+        let steps = Steps::begin(self.discretion);
         let registering = async {
             let email = new.email.clone();
-            let Registered { user, said, is_new } = self.make(new).await?;
+            let Registered { user, said, is_new } = self.make(new, &steps).await?;
             let (account, _) = self.look::<Account>(user).await?;
             if !is_new && account.is_verified {
                 self.mail(user, email, mails::ALREADY_REGISTERED, String::new());
@@ -61,18 +62,18 @@ impl Accounts {
             let payload = serde_json::to_string(&said)?;
             self.mail_code(user, email, Purpose::VerifyEmail, payload).await
         };
-        self.discreetly(registering).await
+        let registered = registering.await;
+        steps.next().await;
+        registered
     }
 
-    /// Makes an account for the address, unless there is one.
-    async fn make(&self, new: NewAccount) -> Result<Registered, AccountError> {
+    /// Makes an account for the address, unless there is one. Either way two records are written, each
+    /// at the next of these steps.
+    async fn make(&self, new: NewAccount, steps: &Steps) -> Result<Registered, AccountError> {
         let NewAccount { email, password, profile } = new;
         let hash = Zeroizing::new(self.passwords.hash(password).await?);
         let newcomer = UserId::from_u128(infra::ids::time_ordered(self.clock.now()));
-        let user = self.claim(&email, newcomer).await?;
-        if user != newcomer {
-            self.cover().await?;
-        }
+        let user = self.claim(&email, newcomer, steps).await?;
         let key = self.vault.make_person(user).await?;
         let said = Credentials {
             profile: Self::seal_profile(&key, &profile)?,
@@ -80,10 +81,17 @@ impl Accounts {
         };
         let email = key.seal(Field::Email, email.as_str().as_bytes())?;
         let command = Command::Register { user, email, credentials: said.clone() };
-        let is_new = match self.execute::<Account>(user, command, origin(None)).await {
+        let (known, _) = self.look::<Account>(user).await?;
+        steps.next().await;
+        // What is known already is not asked for again, so that either way one record is written now.
+        let registered = match known.user {
+            Some(_) => Err(Failure::Refused(Refusal::Exists)),
+            None => self.execute::<Account>(user, command, origin(None)).await,
+        };
+        let is_new = match registered {
             Ok(_) => true,
             Err(Failure::Refused(Refusal::Exists)) => {
-                self.cover().await?;
+                self.cover_if(steps).await?;
                 false
             }
             Err(failure) => return Err(failure.into()),
@@ -91,12 +99,26 @@ impl Accounts {
         Ok(Registered { user, said, is_new })
     }
 
-    /// Claims the address for `user`; whose it is then. Whoever claimed it before and did not come
-    /// to the end has their account made by whoever comes next.
-    pub(super) async fn claim(&self, email: &Email, user: UserId) -> Result<UserId, AccountError> {
+    /// Claims the address for `user`; whose it is then. At the next of these steps there is a record of
+    /// it either way. Whoever claimed it before and did not come to the end has their account made by
+    /// whoever comes next.
+    pub(super) async fn claim(
+        &self,
+        email: &Email,
+        user: UserId,
+        steps: &Steps,
+    ) -> Result<UserId, AccountError> {
         for _ in 0..ATTEMPTS {
             let address = self.vault.make_address(email).await?;
-            let holder = self.claim_stream(address, user).await?;
+            let (known, _) = self.look::<EmailClaim>(address).await?;
+            steps.next().await;
+            let holder = match known.holder {
+                Some(holder) => holder,
+                None => self.claim_stream(address, user).await?,
+            };
+            if holder != user {
+                self.cover_if(steps).await?;
+            }
             // What was forgotten meanwhile nobody would find again.
             if self.vault.address(email).await? == Some(address) {
                 return Ok(holder);
@@ -164,7 +186,7 @@ impl Accounts {
     pub async fn provide(&self, new: NewAccount) -> Result<(UserId, bool), AccountError> {
         new.profile.check()?;
         check_password("password", &new.password)?;
-        let Registered { user, said, .. } = self.make(new).await?;
+        let Registered { user, said, .. } = self.make(new, &Steps::none()).await?;
         let password = said.password.clone();
         // Also an account that a stranger began with this address, or that was begun before a crash.
         let verify = Command::VerifyEmail(said);

@@ -6,13 +6,13 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::account::{Account, Command, Email, Fact};
-use domain::{Roles, Time, UserId};
+use domain::{Aggregate, Roles, Time, UserId};
 use infra::auth::{ACCESS_TTL, Role};
 use infra::identity::{Bar, Rotation, Session, TokenHash};
 use infra::log::Position;
 use zeroize::Zeroizing;
 
-use super::{AccountError, Accounts, Opened, origin};
+use super::{AccountError, Accounts, Opened, Steps, origin};
 use crate::runtime::Failure;
 
 /// How long a refresh token is.
@@ -43,33 +43,47 @@ impl Accounts {
         email: Option<Email>,
         password: Zeroizing<String>,
     ) -> Result<Tokens, AccountError> {
+        let steps = Steps::begin(self.discretion);
         let logging_in = async {
             let found = match &email {
                 Some(email) => self.by_email(email).await?,
                 None => None,
             };
-            let checked = self.check_password(found, password).await?;
+            let checked = self.check_password(found, password, &steps).await?;
             self.open_session(&checked).await
         };
+        let logged_in = logging_in.await;
         // Only refusals have something to hide.
-        self.discreetly_if(Result::is_err, logging_in).await
+        if logged_in.is_err() {
+            steps.next().await;
+        }
+        logged_in
     }
 
     /// Whose password it is. Costs the same without an account. What became of it is decided on the
-    /// account's stream, one try after the other.
+    /// account's stream, one try after the other, at the next of these steps.
     pub(super) async fn check_password(
         &self,
         found: Option<Opened>,
         password: Zeroizing<String>,
+        steps: &Steps,
     ) -> Result<Proven, AccountError> {
         let stored = found.as_ref().map(Opened::password).transpose()?.flatten();
         let matches = self.passwords.is_right(password, stored).await?;
-        let Some(Opened { user, account, .. }) = found else {
+        let command = |known| Command::LogIn { known, matches };
+        // What can be looked at before is: at the step one record is written and nothing else is done.
+        let now = self.clock.now();
+        let tried = found.filter(|Opened { account, .. }| {
+            account.decide(&command(account.password.clone()), now).is_ok()
+        });
+        // The right password waits too: else it would overtake the wrong ones given before it, and more
+        // of those could be tried than lock the account.
+        steps.next().await;
+        let Some(Opened { user, account, .. }) = tried else {
             self.cover().await?;
             return Err(AccountError::LoginRefused);
         };
-        let command = Command::LogIn { known: account.password, matches };
-        match self.execute::<Account>(user, command, origin(None)).await {
+        match self.execute::<Account>(user, command(account.password), origin(None)).await {
             Ok(done) if matches => Ok(Proven { user, account: done.seen, position: done.position }),
             Ok(done) => {
                 if done.facts.iter().any(|fact| matches!(fact, Fact::AccountLocked(_))) {
