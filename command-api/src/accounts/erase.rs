@@ -24,6 +24,25 @@ impl Accounts {
         opened.map(|opened| opened.user()).ok_or(AccountError::NotFound)
     }
 
+    /// Forgets an address with which somebody began to register and came no further, as in a crash: there
+    /// is no account to erase.
+    ///
+    /// # Errors
+    /// Nothing is known of the address, or there is an account, or something is away.
+    pub async fn forget_claim(&self, email: &Email) -> Result<(), AccountError> {
+        let address = self.vault.address(email).await?.ok_or(AccountError::NotFound)?;
+        let (claim, _) = self.look::<EmailClaim>(address).await?;
+        let Some(user) = claim.holder else {
+            return Ok(self.vault.destroy_address(email, address).await?);
+        };
+        let (account, _) = self.look::<Account>(user).await?;
+        if account.user.is_some() {
+            return Err(AccountError::NotFound);
+        }
+        self.release(email, user).await?;
+        Ok(self.vault.destroy_person(user).await?)
+    }
+
     /// Forgets who asks for it, also if they do not wait for it.
     ///
     /// # Errors
@@ -179,12 +198,16 @@ impl Accounts {
     async fn release_address(&self, user: UserId, key: PersonKey) -> Result<(), AccountError> {
         let (account, position) = self.look::<Account>(user).await?;
         let email = Opened { user, account, key, position }.email()?;
-        let Some(address) = self.vault.address(&email).await? else { return Ok(()) };
+        self.release(&email, user).await
+    }
+
+    async fn release(&self, email: &Email, user: UserId) -> Result<(), AccountError> {
+        let Some(address) = self.vault.address(email).await? else { return Ok(()) };
         let (claim, _) = self.look::<EmailClaim>(address).await?;
         if claim.holder != Some(user) {
             return Ok(());
         }
-        self.vault.destroy_address(&email, address).await?;
+        self.vault.destroy_address(email, address).await?;
         let release = email_claim::Command::Release(user);
         match self.execute::<EmailClaim>(address, release, origin(None)).await {
             Ok(_) => Ok(()),

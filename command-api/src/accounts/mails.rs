@@ -21,24 +21,38 @@ const PAUSES_S: [u64; 7] = [2, 4, 8, 16, 32, 64, 128];
 pub(super) struct Letter {
     subject: &'static str,
     text: &'static str,
+    /// Whether it is sent to a known address alone, whoever asks. Then it is not counted: who reads the
+    /// metrics would learn what the answer does not tell. The log tells of one that was not sent.
+    is_secret: bool,
+}
+
+impl Letter {
+    fn count(&self, outcome: Outcome) {
+        if !self.is_secret {
+            METRICS.mail(outcome);
+        }
+    }
 }
 
 pub(super) const ALREADY_REGISTERED: Letter = Letter {
     subject: "You have an account with Evently",
     text: "Somebody registered with this address, which has an account already. If it was you, \
            log in,\nor ask for another password. If it was not, there is nothing to do.\n",
+    is_secret: false,
 };
 
 pub(super) const LINKED: Letter = Letter {
     subject: "Another way to log in to Evently",
     text: "Your account can now be used by logging in at the provider that knows this address. If \
            that was not you,\nask for another password, which ends it, and tell us.\n",
+    is_secret: false,
 };
 
 const VERIFY: Letter = Letter {
     subject: "Your address for Evently",
     text: "Somebody registered with this address. If it was you, show that it is yours with this \
            code,\nwhich is valid for 30 minutes. If it was not, there is nothing to do.\n\nCode: ",
+    is_secret: false,
 };
 
 const RESET: Letter = Letter {
@@ -46,6 +60,7 @@ const RESET: Letter = Letter {
     text: "Somebody asked for another password for this address. If it was you, take one with \
            this code,\nwhich is valid for 30 minutes. If it was not, there is nothing to do.\n\n\
            Code: ",
+    is_secret: true,
 };
 
 impl Accounts {
@@ -81,7 +96,7 @@ impl Accounts {
         let accounts = self.clone();
         let mail = Mail { user, to, subject: letter.subject, text: letter.text.to_owned() + &end };
         self.work.spawn(async move {
-            accounts.deliver(&mail).await;
+            accounts.deliver(&mail, &letter).await;
             // Who was forgotten meanwhile has no mails.
             if accounts.is_erased(user).await
                 && let Err(error) = accounts.mailer.forget(user).await
@@ -94,10 +109,10 @@ impl Accounts {
 
     /// Sends it, if need be several times. It lies in a file as soon as it was not sent the first time,
     /// which stays when nothing helps, or the process ends before.
-    async fn deliver(&self, mail: &Mail) {
+    async fn deliver(&self, mail: &Mail, letter: &Letter) {
         let user = mail.user;
         let Err(mut error) = self.mailer.send(mail).await else {
-            return METRICS.mail(Outcome::Sent);
+            return letter.count(Outcome::Sent);
         };
         let kept = self.mailer.keep(mail).await;
         for pause in PAUSES_S.map(Duration::from_secs) {
@@ -105,11 +120,11 @@ impl Accounts {
             if error.is_for_good() || pause.await.is_none() || self.is_erased(user).await {
                 break;
             }
-            METRICS.mail(Outcome::TriedAgain);
+            letter.count(Outcome::TriedAgain);
             error = match self.mailer.send(mail).await {
                 Err(error) => error,
                 Ok(()) => {
-                    METRICS.mail(Outcome::Sent);
+                    letter.count(Outcome::Sent);
                     if let Ok(file) = &kept
                         && let Err(error) = self.mailer.discard(file).await
                     {
@@ -124,7 +139,7 @@ impl Accounts {
                 }
             };
         }
-        METRICS.mail(Outcome::GivenUp);
+        letter.count(Outcome::GivenUp);
         let (error, subject): (&dyn std::error::Error, _) = (&error, mail.subject);
         match kept {
             Ok(file) => tracing::error!(error, %user, subject, ?file, "a mail was not sent"),

@@ -6,6 +6,7 @@ use domain::account::{Account, Command, Credentials, Email, Profile, Refusal, ch
 use domain::email_claim::{self, EmailClaim};
 use domain::{EmailHash, Sealed, UserId};
 use infra::identity::{Field, Purpose, TokenHash, VaultError};
+use infra::passwords::Passwords;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
@@ -24,6 +25,21 @@ pub struct NewAccount {
     pub password: Zeroizing<String>,
     /// What else is known of them.
     pub profile: Profile,
+}
+
+/// The same, with the password as it is kept.
+struct Hashed {
+    email: Email,
+    hash: Zeroizing<String>,
+    profile: Profile,
+}
+
+impl Hashed {
+    async fn of(new: NewAccount, passwords: &Passwords) -> Result<Self, AccountError> {
+        let NewAccount { email, password, profile } = new;
+        let hash = Zeroizing::new(passwords.hash(password).await?);
+        Ok(Self { email, hash, profile })
+    }
 }
 
 /// What a code brings back: what was said when it was asked for. Sealed.
@@ -50,28 +66,41 @@ impl Accounts {
         new.profile.check()?;
         check_password("password", &new.password)?;
         let steps = Steps::begin(self.discretion);
-        let registering = async {
-            let email = new.email.clone();
-            let Registered { user, said, is_new } = self.make(new, &steps).await?;
-            let (account, _) = self.look::<Account>(user).await?;
-            if !is_new && account.is_verified {
-                self.mail(user, email, mails::ALREADY_REGISTERED, String::new());
-                return Ok(());
+        let hashed = Hashed::of(new, &self.passwords).await;
+        let registered = match hashed {
+            Ok(new) => {
+                let accounts = self.clone();
+                // An address claimed by who went away half-way would be nobody's: an account by which it
+                // can be forgotten comes after it.
+                self.to_its_end(async move { accounts.register_hashed(new, steps).await }).await
             }
-            let said = Said { profile: said.profile, password: said.password };
-            let payload = serde_json::to_string(&said)?;
-            self.mail_code(user, email, Purpose::VerifyEmail, payload).await
+            Err(error) => Err(error),
         };
-        let registered = registering.await;
         steps.next().await;
         registered
     }
 
+    async fn register_hashed(
+        self: Arc<Self>,
+        new: Hashed,
+        steps: Steps,
+    ) -> Result<(), AccountError> {
+        let email = new.email.clone();
+        let Registered { user, said, is_new } = self.make(new, &steps).await?;
+        let (account, _) = self.look::<Account>(user).await?;
+        if !is_new && account.is_verified {
+            self.mail(user, email, mails::ALREADY_REGISTERED, String::new());
+            return Ok(());
+        }
+        let said = Said { profile: said.profile, password: said.password };
+        let payload = serde_json::to_string(&said)?;
+        self.mail_code(user, email, Purpose::VerifyEmail, payload).await
+    }
+
     /// Makes an account for the address, unless there is one. Either way two records are written, each
     /// at the next of these steps.
-    async fn make(&self, new: NewAccount, steps: &Steps) -> Result<Registered, AccountError> {
-        let NewAccount { email, password, profile } = new;
-        let hash = Zeroizing::new(self.passwords.hash(password).await?);
+    async fn make(&self, new: Hashed, steps: &Steps) -> Result<Registered, AccountError> {
+        let Hashed { email, hash, profile } = new;
         let newcomer = UserId::from_u128(infra::ids::time_ordered(self.clock.now()));
         let user = self.claim(&email, newcomer, steps).await?;
         let key = self.vault.make_person(user).await?;
@@ -186,7 +215,8 @@ impl Accounts {
     pub async fn provide(&self, new: NewAccount) -> Result<(UserId, bool), AccountError> {
         new.profile.check()?;
         check_password("password", &new.password)?;
-        let Registered { user, said, .. } = self.make(new, &Steps::none()).await?;
+        let Registered { user, said, .. } =
+            self.make(Hashed::of(new, &self.passwords).await?, &Steps::none()).await?;
         let password = said.password.clone();
         // Also an account that a stranger began with this address, or that was begun before a crash.
         let verify = Command::VerifyEmail(said);

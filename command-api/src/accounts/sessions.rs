@@ -39,7 +39,7 @@ pub(super) struct Proven {
 impl Accounts {
     /// Logs somebody in. `email` is `None` if it cannot be an address at all.
     pub(crate) async fn log_in(
-        &self,
+        self: &Arc<Self>,
         email: Option<Email>,
         password: Zeroizing<String>,
     ) -> Result<Tokens, AccountError> {
@@ -63,13 +63,24 @@ impl Accounts {
     /// Whose password it is. Costs the same without an account. What became of it is decided on the
     /// account's stream, one try after the other, at the next of these steps.
     pub(super) async fn check_password(
-        &self,
+        self: &Arc<Self>,
         found: Option<Opened>,
         password: Zeroizing<String>,
         steps: &Steps,
     ) -> Result<Proven, AccountError> {
         let stored = found.as_ref().map(Opened::password).transpose()?.flatten();
         let matches = self.passwords.is_right(password, stored).await?;
+        // Who goes away before the step was told nothing yet, and their try counts all the same.
+        let (accounts, steps) = (self.clone(), *steps);
+        self.to_its_end(async move { accounts.decide_try(found, matches, steps).await }).await
+    }
+
+    async fn decide_try(
+        &self,
+        found: Option<Opened>,
+        matches: bool,
+        steps: Steps,
+    ) -> Result<Proven, AccountError> {
         let command = |known| Command::LogIn { known, matches };
         // What can be looked at before is: at the step one record is written and nothing else is done.
         let now = self.clock.now();

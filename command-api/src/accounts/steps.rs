@@ -6,6 +6,7 @@ use tokio::time::{Instant, sleep_until};
 
 /// Whole numbers of steps since somebody asked for what they must not learn of. What is to be seen of it,
 /// records and the answer, comes at one of them; all that takes its time is done in between.
+#[derive(Clone, Copy)]
 pub(super) struct Steps {
     begun: Instant,
     /// `None` where there is nothing to hide.

@@ -2,14 +2,15 @@
 //! when everybody waits for it.
 
 use std::path::Path;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::Time;
 use domain::account::{Email, FAILURES_TO_LOCK, Profile};
+use domain::{Time, UserId};
 use infra::auth::{Auth, Keys};
 use infra::clock::Clock;
-use infra::identity::{MasterKeys, SqliteIdentity, Vault};
+use infra::identity::{MasterKeys, SqliteIdentity, Vault, VaultError};
 use infra::log::embedded::{EmbeddedLog, EmbeddedOptions};
 use infra::mail::{FolderMailer, Mailer};
 use infra::passwords::{Cost, Passwords};
@@ -18,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use zeroize::Zeroizing;
 
-use super::{AccountError, Accounts, AccountsParts, NewAccount};
+use super::{AccountError, Accounts, AccountsParts, NewAccount, Steps};
 
 const STEP: Duration = Duration::from_millis(300);
 const PASSWORD: &str = "correct horse battery";
@@ -127,4 +128,61 @@ async fn whether_an_address_is_known_takes_as_long_to_be_told_to_it() {
     for name in ["ada", "bob", "nobody"] {
         in_steps(&accounts, 1, accounts.forgot_password(email(name))).await.unwrap();
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_hangs_up_leaves_as_much_as_who_waits() {
+    let folder = tempfile::tempdir().unwrap();
+    let accounts = accounts(folder.path());
+    accounts.provide(somebody("ada")).await.unwrap();
+    let left_by = async |mut asking: Pin<Box<dyn Future<Output = ()> + Send>>| {
+        let head = accounts.log.head().await.unwrap();
+        // As long as this blocks, the clock stands still and the first step does not come.
+        let (go_on, blocked) = std::sync::mpsc::channel::<()>();
+        let still = tokio::task::spawn_blocking(move || blocked.recv().unwrap_err());
+        let mut polls = 0_u32;
+        while accounts.work.is_empty() {
+            assert!(futures::poll!(&mut asking).is_pending());
+            polls += 1;
+            assert!(polls < 10_000_000, "it goes with who asked");
+            tokio::task::yield_now().await;
+        }
+        drop((asking, go_on));
+        still.await.unwrap();
+        while !accounts.work.is_empty() {
+            tokio::time::sleep(STEP).await;
+        }
+        accounts.log.read_all(head, 9).await.unwrap().len()
+    };
+    let asked = accounts.clone();
+    let log_in = async move {
+        let _ = asked.log_in(Some(email("ada")), secret("wrong password")).await;
+    };
+    assert_eq!(left_by(Box::pin(log_in)).await, 1);
+    for name in ["ada", "bob"] {
+        let asked = accounts.clone();
+        let register = async move {
+            let _ = asked.register(somebody(name)).await;
+        };
+        assert_eq!(left_by(Box::pin(register)).await, 2, "{name}");
+    }
+    accounts.holder(&email("bob")).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_a_registration_left_that_broke_off_can_be_forgotten() {
+    let folder = tempfile::tempdir().unwrap();
+    let accounts = accounts(folder.path());
+    accounts.provide(somebody("ada")).await.unwrap();
+    let (begun, user) = (email("bob"), UserId::from_u128(7));
+    assert_eq!(accounts.claim(&begun, user, &Steps::none()).await.unwrap(), user);
+    accounts.vault.make_person(user).await.unwrap();
+    accounts.forget_claim(&begun).await.unwrap();
+    assert!(accounts.vault.address(&begun).await.unwrap().is_none());
+    assert!(matches!(accounts.vault.person(user).await, Err(VaultError::Erased)));
+    for known in ["ada", "bob", "eve"] {
+        let refused = accounts.forget_claim(&email(known)).await;
+        assert!(matches!(refused, Err(AccountError::NotFound)), "{known}: {refused:?}");
+    }
+    accounts.register(somebody("bob")).await.unwrap();
 }

@@ -56,19 +56,33 @@ fn person(text: &str) -> Result<Person, String> {
 /// Forgets somebody.
 pub(super) fn run(command: &PrivacyCommand, settings: &Checked) -> Result<(), Failure> {
     let PrivacyCommand::Erase { user, reason, leave_events } = command;
-    let (user, position) = people::with(settings, async |accounts| {
+    let erased = people::with(settings, async |accounts| {
         let user = match user {
             Person::Id(user) => *user,
-            Person::Address(email) => accounts.holder(email).await?,
+            Person::Address(email) => match accounts.holder(email).await {
+                Err(AccountError::NotFound) => {
+                    accounts.forget_claim(email).await?;
+                    return Ok(None);
+                }
+                holder => holder?,
+            },
         };
         match accounts.erase_by_order(user, *reason, *leave_events).await {
             Err(left @ AccountError::EventsNotOver(_)) => Err(Failure::Wrong(vec![format!(
                 "{left}: let them be cancelled first, or erase {user} with --leave-events; \
                  admins look after their events from then on"
             )])),
-            erased => Ok((user, erased?)),
+            erased => Ok(Some((user, erased?))),
         }
     })?;
-    writeln!(io::stdout(), "{user} is erased, as position {position} of the log says")?;
+    match erased {
+        Some((user, position)) => {
+            writeln!(io::stdout(), "{user} is erased, as position {position} of the log says")?;
+        }
+        None => writeln!(
+            io::stdout(),
+            "nobody has an account with this address; what was left of beginning one is forgotten"
+        )?,
+    }
     Ok(())
 }
