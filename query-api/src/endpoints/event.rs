@@ -129,7 +129,12 @@ pub(crate) async fn get_event(
     // A log that cannot be read must not hide what the view has.
     let stock = state.live.availability(event).await.ok();
     let status = EventStatus::named(&row.status);
-    let was_published = status == EventStatus::Published || stock.is_some();
+    // A row that still says draft shows what was never published, whatever happened since.
+    let was_published = match status {
+        EventStatus::Draft => false,
+        EventStatus::Published => true,
+        EventStatus::Cancelled => stock.is_some(),
+    };
     if !was_published && !owns(caller, row.organizer) {
         return Err(no_event());
     }

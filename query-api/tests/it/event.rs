@@ -60,6 +60,10 @@ async fn a_draft_is_for_its_organizer_and_admins() {
             "price": 4500, "currency": "EUR", "capacity": 10, "max_per_booking": 8});
         assert_eq!(draft["tiers"], json!([tier]));
     }
+    // Published since: the row that still says draft shows what never was.
+    let facts = [story.opened(vec![standing(10)])];
+    world.append(&story.stream(), &facts).await;
+    assert_eq!(world.get(&path).await.problem(), (404, "EVENT_NOT_FOUND".into()));
     let forged = format!("{}x", world.token(UserId::from_u128(77), &[Role::Organizer]));
     assert_eq!(world.get_as(&path, &forged).await.problem(), (401, "UNAUTHORIZED".into()));
 }
