@@ -159,7 +159,7 @@ pub struct Settings {
         global = true,
         value_name = "FILTER",
         env = "EVENTLY_LOG",
-        default_value = "info,sqlx=warn,pglite_oxide=warn",
+        default_value = "info,sqlx=warn,pglite_oxide=warn,kurrentdb=off",
         hide_short_help = true
     )]
     pub log: String,

@@ -54,6 +54,10 @@ pub enum EventStoreError {
     Closed,
 }
 
+/// How the client says that a connection it had is gone and cannot be made again: of a call that failed so it
+/// hands on a text.
+const NOT_CONNECTED: &str = "client error (Connect)";
+
 /// What a failure says about an append.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Trace {
@@ -79,6 +83,7 @@ impl EventStoreError {
                 Error::NotLeaderException(_)
                 | Error::ConnectionClosed
                 | Error::GrpcConnectionError(_) => Trace::None,
+                Error::ServerError(text) if text.contains(NOT_CONNECTED) => Trace::None,
                 Error::ServerError(_) | Error::DeadlineExceeded => Trace::Unknown,
                 Error::Grpc { code, .. } => of_code(*code),
                 _ => Trace::NoneEver,
@@ -88,7 +93,13 @@ impl EventStoreError {
 
     /// Whether nobody listened.
     pub(super) fn is_of_no_connection(&self) -> bool {
-        matches!(self, Self::Unreachable(_)) || self.is_of_dead_client()
+        use eventstore::Error;
+        let is_not_connected = |error: &Error| matches!(error, Error::ServerError(text) if text.contains(NOT_CONNECTED));
+        match self {
+            Self::Unreachable(_) => true,
+            Self::Failed(error) => is_not_connected(error) || self.is_of_dead_client(),
+            _ => false,
+        }
     }
 
     /// Whether the client is of no more use.

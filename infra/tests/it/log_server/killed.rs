@@ -1,15 +1,18 @@
 //! A log server that is killed while many append to it.
 
 use std::collections::HashMap;
+use std::error::Error;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::StreamExt;
 use futures::future::join_all;
 use infra::clock::SystemClock;
 use infra::log::chain::ChainVerifier;
 use infra::log::embedded::{EmbeddedLog, EmbeddedOptions};
+use infra::log::eventstore::{EventStoreLog, EventStoreOptions};
 use infra::log::server::{self, ServerOptions};
 use infra::log::{Expected, Log, NewRecord, Position, Record};
 use parking_lot::Mutex;
@@ -17,7 +20,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::{connect, listen_again, soon};
+use super::{connect, listen_again, soon, url};
 use crate::child::Child;
 use crate::log::record;
 
@@ -81,6 +84,28 @@ async fn a_killed_log_server_loses_nothing_it_acknowledged() {
     child.kill();
     let sure = sure.lock().clone();
     check(folder.path(), &sure, &seen).await;
+}
+
+/// As one that stands still is (`proxy.rs`).
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_server_that_does_not_come_back_is_not_waited_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut child, address) = start(folder.path());
+    let patience = Duration::from_millis(500);
+    let options = EventStoreOptions { patience, ..EventStoreOptions::default() };
+    let log = EventStoreLog::open(&url(address), options).unwrap();
+    let append = async || log.append("killed", Expected::Any, vec![record(1)]).await;
+    append().await.unwrap();
+    child.kill();
+    // Whoever asks meanwhile waits for it as in a restart.
+    append().await.unwrap_err();
+    let error = append().await.unwrap_err();
+    let causes = std::iter::successors(Some(&error as &dyn Error), |error| (*error).source());
+    let told: Vec<_> = causes.map(ToString::to_string).collect();
+    assert!(told.iter().any(|why| why == "the log server is away"), "{told:?}");
+    let (mut child, _) = start(folder.path());
+    soon(async { while append().await.is_err() {} }).await;
+    child.kill();
 }
 
 async fn check(folder: &Path, sure: &[Uuid], seen: &[Record]) {
