@@ -2,11 +2,13 @@
 //!
 //! What is logged names people by their ids only; never an address, a name, a token or a body.
 
+use std::error::Error;
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
 use std::panic::PanicHookInfo;
 use std::str::FromStr;
 
+use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
 use tracing_subscriber::filter::{FilterExt, ParseError, filter_fn};
 use tracing_subscriber::fmt::FmtContext;
@@ -186,8 +188,25 @@ where
         if let Some(context) = trace::current() {
             write!(writer, r#","trace_id":"{}""#, context.trace_id())?;
         }
+        let mut causes = Causes(vec![]);
+        event.record(&mut causes);
+        if !causes.0.is_empty() {
+            write!(writer, r#","causes":{}"#, serde_json::Value::from(causes.0))?;
+        }
         writer.write_str("}\n")
     }
+}
+
+/// What caused the errors of an event, nearest first: a line in JSON has their own words alone.
+struct Causes(Vec<String>);
+
+impl Visit for Causes {
+    fn record_error(&mut self, _field: &Field, error: &(dyn Error + 'static)) {
+        let causes = std::iter::successors(error.source(), |error| (*error).source());
+        self.0.extend(causes.map(ToString::to_string));
+    }
+
+    fn record_debug(&mut self, _field: &Field, _value: &dyn fmt::Debug) {}
 }
 
 /// Must not panic: that would abort the process.
@@ -294,7 +313,8 @@ mod tests {
         let router = Router::new().route(
             "/odd",
             get(async || {
-                tracing::warn!("odd");
+                let error = parse("infra=loudest").unwrap_err();
+                tracing::warn!(error = &error as &dyn Error, "odd");
                 tokio::spawn(crate::http::carried(async { tracing::warn!(said = "\"}", "odder") }))
                     .await
                     .unwrap();
@@ -315,7 +335,11 @@ mod tests {
         for line in [odd, odder] {
             assert_eq!((&line["request_id"], &line["trace_id"]), (&MINE.into(), &trace.into()));
         }
+        assert_eq!(odd["error"], parse("infra=loudest").unwrap_err().to_string());
+        let TelemetryError::Filter(cause) = parse("infra=loudest").unwrap_err() else { panic!() };
+        assert_eq!(odd["causes"][0], cause.to_string());
         assert_eq!(odder["said"], "\"}");
+        assert!(odder.get("causes").is_none());
         assert!(outside.get("request_id").is_none() && outside.get("trace_id").is_none());
     }
 
