@@ -1,8 +1,11 @@
 //! What the API document says of every endpoint, so that no endpoint has to: who may use it, what is
 //! counted, what may go wrong before and after its own part, what all answers carry, what ids look like.
 
+use std::collections::BTreeMap;
+
 use domain::Currency;
 use infra::auth::{RULES, Role, Rule, Who};
+use infra::http::Code;
 use serde_json::{Value, json};
 
 use answers::Takes;
@@ -26,10 +29,9 @@ const FORMS: &[(&str, &str, &str)] = &[
 ];
 
 /// Says of every endpoint in `document` what is true of all of them.
-pub(crate) fn complete(document: &mut Value) {
+pub(crate) fn complete(document: &mut Value, codes: &BTreeMap<&str, Code>) {
     refine(document);
     open_parts(document);
-    examples::show(document);
     document["components"]["headers"] = answers::headers();
     let Some(paths) = document["paths"].as_object_mut() else { return };
     for (path, item) in paths {
@@ -41,6 +43,7 @@ pub(crate) fn complete(document: &mut Value) {
             }
         }
     }
+    examples::show(document, codes);
 }
 
 fn speak_of(rule: &Rule, operation: &mut Value) {

@@ -90,7 +90,7 @@ pub fn document() -> Value {
     }
     // What describes an API always becomes JSON.
     let mut document = serde_json::to_value(document).unwrap_or_default();
-    contract::complete(&mut document);
+    contract::complete(&mut document, &codes);
     document
 }
 
@@ -261,6 +261,17 @@ mod tests {
         for name in names.map(|rest| rest.split('"').next().unwrap()) {
             assert!(document["components"]["headers"][name].is_object(), "{name}");
         }
+        let names = text.split("\"#/components/examples/").skip(1);
+        for name in names.map(|rest| rest.split('"').next().unwrap()) {
+            assert!(document["components"]["examples"][name]["value"].is_object(), "{name}");
+        }
+        let (problem, components) =
+            ("#/components/schemas/ProblemDocument", &document["components"]);
+        let schema = json!({"$ref": problem, "components": components});
+        let schema = jsonschema::validator_for(&schema).unwrap();
+        for (code, example) in components["examples"].as_object().unwrap() {
+            schema.validate(&example["value"]).unwrap_or_else(|wrong| panic!("{code}: {wrong}"));
+        }
         let ids: Vec<_> = text.split("\"operationId\":\"").skip(1).collect();
         let mut unique: Vec<_> = ids.iter().map(|rest| rest.split('"').next()).collect();
         unique.sort_unstable();
@@ -291,9 +302,13 @@ mod tests {
                 let is_problem = response["content"]["application/problem+json"].is_object();
                 assert_eq!(is_problem, status >= &"400".to_owned(), "{place}");
                 if is_problem {
+                    let content = &response["content"]["application/problem+json"];
+                    let examples = content["examples"].as_object().unwrap();
+                    assert_eq!(examples.len(), said.split(':').next().unwrap().split(", ").count());
                     for code in said.split(':').next().unwrap().split(", ") {
                         let listed = codes().get(code).map(|code| code.status.to_string());
                         assert_eq!(listed.as_ref(), Some(status), "{place}: {code}");
+                        assert!(examples.contains_key(code), "{place}: {code}");
                     }
                 }
             }

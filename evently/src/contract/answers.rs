@@ -5,7 +5,7 @@ use infra::auth::{Rule, Who};
 use infra::limits::Budget;
 use serde_json::{Map, Value, json};
 
-const PROBLEM_JSON: &str = "application/problem+json";
+pub(super) const PROBLEM_JSON: &str = "application/problem+json";
 
 /// What an operation takes, as far as it decides what can be wrong with it.
 pub(super) struct Takes {
@@ -104,7 +104,7 @@ fn name(responses: &mut Map<String, Value>, status: &str, codes: &[&str], words:
 }
 
 /// The codes and the words of a description.
-fn parts(said: &str) -> (Vec<&str>, &str) {
+pub(super) fn parts(said: &str) -> (Vec<&str>, &str) {
     let (codes, words) = said.split_once(':').unwrap_or((said, ""));
     let is_code = |code: &&str| {
         !code.is_empty() && code.bytes().all(|letter| letter.is_ascii_uppercase() || letter == b'_')

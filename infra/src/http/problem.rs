@@ -10,7 +10,7 @@ use domain::Time;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::codes;
+use super::codes::{self, Code};
 use super::context::{self, RequestId};
 
 /// What the `type` of every problem begins with; the code follows.
@@ -51,14 +51,15 @@ pub struct ProblemDocument<'a> {
     code: &'a str,
     /// Numbers and names that belong to the code, e.g. `{"requested": 5, "available": 3}`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Object, required = false)]
     details: Option<&'a Value>,
-    /// The request's id, as in the header `x-request-id`.
+    /// The request's id, as in the header `x-request-id`; absent where none was read.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String, required = false)]
     request_id: Option<&'a str>,
-    /// When it happened, RFC 3339 in UTC.
+    /// When it happened, RFC 3339 in UTC; absent where no request was read.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>, format = DateTime)]
+    #[schema(value_type = String, format = DateTime, required = false)]
     timestamp: Option<Time>,
 }
 
@@ -180,6 +181,22 @@ impl Problem {
         };
         // Strings and numbers always become JSON.
         serde_json::to_vec(&document).unwrap_or_default()
+    }
+}
+
+impl Code {
+    /// A problem with this code, as a client may get it.
+    pub fn example(&self) -> Value {
+        let Self { code, status, meaning } = *self;
+        json!({
+            "type": format!("{PROBLEM_BASE}{code}"),
+            "title": title(code),
+            "status": status,
+            "detail": meaning,
+            "code": code,
+            "request_id": "018f3c5e-9a7b-7c2d-8e4f-1a2b3c4d5e6f",
+            "timestamp": "2026-06-01T10:00:00.000Z",
+        })
     }
 }
 
