@@ -45,7 +45,11 @@ pub struct EmbeddedPostgres {
 #[derive(Debug, thiserror::Error)]
 pub enum EmbeddedPostgresError {
     /// The folder cannot be used.
-    #[error("the views' folder {} cannot be used", folder.display())]
+    #[error(
+        "the views' folder {} cannot be used: see that it is a folder and may be written to, or remove it, \
+         and the views are built again from the log",
+        folder.display()
+    )]
     Folder {
         /// The folder.
         folder: PathBuf,

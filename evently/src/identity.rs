@@ -34,7 +34,10 @@ pub enum IdentityError {
     #[error(transparent)]
     Master(#[from] MasterError),
     /// The file with keys and sessions.
-    #[error("the keys of persons cannot be opened")]
+    #[error(
+        "the keys of persons cannot be opened: if keys/identity.sqlite is damaged, restore it from a backup; \
+         without it nothing personal can be read again (see evently keys begin-anew)"
+    )]
     Store(#[from] StoreError),
     /// There was one.
     #[error(

@@ -53,7 +53,11 @@ impl Claims {
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
     /// The file cannot be read or written.
-    #[error("cannot read or write the signing key {}", path.display())]
+    #[error(
+        "cannot read or write the signing key {}: see that it is a file in a folder that may be read and \
+         written to",
+        path.display()
+    )]
     File {
         /// The key's file.
         path: PathBuf,

@@ -39,8 +39,8 @@ pub enum VaultError {
     Unknown,
     /// The keys of this installation are in another store, or this one is empty.
     #[error(
-        "the identity store is not the one that holds the keys of this installation: is \
-         DATABASE_URL what the server has, or missing?"
+        "the identity store is not the one that holds the keys of this installation: set DATABASE_URL \
+         as it was, or not at all if it was not; or restore the keys folder from a backup"
     )]
     Foreign,
     /// It is not known which store belongs to the installation.

@@ -49,7 +49,11 @@ pub enum OpenError {
         path: PathBuf,
     },
     /// The file cannot be opened, read or written.
-    #[error("cannot open the mock payment provider's ledger {}", path.display())]
+    #[error(
+        "cannot open the mock payment provider's ledger {}: if it is damaged, restore it from a backup, or \
+         move it away, and nothing is known any more of charges that were made with it",
+        path.display()
+    )]
     File {
         /// The file.
         path: PathBuf,
