@@ -22,6 +22,9 @@ use crate::app::Role;
 /// How long a dependency may take to answer.
 const PATIENCE: Duration = Duration::from_secs(2);
 
+/// Of one that takes longer.
+const LATE: &str = "it does not answer in time";
+
 /// What is asked.
 #[derive(Clone)]
 pub(crate) struct Health {
@@ -165,18 +168,21 @@ impl Health {
 
     async fn database(&self) -> Option<Dependency> {
         let pool = self.pool.as_ref()?;
-        let answer = timeout(PATIENCE, sqlx::query("SELECT 1").execute(pool)).await;
-        let answers = matches!(answer, Ok(Ok(_)));
-        // That it answers does not show that anything can be written.
-        let reason = self.views.as_ref().filter(|_| answers).and_then(Projections::trouble);
-        let (state, needed) = (state(answers && reason.is_none()), self.needs_database);
+        let reason = match timeout(PATIENCE, sqlx::query("SELECT 1").execute(pool)).await {
+            // That it answers does not show that anything can be written.
+            Ok(Ok(_)) => self.views.as_ref().and_then(Projections::trouble),
+            Ok(Err(error)) => Some(error.to_string()),
+            Err(_elapsed) => Some(LATE.to_owned()),
+        };
+        let (state, needed) = (state(reason.is_none()), self.needs_database);
         Some(Dependency { name: "database", state, needed, purpose: self.database_is_for, reason })
     }
 
     async fn redis(&self) -> Option<Dependency> {
-        let state = state(self.redis.as_ref()?.is_up().await);
-        let purpose = "a cache and counts of requests that processes share";
-        Some(Dependency { name: "redis", state, needed: false, purpose, reason: None })
+        let reason = self.redis.as_ref()?.trouble().await;
+        let (state, purpose) =
+            (state(reason.is_none()), "a cache and counts of requests that processes share");
+        Some(Dependency { name: "redis", state, needed: false, purpose, reason })
     }
 
     async fn kafka(&self) -> Option<Dependency> {
@@ -216,7 +222,7 @@ impl Health {
         });
         let reason = match asked.await {
             Ok(answer) => answer.err(),
-            Err(_elapsed) => Some("it does not answer in time".to_owned()),
+            Err(_elapsed) => Some(LATE.to_owned()),
         };
         let state = state(reason.is_none());
         let needed = self.needs_log;

@@ -60,8 +60,8 @@ struct State {
     /// Nobody is to ask before.
     retry_at: Option<Instant>,
     is_connecting: bool,
-    /// Its failure was told.
-    is_down: bool,
+    /// Why it does not answer, as long as it does not; told once.
+    trouble: Option<String>,
 }
 
 impl SharedCache {
@@ -132,6 +132,15 @@ impl SharedCache {
         timeout(CHECK_PATIENCE, asked).await.unwrap_or(false)
     }
 
+    /// Why it does not answer, if it does not within a second.
+    pub async fn trouble(&self) -> Option<String> {
+        if self.is_up().await {
+            return None;
+        }
+        let trouble = self.0.state.lock().trouble.clone();
+        Some(trouble.unwrap_or_else(|| "it does not answer as it should".to_owned()))
+    }
+
     async fn ask<T: FromRedisValue>(&self, command: Cmd) -> Option<T> {
         let mut connection = self.connection()?;
         let answer = timeout(PATIENCE, command.query_async(&mut connection)).await;
@@ -177,7 +186,7 @@ impl SharedCache {
 
 impl Inner {
     fn works(&self) {
-        if std::mem::take(&mut self.state.lock().is_down) {
+        if self.state.lock().trouble.take().is_some() {
             tracing::info!("Redis answers again");
         }
     }
@@ -186,7 +195,7 @@ impl Inner {
         let mut state = self.state.lock();
         state.connection = None;
         state.retry_at = Some(Instant::now() + PAUSE);
-        if !std::mem::replace(&mut state.is_down, true) {
+        if state.trouble.replace(failure.to_string()).is_none() {
             let error: &dyn std::error::Error = failure;
             tracing::warn!(error, "Redis does not answer; each process goes on by itself");
         }

@@ -119,7 +119,7 @@ async fn alerts_and_dashboards_speak_of_figures_that_there_are() {
             else {
                 continue;
             };
-            chosen.extend(chooses.split(',').map(|one| (name, one)));
+            chosen.extend(chooses.split(',').map(|one| (name, one.trim())));
         }
     }
     assert!(named.len() > 8 && chosen.len() > 4, "{named:?} {chosen:?}");

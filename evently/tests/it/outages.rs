@@ -111,14 +111,20 @@ async fn who_only_watches_keeps_nobody_from_buying_and_too_many_are_told_so() {
 async fn a_database_that_is_not_there_is_no_fault_of_each_request() {
     let Some(postgres) = infra::postgres::testing::server() else { return };
     let nobody = postgres.url("postgres").replace("//postgres@", "//nobody_known@");
-    for url in [postgres.url("no_such_database"), nobody] {
+    for (url, why) in [
+        (postgres.url("no_such_database"), "database \"no_such_database\" does not exist"),
+        (nobody, "role \"nobody_known\" does not exist"),
+    ] {
         let mut server = Server::start_with(&["--database-url", &url]).await;
         for _ in 0..3 {
             let shown = Client::new().get(server.url("/api/v1/events")).send().await.unwrap();
             assert_eq!(shown.status(), 503);
             assert_eq!(shown.json::<Value>().await.unwrap()["code"], "DATABASE_UNAVAILABLE");
         }
-        assert_eq!(get(&server, "/health/ready").await["status"], "degraded");
+        let ready = get(&server, "/health/ready").await;
+        assert_eq!(ready["status"], "degraded");
+        let reason = ready["dependencies"][1]["reason"].as_str().unwrap();
+        assert!(reason.contains(why), "{reason}");
         assert!(server.stop().await.success());
         let lines = server.log();
         let told = |what: &str| lines.lines().filter(|line| line.contains(what)).count();

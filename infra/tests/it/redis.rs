@@ -66,6 +66,20 @@ async fn nobody_waits_for_one_that_stands_still() {
 }
 
 #[tokio::test]
+async fn it_is_told_why_one_is_not_there() {
+    let Some((mut redis, cache)) = started().await else { return };
+    assert_eq!(cache.trouble().await, None);
+    assert_eq!(redis.tell(&["CONFIG", "SET", "requirepass", "secret"]), "OK");
+    let wrong = redis.url().replace("redis://", "redis://:guessed@");
+    let refused = SharedCache::open(&wrong).unwrap().trouble().await.unwrap();
+    assert!(refused.contains("authentication failed"), "{refused}");
+    assert!(!refused.contains("guessed"), "{refused}");
+    redis.process.kill();
+    let gone = SharedCache::open(&redis.url()).unwrap().trouble().await.unwrap();
+    assert!(gone.contains("refused"), "{gone}");
+}
+
+#[tokio::test]
 async fn one_that_refuses_is_as_empty_and_not_down() {
     let Some((redis, cache)) = started().await else { return };
     assert_eq!(redis.tell(&["CONFIG", "SET", "maxmemory", "1"]), "OK");
