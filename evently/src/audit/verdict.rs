@@ -3,10 +3,12 @@
 use std::path::Path;
 
 use command_api::{LostEnd, followed_to};
+use futures::{StreamExt, stream};
 use indicatif::ProgressBar;
 use infra::data_folder::DataFolder;
 use infra::log::chain::Seal;
 use infra::log::embedded::{EmbeddedLog, Misled};
+use infra::log::eventstore::EventStoreError;
 use infra::log::{Position, ReadError};
 
 use super::source::{Batches, Export, SourceError};
@@ -48,6 +50,12 @@ pub(crate) enum Problem {
          anew on a copy, as docs/OPERATIONS.md says under \"Proving a copy\", and prove that"
     )]
     Index(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// Somebody else wrote to a stream of the product, which nobody can read from there on.
+    #[error(
+        "nothing more is decided on that stream: see that nobody else can write to the log server, and \
+         restore its log from a backup of before"
+    )]
+    Foreign(#[source] EventStoreError),
     /// Nothing is in it, which no sound export is.
     #[error("the export is empty: nothing to prove")]
     Empty,
@@ -128,8 +136,34 @@ pub(crate) async fn of_log(
         bar.set_position(last.position.0);
     };
     problems.extend(index.problem(is_read).await);
+    if is_read && !log.is_file() {
+        problems.extend(foreign(&log, &verifier).await?);
+    }
     bar.finish_and_clear();
     Ok(Verdict::of(&verifier, known, expected, problems))
+}
+
+/// What follows the last record of a stream on a server and is not of the product. Among all records it is
+/// passed over, as a server may have others.
+async fn foreign(log: &OpenLog, verifier: &Verifier) -> Result<Option<Problem>, ReadError> {
+    const AT_ONCE: usize = 32;
+    let log = log.shared();
+    let ends = verifier.ends().map(|(stream, last)| {
+        let log = log.clone();
+        async move { log.read_stream(&stream, last + 1, 1).await }
+    });
+    let mut reads = stream::iter(ends).buffer_unordered(AT_ONCE);
+    while let Some(read) = reads.next().await {
+        let Err(ReadError(source)) = read else { continue };
+        match source.downcast::<EventStoreError>() {
+            Ok(error) if matches!(*error, EventStoreError::Foreign { .. }) => {
+                return Ok(Some(Problem::Foreign(*error)));
+            }
+            Ok(error) => return Err(ReadError(error)),
+            Err(source) => return Err(ReadError(source)),
+        }
+    }
+    Ok(None)
 }
 
 /// What leads to the records of a file, looked at beside them, up to the first thing that is wrong.

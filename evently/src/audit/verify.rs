@@ -110,6 +110,11 @@ impl Verifier {
         applied.map_err(|violation| Finding::Violation { position, stream, revision, violation })
     }
 
+    /// The streams of the records taken, with the last revision of each.
+    pub(crate) fn ends(&self) -> impl Iterator<Item = (Arc<str>, u64)> + '_ {
+        self.chain.heads().iter().map(|(stream, head)| (stream.clone(), head.revision))
+    }
+
     /// What the records taken prove.
     pub(crate) fn proven(&self) -> Proven {
         let tiers = || self.ledgers.values().flat_map(Ledger::tiers);

@@ -5,7 +5,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use rustix::process::Signal;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Child;
@@ -104,6 +104,30 @@ async fn a_sale_on_a_log_server_is_proven_over_the_network_and_from_the_file() {
     assert_eq!(verdicts[0]["proven"], report["audit"]["proven"]);
     // All of it is there, and nothing in the folder of the server that sold.
     assert!(!server.data().join("log.sqlite").exists());
+}
+
+/// Nothing can be decided on the stream any more: an audit over the network says so too.
+#[tokio::test]
+async fn what_somebody_else_writes_to_a_stream_of_ours_is_found() {
+    let log = LogServer::start().await;
+    let server = Server::start_with(&["--log-url", &log.url]).await;
+    let shop = Shop::open(&server, 10).await;
+    shop.reserve(1, 1).await;
+    let verify = ["audit", "verify", "--log-url", &log.url];
+    let (status, _, err) = run(&verify).await;
+    assert_eq!(status, 0, "{err}");
+    let client = eventstore::Client::new(log.url.parse().unwrap()).unwrap();
+    let options = eventstore::AppendToStreamOptions::default();
+    for (stream, expected) in [("notes".to_owned(), 0), (format!("inventory-{}", shop.event), 1)] {
+        let note = eventstore::EventData::json("Note", &json!({"by": "hand"})).unwrap();
+        client.append_to_stream(stream.as_str(), &options, note).await.unwrap();
+        let (status, _, err) = run(&verify).await;
+        assert_eq!(status, expected, "{err}");
+        assert_eq!(
+            err.contains(&format!("of {stream} was not written by this product")),
+            status == 1
+        );
+    }
 }
 
 #[tokio::test]
