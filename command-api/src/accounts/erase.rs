@@ -10,9 +10,9 @@ use infra::auth::Caller;
 use infra::identity::{Bar, PersonKey, VaultError};
 use infra::log::Position;
 
+use super::error::refused;
 use super::left_behind::{Leaving, SELLERS};
 use super::{AccountError, Accounts, Opened, origin};
-use crate::runtime::Failure;
 
 impl Accounts {
     /// Whose an address is.
@@ -211,8 +211,7 @@ impl Accounts {
         let release = email_claim::Command::Release(user);
         match self.execute::<EmailClaim>(address, release, origin(None)).await {
             Ok(_) => Ok(()),
-            Err(Failure::Unwritable(reason)) => Err(AccountError::LogUnwritable(reason)),
-            Err(_) => Err(AccountError::LogUnavailable),
+            Err(failure) => refused(failure).and(Err(AccountError::LogUnavailable)),
         }
     }
 }

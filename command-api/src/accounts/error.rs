@@ -124,18 +124,29 @@ impl From<serde_json::Error> for AccountError {
     }
 }
 
+/// The refusal, if an aggregate said no.
+///
+/// # Errors
+/// It was not asked: the log is away.
+pub(super) fn refused<R>(failure: Failure<R>) -> Result<R, AccountError> {
+    match failure {
+        Failure::Refused(refusal) => Ok(refusal),
+        Failure::Overloaded | Failure::Unavailable => Err(AccountError::LogUnavailable),
+        Failure::Unwritable(reason) => Err(AccountError::LogUnwritable(reason)),
+    }
+}
+
 impl From<Failure<Refusal>> for AccountError {
     fn from(failure: Failure<Refusal>) -> Self {
-        match failure {
-            Failure::Refused(Refusal::NotFound) => Self::NotFound,
-            Failure::Refused(Refusal::KeyReused) => Self::KeyReused,
-            Failure::Refused(
-                Refusal::Locked { .. } | Refusal::NotVerified | Refusal::OtherPassword,
-            ) => Self::LoginRefused,
+        match refused(failure) {
+            Ok(Refusal::NotFound) => Self::NotFound,
+            Ok(Refusal::KeyReused) => Self::KeyReused,
+            Ok(Refusal::Locked { .. } | Refusal::NotVerified | Refusal::OtherPassword) => {
+                Self::LoginRefused
+            }
             // Whoever registers looks at this before.
-            Failure::Refused(Refusal::Exists) => Self::Busy,
-            Failure::Overloaded | Failure::Unavailable => Self::LogUnavailable,
-            Failure::Unwritable(reason) => Self::LogUnwritable(reason),
+            Ok(Refusal::Exists) => Self::Busy,
+            Err(error) => error,
         }
     }
 }

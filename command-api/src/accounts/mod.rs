@@ -140,9 +140,7 @@ impl Accounts {
         let id = AttemptId::from_u128(infra::ids::time_ordered(self.clock.now()));
         match self.execute::<Attempt>(id, attempt::Refuse, origin(None)).await {
             Ok(_) => Ok(()),
-            Err(Failure::Overloaded | Failure::Unavailable) => Err(AccountError::LogUnavailable),
-            Err(Failure::Unwritable(reason)) => Err(AccountError::LogUnwritable(reason)),
-            Err(Failure::Refused(never)) => match never {},
+            Err(failure) => match error::refused(failure)? {},
         }
     }
 

@@ -10,6 +10,7 @@ use infra::oidc::Identity;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+use super::error::refused;
 use super::sessions::{Proven, token};
 use super::{AccountError, Accounts, Opened, Steps, Tokens, mails, origin};
 use crate::runtime::Failure;
@@ -182,9 +183,10 @@ impl Accounts {
     ) -> Result<Option<UserId>, AccountError> {
         match self.execute::<LoginClaim>(name, command, origin(None)).await {
             Ok(_) => Ok(None),
-            Err(Failure::Refused(login_claim::Refusal::Taken { holder })) => Ok(Some(holder)),
-            Err(Failure::Overloaded | Failure::Unavailable) => Err(AccountError::LogUnavailable),
-            Err(Failure::Unwritable(reason)) => Err(AccountError::LogUnwritable(reason)),
+            Err(failure) => {
+                let login_claim::Refusal::Taken { holder } = refused(failure)?;
+                Ok(Some(holder))
+            }
         }
     }
 

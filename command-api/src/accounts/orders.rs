@@ -10,6 +10,7 @@ use infra::clock::Clock;
 use infra::identity::{Field, IdentityStore, VaultError};
 use infra::log::Log;
 
+use super::error::refused;
 use super::{AccountError, Accounts, origin};
 use crate::runtime::{Failure, Job, Unit};
 
@@ -45,9 +46,10 @@ pub async fn write_down(
     let outcomes = Unit::<Administration>::new(log, clock, stream).process(&[job], |_| {}).await;
     match outcomes.into_iter().next().unwrap_or(Err(Failure::Unavailable)) {
         Ok(_) => Ok(()),
-        Err(Failure::Refused(administration::Refusal::KeyReused)) => Err(AccountError::KeyReused),
-        Err(Failure::Overloaded | Failure::Unavailable) => Err(AccountError::LogUnavailable),
-        Err(Failure::Unwritable(reason)) => Err(AccountError::LogUnwritable(reason)),
+        Err(failure) => {
+            let administration::Refusal::KeyReused = refused(failure)?;
+            Err(AccountError::KeyReused)
+        }
     }
 }
 

@@ -10,6 +10,7 @@ use infra::passwords::Passwords;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+use super::error::refused;
 use super::sessions::Proven;
 use super::{AccountError, Accounts, Opened, Steps, Tokens, mails, origin};
 use crate::runtime::Failure;
@@ -54,7 +55,8 @@ struct Said {
 struct Registered {
     user: UserId,
     said: Credentials,
-    is_new: bool,
+    /// Whether the address was shown to be theirs before.
+    is_verified: bool,
 }
 
 impl Accounts {
@@ -86,9 +88,8 @@ impl Accounts {
         steps: Steps,
     ) -> Result<(), AccountError> {
         let email = new.email.clone();
-        let Registered { user, said, is_new } = self.make(new, &steps).await?;
-        let (account, _) = self.look::<Account>(user).await?;
-        if !is_new && account.is_verified {
+        let Registered { user, said, is_verified } = self.make(new, &steps).await?;
+        if is_verified {
             self.mail(user, email, mails::ALREADY_REGISTERED, String::new());
             return Ok(());
         }
@@ -117,15 +118,12 @@ impl Accounts {
             Some(_) => Err(Failure::Refused(Refusal::Exists)),
             None => self.execute::<Account>(user, command, origin(None)).await,
         };
-        let is_new = match registered {
-            Ok(_) => true,
-            Err(Failure::Refused(Refusal::Exists)) => {
-                self.cover_if(steps).await?;
-                false
-            }
+        match registered {
+            Ok(_) => {}
+            Err(Failure::Refused(Refusal::Exists)) => self.cover_if(steps).await?,
             Err(failure) => return Err(failure.into()),
-        };
-        Ok(Registered { user, said, is_new })
+        }
+        Ok(Registered { user, said, is_verified: known.is_verified })
     }
 
     /// Claims the address for `user`; whose it is then. At the next of these steps there is a record of
@@ -160,9 +158,10 @@ impl Accounts {
         let command = email_claim::Command::Claim(user);
         match self.execute::<EmailClaim>(address, command, origin(None)).await {
             Ok(_) => Ok(user),
-            Err(Failure::Refused(email_claim::Refusal::Taken { holder })) => Ok(holder),
-            Err(Failure::Overloaded | Failure::Unavailable) => Err(AccountError::LogUnavailable),
-            Err(Failure::Unwritable(reason)) => Err(AccountError::LogUnwritable(reason)),
+            Err(failure) => {
+                let email_claim::Refusal::Taken { holder } = refused(failure)?;
+                Ok(holder)
+            }
         }
     }
 

@@ -58,9 +58,9 @@ pub(super) enum AuditCommand {
     ///
     /// Computes every record's chain hash again and counts every inventory's stock from its facts,
     /// on a stopped or a running server's data folder, or on an export, without any server. Of a data
-    /// folder's log it also sees that its indexes lead to every record, as servers read by them. A folder
-    /// that is named by --data is looked at also where EVENTLY_LOG_URL names a log server; what was
-    /// read is told first.
+    /// folder's log it also sees that its indexes lead to every record, as servers read by them, and of
+    /// a log server's that nobody else wrote to a stream of the product. A folder that is named by
+    /// --data is looked at also where EVENTLY_LOG_URL names a log server; what was read is told first.
     ///
     /// Hashes that follow from each other prove what is there, not that whole streams or the end of
     /// the log are still there, nor that nobody who can write the file wrote it anew. For that, note

@@ -24,7 +24,8 @@ pub(super) enum PrivacyCommand {
     ///
     /// Destroys the key under which everything personal is kept. The log does not change and still
     /// verifies. Prints where in the log it says so. Can be asked again. Somebody who has published events
-    /// that are not over is not forgotten before these are cancelled, or with --leave-events.
+    /// that are not over is not forgotten before these are cancelled, or with --leave-events. Of an address
+    /// by which somebody began to register, and came no further in a crash, that is forgotten.
     #[command(after_help = EXAMPLES)]
     Erase {
         /// Who: their id or their address

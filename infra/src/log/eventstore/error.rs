@@ -54,9 +54,11 @@ pub enum EventStoreError {
     Closed,
 }
 
-/// How the client says that a connection it had is gone and cannot be made again: of a call that failed so it
-/// hands on a text.
-const NOT_CONNECTED: &str = "client error (Connect)";
+/// Whether a connection that the client had is gone and cannot be made again: of a call that failed so it hands
+/// on nothing but a text.
+fn is_not_connected(error: &eventstore::Error) -> bool {
+    matches!(error, eventstore::Error::ServerError(text) if text.contains("client error (Connect)"))
+}
 
 /// What a failure says about an append.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,7 +85,7 @@ impl EventStoreError {
                 Error::NotLeaderException(_)
                 | Error::ConnectionClosed
                 | Error::GrpcConnectionError(_) => Trace::None,
-                Error::ServerError(text) if text.contains(NOT_CONNECTED) => Trace::None,
+                error if is_not_connected(error) => Trace::None,
                 Error::ServerError(_) | Error::DeadlineExceeded => Trace::Unknown,
                 Error::Grpc { code, .. } => of_code(*code),
                 _ => Trace::NoneEver,
@@ -93,8 +95,6 @@ impl EventStoreError {
 
     /// Whether nobody listened.
     pub(super) fn is_of_no_connection(&self) -> bool {
-        use eventstore::Error;
-        let is_not_connected = |error: &Error| matches!(error, Error::ServerError(text) if text.contains(NOT_CONNECTED));
         match self {
             Self::Unreachable(_) => true,
             Self::Failed(error) => is_not_connected(error) || self.is_of_dead_client(),
