@@ -18,7 +18,7 @@ use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::runtime::{Failure, Inventories, Job, Origin, Unit, WakeList};
+use crate::runtime::{Inventories, Job, Origin, Unit, WakeList};
 
 /// How often the wake list is written to its file.
 const SAVE_EVERY: Duration = Duration::from_secs(2);
@@ -129,10 +129,8 @@ impl FollowUp {
                 let following = follow(log, clock, inventories, event, &origin);
                 let Some(followed) = self.stop.run_until_cancelled(following).await else { return };
                 match followed {
-                    Ok(_) | Err(Failure::Refused(_)) => self.wake.has_followed(event, position),
-                    Err(Failure::Overloaded | Failure::Unavailable | Failure::Unwritable(_)) => {
-                        is_done = false;
-                    }
+                    Err(failure) if failure.is_of_log() => is_done = false,
+                    Ok(_) | Err(_) => self.wake.has_followed(event, position),
                 }
             }
             tokio::select! {
@@ -230,7 +228,7 @@ pub(crate) async fn follow(
     origin: &Origin,
 ) -> crate::runtime::Outcome<domain::inventory::Inventory> {
     let mut unit = Unit::<Event>::new(log.clone(), clock.clone(), Event::stream(event));
-    let state = unit.look().await.map_err(|()| Failure::Unavailable)?;
+    let state = unit.look().await?;
     // Nobody can have bought anything of a draft: there is nothing to follow.
     let plan = state.plan();
     let event_version = if state.status == Status::Draft { 0 } else { state.version };

@@ -22,7 +22,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::runtime::{Failure, Inventories, Job, Origin, Outcome};
+use crate::runtime::{Inventories, Job, Origin, Outcome};
 
 /// The first and the longest pause before a provider, or the log, is asked again.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -235,7 +235,7 @@ impl Ticket {
         loop {
             let job = Job { command: command.clone(), origin: origin.clone() };
             match self.saga.inventories.execute(booking.event, job).await {
-                Err(Failure::Overloaded | Failure::Unavailable | Failure::Unwritable(_)) => {
+                Err(failure) if failure.is_of_log() => {
                     if !self.pause(&mut pause).await {
                         return None;
                     }

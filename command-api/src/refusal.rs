@@ -62,6 +62,11 @@ pub const CODES: &[Code] = &[
     code(422, "NOTHING_WANTED", "No tickets were asked for."),
     code(422, "SEAT_TWICE", "A seat is named twice."),
     code(503, "TOO_MANY_WAITING", "Too many commands wait for this event; nothing was done."),
+    code(
+        503,
+        "HISTORY_DAMAGED",
+        "What happened to it before is not as it was written; an operator has to mend the log.",
+    ),
     code(503, "LOG_UNAVAILABLE", "The log is away; ask again with the same Idempotency-Key."),
     code(503, "TOO_MANY_LOGINS", "Too many log in at once; nothing was done."),
     code(
@@ -101,6 +106,7 @@ fn failure<R>(failure: Failure<R>, refused: impl FnOnce(R) -> Problem) -> Proble
         Failure::Unwritable(reason) => {
             log_unavailable(&format!("The log cannot be written: {reason}"))
         }
+        Failure::Damaged => history_damaged(),
     }
 }
 
@@ -108,6 +114,12 @@ pub(crate) fn log_unavailable(what: &str) -> Problem {
     let detail =
         format!("{what}. Try again with the same Idempotency-Key; nothing will be done twice.");
     problem("LOG_UNAVAILABLE", detail).retry_after_s(2)
+}
+
+pub(crate) fn history_damaged() -> Problem {
+    let detail = "What happened to it before is not as it was written. Nothing was done, and nothing can be until \
+                  an operator has mended the log.";
+    problem("HISTORY_DAMAGED", detail).retry_after_s(60)
 }
 
 /// What hides clients' keys is not known: nothing can be stored under one.

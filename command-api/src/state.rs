@@ -267,9 +267,9 @@ impl Asked {
 }
 
 impl CommandState {
-    /// Whether the mail server answers, if there is one.
-    pub async fn mail_is_up(&self) -> Option<bool> {
-        self.0.accounts.mail_is_up().await
+    /// Whether the mail server answers, and if not, why; nothing if there is none.
+    pub async fn mail_server(&self) -> Option<Result<(), String>> {
+        self.0.accounts.mail_server().await
     }
 
     /// The id of a new stream: the same for the same key, so that a repetition finds it.

@@ -151,7 +151,7 @@ impl Health {
     async fn report(&self) -> HealthReport {
         let (log, database, redis, kafka, mail) =
             tokio::join!(self.log(), self.database(), self.redis(), self.kafka(), self.mail());
-        let all = [Some(log), database, redis, kafka, mail, self.clock()];
+        let all = [Some(log), database, redis, kafka, mail, self.clock(), self.streams()];
         let dependencies: Vec<_> = all.into_iter().flatten().collect();
         let is_down = |needed| {
             let down = |d: &Dependency| d.state == DependencyState::Down && d.needed == needed;
@@ -186,9 +186,9 @@ impl Health {
     }
 
     async fn kafka(&self) -> Option<Dependency> {
-        let state = state(self.feed.as_ref()?.kafka().is_up().await);
-        let purpose = "the public feed, which waits for it";
-        Some(Dependency { name: "kafka", state, needed: false, purpose, reason: None })
+        let reason = self.feed.as_ref()?.kafka().trouble().await;
+        let (state, purpose) = (state(reason.is_none()), "the public feed, which waits for it");
+        Some(Dependency { name: "kafka", state, needed: false, purpose, reason })
     }
 
     /// The clock is down when it cannot be right if all that wrote records were. What is decided
@@ -205,11 +205,21 @@ impl Health {
         Some(Dependency { name, state: state(reason.is_none()), needed: false, purpose, reason })
     }
 
+    /// Events, venues and accounts of which a record is damaged. The others go on.
+    fn streams(&self) -> Option<Dependency> {
+        let reason = self.commands.as_ref()?.damaged_streams().map(|(count, first)| {
+            format!("{count} cannot be read for good, the first of them {first}")
+        });
+        let (name, purpose) = ("streams", "commands on one event, venue or account each");
+        Some(Dependency { name, state: state(reason.is_none()), needed: false, purpose, reason })
+    }
+
     async fn mail(&self) -> Option<Dependency> {
-        let state = state(self.commands.as_ref()?.mail_is_up().await?);
+        let reason = self.commands.as_ref()?.mail_server().await?.err();
+        let state = state(reason.is_none());
         let purpose =
             "mails to people, which are sent again for some minutes and then kept as files";
-        Some(Dependency { name: "mail", state, needed: false, purpose, reason: None })
+        Some(Dependency { name: "mail", state, needed: false, purpose, reason })
     }
 
     /// The log is up when it can be read and written. Asking whether it can be written is also

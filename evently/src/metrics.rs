@@ -137,6 +137,9 @@ impl Sources {
         text.gauge("evently_mailbox_fullest_commands", help, stats.waiting_most as f64);
         let help = "Commands that may wait for one inventory.";
         text.gauge("evently_mailbox_capacity_commands", help, stats.mailbox as f64);
+        let help = "Streams on which nothing is decided because a record in them is damaged.";
+        let damaged = commands.damaged_streams().map_or(0, |(count, _)| count);
+        text.gauge("evently_damaged_streams", help, damaged as f64);
         let help = "How far the latest time of a record lies ahead of this machine's clock.";
         text.gauge("evently_log_ahead_seconds", help, commands.log_ahead().as_secs_f64());
     }

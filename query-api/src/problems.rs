@@ -12,6 +12,7 @@ pub(crate) const VENUE_NOT_FOUND: &str = "VENUE_NOT_FOUND";
 pub(crate) const BOOKING_NOT_FOUND: &str = "BOOKING_NOT_FOUND";
 pub(crate) const NOT_WAITING: &str = "NOT_WAITING";
 const LOG_UNAVAILABLE: &str = "LOG_UNAVAILABLE";
+const HISTORY_DAMAGED: &str = "HISTORY_DAMAGED";
 const DATABASE_UNAVAILABLE: &str = "DATABASE_UNAVAILABLE";
 const NOT_YET_VISIBLE: &str = "NOT_YET_VISIBLE";
 const TOO_MANY_STREAMS: &str = "TOO_MANY_STREAMS";
@@ -28,6 +29,7 @@ pub const CODES: &[Code] = &[
     code(404, BOOKING_NOT_FOUND, "There is no such booking, or it belongs to someone else."),
     code(404, NOT_WAITING, "The person never waited for this event."),
     code(503, LOG_UNAVAILABLE, "The log cannot be read at the moment."),
+    code(503, HISTORY_DAMAGED, "The event's history is damaged; an operator has to mend the log."),
     code(503, DATABASE_UNAVAILABLE, "The database cannot be read at the moment."),
     code(503, NOT_YET_VISIBLE, "What is read has not got to Evently-Min-Position in time."),
     code(503, TOO_MANY_STREAMS, "As many event streams are open as this server serves."),
@@ -38,6 +40,7 @@ impl From<LiveError> for Problem {
         match error {
             LiveError::Unknown => no_event(),
             LiveError::Unavailable => log_unavailable(),
+            LiveError::Damaged => history_damaged(),
         }
     }
 }
@@ -48,6 +51,11 @@ pub(crate) fn no_event() -> Problem {
 
 fn log_unavailable() -> Problem {
     Problem::unavailable(LOG_UNAVAILABLE, "The log cannot be read at the moment.", 1)
+}
+
+fn history_damaged() -> Problem {
+    const DETAIL: &str = "The event's history is damaged: an operator has to mend the log.";
+    Problem::unavailable(HISTORY_DAMAGED, DETAIL, 60)
 }
 
 /// The log cannot be read.

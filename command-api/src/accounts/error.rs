@@ -10,7 +10,7 @@ use infra::ids::NoRandomness;
 use infra::passwords::PasswordError;
 
 use crate::refusal::problem;
-use crate::runtime::Failure;
+use crate::runtime::{Failure, Unread};
 
 /// Why something was not done with an account.
 #[derive(Debug, thiserror::Error)]
@@ -60,6 +60,9 @@ pub enum AccountError {
     /// The log cannot be written, for this reason, in words that are safe to tell.
     #[error("the log cannot be written: {0}")]
     LogUnwritable(String),
+    /// A record of the account is not what the product wrote.
+    #[error("a record of the account is not as it was written: an operator has to mend the log")]
+    Damaged,
     /// The keys are away.
     #[error(transparent)]
     Store(StoreError),
@@ -70,6 +73,15 @@ pub enum AccountError {
 
 fn first(events: &[EventId]) -> String {
     events.first().map(EventId::to_string).unwrap_or_default()
+}
+
+impl From<Unread> for AccountError {
+    fn from(unread: Unread) -> Self {
+        match unread {
+            Unread::Away => Self::LogUnavailable,
+            Unread::Damaged => Self::Damaged,
+        }
+    }
 }
 
 impl From<VaultError> for AccountError {
@@ -133,6 +145,7 @@ pub(super) fn refused<R>(failure: Failure<R>) -> Result<R, AccountError> {
         Failure::Refused(refusal) => Ok(refusal),
         Failure::Overloaded | Failure::Unavailable => Err(AccountError::LogUnavailable),
         Failure::Unwritable(reason) => Err(AccountError::LogUnwritable(reason)),
+        Failure::Damaged => Err(AccountError::Damaged),
     }
 }
 
@@ -206,6 +219,7 @@ impl From<AccountError> for Problem {
             AccountError::LogUnwritable(reason) => {
                 log_unavailable(&format!("The log cannot be written: {reason}"))
             }
+            AccountError::Damaged => crate::refusal::history_damaged(),
             AccountError::Store(error) => {
                 let error: &dyn std::error::Error = &error;
                 tracing::warn!(error, "the identity store is away");

@@ -65,8 +65,8 @@ const RESET: Letter = Letter {
 
 impl Accounts {
     /// Whether the mail server answers, if there is one.
-    pub(crate) async fn mail_is_up(&self) -> Option<bool> {
-        self.mailer.is_up().await
+    pub(crate) async fn mail_server(&self) -> Option<Result<(), String>> {
+        self.mailer.reached().await
     }
 
     /// Makes a one-time code and sends it to the address.

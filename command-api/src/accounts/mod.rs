@@ -127,7 +127,7 @@ impl Accounts {
         id: A::Id,
     ) -> Result<(A, Position), AccountError> {
         let mut unit = self.unit::<A>(id);
-        let state = unit.look().await.map_err(|()| AccountError::LogUnavailable)?.clone();
+        let state = unit.look().await?.clone();
         Ok((state, unit.position()))
     }
 

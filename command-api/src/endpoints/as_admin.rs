@@ -13,7 +13,7 @@ use utoipa::IntoParams;
 
 use crate::accounts::Ordered;
 use crate::refusal;
-use crate::runtime::{Failure, Origin};
+use crate::runtime::Origin;
 use crate::state::{Asked, CommandState};
 
 /// Why an admin does it.
@@ -96,7 +96,7 @@ impl CommandState {
             return Ok(());
         }
         let mut unit = self.unit::<Venue>(Venue::stream(venue));
-        let state = unit.look().await.map_err(|()| refusal::venue(Failure::Unavailable))?;
+        let state = unit.look().await.map_err(|unread| refusal::venue(unread.into()))?;
         let order = |Ordered { by, owner, reason, request }| {
             VenueChangeOrdered { venue, by, owner, reason, request }.into()
         };

@@ -61,7 +61,8 @@ impl CancelledBody {
         (status = 404, description = "BOOKING_NOT_FOUND, ACCOUNT_NOT_FOUND", body = ProblemDocument),
         (status = 409, description = "ALREADY_CANCELLED, HOLD_EXPIRED, PAYMENT_IN_PROGRESS, \
             EVENT_ENDED", body = ProblemDocument),
-        (status = 503, description = "TOO_MANY_WAITING, LOG_UNAVAILABLE, IDENTITY_UNAVAILABLE",
+        (status = 503, description = "TOO_MANY_WAITING, LOG_UNAVAILABLE, HISTORY_DAMAGED, \
+            IDENTITY_UNAVAILABLE",
             body = ProblemDocument),
     ),
     security(("bearer" = []))

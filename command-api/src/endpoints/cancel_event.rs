@@ -27,7 +27,8 @@ use crate::state::{Asked, CommandState};
             body = ProblemDocument),
         (status = 404, description = "EVENT_NOT_FOUND, ACCOUNT_NOT_FOUND", body = ProblemDocument),
         (status = 409, description = "ALREADY_CANCELLED, EVENT_STARTED", body = ProblemDocument),
-        (status = 503, description = "TOO_MANY_WAITING, LOG_UNAVAILABLE, IDENTITY_UNAVAILABLE",
+        (status = 503, description = "TOO_MANY_WAITING, LOG_UNAVAILABLE, HISTORY_DAMAGED, \
+            IDENTITY_UNAVAILABLE",
             body = ProblemDocument),
     ),
     security(("bearer" = []))

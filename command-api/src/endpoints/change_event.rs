@@ -37,7 +37,8 @@ use crate::state::{Asked, CommandState};
         (status = 409, description = "CAPACITY_BELOW_SOLD, ALREADY_CANCELLED, EVENT_STARTED",
             body = ProblemDocument),
         (status = 422, description = "INVALID, IDEMPOTENCY_KEY_REUSED", body = ProblemDocument),
-        (status = 503, description = "TOO_MANY_WAITING, LOG_UNAVAILABLE, IDENTITY_UNAVAILABLE",
+        (status = 503, description = "TOO_MANY_WAITING, LOG_UNAVAILABLE, HISTORY_DAMAGED, \
+            IDENTITY_UNAVAILABLE",
             body = ProblemDocument),
     ),
     security(("bearer" = []))

@@ -32,7 +32,8 @@ pub(crate) struct ChangePasswordBody {
         (status = 401, description = "LOGIN_REFUSED", body = ProblemDocument),
         (status = 404, description = "ACCOUNT_NOT_FOUND", body = ProblemDocument),
         (status = 422, description = "INVALID, IDEMPOTENCY_KEY_REUSED", body = ProblemDocument),
-        (status = 503, description = "TOO_MANY_LOGINS, LOG_UNAVAILABLE, IDENTITY_UNAVAILABLE",
+        (status = 503, description = "TOO_MANY_LOGINS, LOG_UNAVAILABLE, HISTORY_DAMAGED, \
+            IDENTITY_UNAVAILABLE",
             body = ProblemDocument),
     ),
     security(("bearer" = []))

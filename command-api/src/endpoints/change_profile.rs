@@ -19,7 +19,7 @@ use crate::state::CommandState;
         (status = 200, description = "It is changed", body = AccountAnswer),
         (status = 404, description = "ACCOUNT_NOT_FOUND", body = ProblemDocument),
         (status = 422, description = "INVALID, IDEMPOTENCY_KEY_REUSED", body = ProblemDocument),
-        (status = 503, description = "LOG_UNAVAILABLE, IDENTITY_UNAVAILABLE",
+        (status = 503, description = "LOG_UNAVAILABLE, HISTORY_DAMAGED, IDENTITY_UNAVAILABLE",
             body = ProblemDocument),
     ),
     security(("bearer" = []))

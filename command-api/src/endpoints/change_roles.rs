@@ -56,7 +56,7 @@ pub(crate) struct RolesAnswer {
         (status = 404, description = "ACCOUNT_NOT_FOUND", body = ProblemDocument),
         (status = 409, description = "LAST_ADMIN", body = ProblemDocument),
         (status = 422, description = "INVALID, IDEMPOTENCY_KEY_REUSED", body = ProblemDocument),
-        (status = 503, description = "LOG_UNAVAILABLE, IDENTITY_UNAVAILABLE",
+        (status = 503, description = "LOG_UNAVAILABLE, HISTORY_DAMAGED, IDENTITY_UNAVAILABLE",
             body = ProblemDocument),
     ),
     security(("bearer" = []))

@@ -28,7 +28,7 @@ use crate::state::{Asked, CommandState};
             body = ProblemDocument),
         (status = 404, description = "VENUE_NOT_FOUND, ACCOUNT_NOT_FOUND", body = ProblemDocument),
         (status = 422, description = "INVALID, IDEMPOTENCY_KEY_REUSED", body = ProblemDocument),
-        (status = 503, description = "LOG_UNAVAILABLE, IDENTITY_UNAVAILABLE",
+        (status = 503, description = "LOG_UNAVAILABLE, HISTORY_DAMAGED, IDENTITY_UNAVAILABLE",
             body = ProblemDocument),
     ),
     security(("bearer" = []))

@@ -48,7 +48,7 @@ type Answer = AtPosition<Json<Booking>>;
             EVENT_ENDED", body = ProblemDocument),
         (status = 422, description = "INVALID, IDEMPOTENCY_KEY_REUSED", body = ProblemDocument),
         (status = 503, description = "PAYMENT_PENDING, PAYMENT_UNAVAILABLE, TOO_MANY_WAITING, \
-            LOG_UNAVAILABLE", body = ProblemDocument),
+            LOG_UNAVAILABLE, HISTORY_DAMAGED", body = ProblemDocument),
     ),
     security(("bearer" = []))
 )]

@@ -20,7 +20,7 @@ use crate::state::{Asked, CommandState};
         (status = 403, description = "FORBIDDEN: for organizers and admins",
             body = ProblemDocument),
         (status = 422, description = "INVALID, IDEMPOTENCY_KEY_REUSED", body = ProblemDocument),
-        (status = 503, description = "LOG_UNAVAILABLE", body = ProblemDocument),
+        (status = 503, description = "LOG_UNAVAILABLE, HISTORY_DAMAGED", body = ProblemDocument),
     ),
     security(("bearer" = []))
 )]

@@ -18,7 +18,7 @@ use crate::state::CommandState;
         (status = 204, description = "Nothing personal can be read any more"),
         (status = 404, description = "ACCOUNT_NOT_FOUND", body = ProblemDocument),
         (status = 409, description = "EVENTS_NOT_OVER, LAST_ADMIN", body = ProblemDocument),
-        (status = 503, description = "LOG_UNAVAILABLE, IDENTITY_UNAVAILABLE",
+        (status = 503, description = "LOG_UNAVAILABLE, HISTORY_DAMAGED, IDENTITY_UNAVAILABLE",
             body = ProblemDocument),
     ),
     security(("bearer" = []))

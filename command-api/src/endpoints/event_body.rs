@@ -307,9 +307,7 @@ impl CommandState {
     /// How a venue is divided at this moment.
     pub(super) async fn sections(&self, venue: VenueId) -> Result<Vec<Section>, Problem> {
         let mut unit = self.unit::<Venue>(Venue::stream(venue));
-        let Ok(state) = unit.look().await else {
-            return Err(refusal::venue(Failure::Unavailable));
-        };
+        let state = unit.look().await.map_err(|unread| refusal::venue(unread.into()))?;
         if state.owner.is_none() {
             return Err(Problem::invalid("venue_id", "must be the id of a venue; there is none"));
         }
@@ -320,7 +318,7 @@ impl CommandState {
     pub(super) async fn event_now(&self, event: EventId) -> Result<Event, Problem> {
         let mut unit = self.unit::<Event>(Event::stream(event));
         let state = unit.look().await;
-        state.cloned().map_err(|()| refusal::event(Failure::Unavailable))
+        state.cloned().map_err(|unread| refusal::event(unread.into()))
     }
 
     /// The first answer, if the request was carried out before (BK-6). Asked for before anything

@@ -80,7 +80,8 @@ pub(crate) struct ReasonShown {
     responses(
         (status = 200, description = "As the log has it now", body = ExportAnswer),
         (status = 404, description = "ACCOUNT_NOT_FOUND", body = ProblemDocument),
-        (status = 503, description = "EXPORT_UNDER_WAY, LOG_UNAVAILABLE, IDENTITY_UNAVAILABLE",
+        (status = 503, description = "EXPORT_UNDER_WAY, LOG_UNAVAILABLE, HISTORY_DAMAGED, \
+            IDENTITY_UNAVAILABLE",
             body = ProblemDocument),
     ),
     security(("bearer" = []))

@@ -28,7 +28,7 @@ pub(crate) struct ForgotBody {
     responses(
         (status = 202, description = "What came of it is written to the address", body = SentAnswer),
         (status = 422, description = "INVALID", body = ProblemDocument),
-        (status = 503, description = "LOG_UNAVAILABLE, IDENTITY_UNAVAILABLE",
+        (status = 503, description = "LOG_UNAVAILABLE, HISTORY_DAMAGED, IDENTITY_UNAVAILABLE",
             body = ProblemDocument),
     )
 )]

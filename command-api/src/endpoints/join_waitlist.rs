@@ -43,7 +43,8 @@ pub(crate) struct JoinBody {
             LIMIT_PER_BOOKING, LIMIT_PER_USER, TOO_MANY_LAPSED, SALE_NOT_OPEN, SALE_CLOSED, \
             EVENT_CANCELLED, EVENT_STARTED, EVENT_ENDED", body = ProblemDocument),
         (status = 422, description = "INVALID, IDEMPOTENCY_KEY_REUSED", body = ProblemDocument),
-        (status = 503, description = "TOO_MANY_WAITING, LOG_UNAVAILABLE", body = ProblemDocument),
+        (status = 503, description = "TOO_MANY_WAITING, LOG_UNAVAILABLE, HISTORY_DAMAGED",
+            body = ProblemDocument),
     ),
     security(("bearer" = []))
 )]

@@ -42,7 +42,8 @@ pub(crate) struct LeftBody {
         (status = 200, description = "You do not wait any more", body = LeftBody),
         (status = 404, description = "NOT_WAITING, EVENT_NOT_FOUND", body = ProblemDocument),
         (status = 409, description = "PAYMENT_IN_PROGRESS", body = ProblemDocument),
-        (status = 503, description = "TOO_MANY_WAITING, LOG_UNAVAILABLE", body = ProblemDocument),
+        (status = 503, description = "TOO_MANY_WAITING, LOG_UNAVAILABLE, HISTORY_DAMAGED",
+            body = ProblemDocument),
     ),
     security(("bearer" = []))
 )]

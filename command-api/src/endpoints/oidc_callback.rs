@@ -41,7 +41,7 @@ pub(crate) struct CallbackQuery {
         (status = 409, description = "EMAIL_NOT_VERIFIED, ACCOUNT_NOT_LINKED",
             body = ProblemDocument),
         (status = 503, description = "OIDC_UNAVAILABLE, TOO_MANY_LOGINS, LOG_UNAVAILABLE, \
-            IDENTITY_UNAVAILABLE", body = ProblemDocument),
+            HISTORY_DAMAGED, IDENTITY_UNAVAILABLE", body = ProblemDocument),
     )
 )]
 pub(crate) async fn oidc_callback(

@@ -14,7 +14,7 @@ use crate::state::CommandState;
     responses(
         (status = 200, description = "As the log has it now", body = AccountAnswer),
         (status = 404, description = "ACCOUNT_NOT_FOUND", body = ProblemDocument),
-        (status = 503, description = "LOG_UNAVAILABLE, IDENTITY_UNAVAILABLE",
+        (status = 503, description = "LOG_UNAVAILABLE, HISTORY_DAMAGED, IDENTITY_UNAVAILABLE",
             body = ProblemDocument),
     ),
     security(("bearer" = []))

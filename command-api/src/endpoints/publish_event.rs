@@ -32,7 +32,8 @@ use crate::state::{Asked, CommandState};
         (status = 409,
             description = "ALREADY_PUBLISHED, ALREADY_CANCELLED, EVENT_STARTED, VENUE_CHANGED",
             body = ProblemDocument),
-        (status = 503, description = "TOO_MANY_WAITING, LOG_UNAVAILABLE, IDENTITY_UNAVAILABLE",
+        (status = 503, description = "TOO_MANY_WAITING, LOG_UNAVAILABLE, HISTORY_DAMAGED, \
+            IDENTITY_UNAVAILABLE",
             body = ProblemDocument),
     ),
     security(("bearer" = []))

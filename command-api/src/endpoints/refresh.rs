@@ -25,7 +25,8 @@ pub(crate) struct RefreshBody {
     responses(
         (status = 200, description = "They are logged in", body = TokenAnswer),
         (status = 401, description = "SESSION_OVER", body = ProblemDocument),
-        (status = 503, description = "TOO_MANY_LOGINS, LOG_UNAVAILABLE, IDENTITY_UNAVAILABLE",
+        (status = 503, description = "TOO_MANY_LOGINS, LOG_UNAVAILABLE, HISTORY_DAMAGED, \
+            IDENTITY_UNAVAILABLE",
             body = ProblemDocument),
     )
 )]

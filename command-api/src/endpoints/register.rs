@@ -37,7 +37,8 @@ pub(crate) struct RegisterBody {
     responses(
         (status = 202, description = "What came of it is written to the address", body = SentAnswer),
         (status = 422, description = "INVALID", body = ProblemDocument),
-        (status = 503, description = "TOO_MANY_LOGINS, LOG_UNAVAILABLE, IDENTITY_UNAVAILABLE",
+        (status = 503, description = "TOO_MANY_LOGINS, LOG_UNAVAILABLE, HISTORY_DAMAGED, \
+            IDENTITY_UNAVAILABLE",
             body = ProblemDocument),
     )
 )]

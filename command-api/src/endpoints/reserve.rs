@@ -77,7 +77,8 @@ pub(super) fn tickets(quantity: i64) -> Result<u32, Problem> {
             EVENT_STARTED, EVENT_ENDED",
             body = ProblemDocument),
         (status = 422, description = "INVALID, NOTHING_WANTED, SEAT_TWICE", body = ProblemDocument),
-        (status = 503, description = "TOO_MANY_WAITING, LOG_UNAVAILABLE", body = ProblemDocument),
+        (status = 503, description = "TOO_MANY_WAITING, LOG_UNAVAILABLE, HISTORY_DAMAGED",
+            body = ProblemDocument),
     ),
     security(("bearer" = []))
 )]

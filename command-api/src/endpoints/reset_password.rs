@@ -29,7 +29,8 @@ pub(crate) struct ResetBody {
         (status = 200, description = "They are logged in", body = TokenAnswer),
         (status = 409, description = "CODE_NOT_VALID", body = ProblemDocument),
         (status = 422, description = "INVALID", body = ProblemDocument),
-        (status = 503, description = "TOO_MANY_LOGINS, LOG_UNAVAILABLE, IDENTITY_UNAVAILABLE",
+        (status = 503, description = "TOO_MANY_LOGINS, LOG_UNAVAILABLE, HISTORY_DAMAGED, \
+            IDENTITY_UNAVAILABLE",
             body = ProblemDocument),
     )
 )]

@@ -231,6 +231,16 @@ pub(crate) enum Failure<R> {
     Unavailable,
     /// As before: the log cannot be written, for this reason, in words that are safe to tell.
     Unwritable(String),
+    /// A record of the stream is not what the product wrote. Nothing is decided on it until somebody
+    /// mends the log.
+    Damaged,
+}
+
+impl<R> Failure<R> {
+    /// Whether the domain was not asked, so that the same may be asked again.
+    pub(crate) fn is_of_log(&self) -> bool {
+        !matches!(self, Self::Refused(_))
+    }
 }
 
 pub(crate) type Outcome<D> =

@@ -1,6 +1,7 @@
 //! The command runtime: who decides, and how a decision becomes durable.
 
 mod ahead;
+mod damaged;
 mod decider;
 mod draft;
 mod handle;
@@ -19,7 +20,7 @@ pub(crate) use decider::{Decider, Done, Failure, Job, Origin, Outcome, Seen};
 pub(crate) use inventories::Inventories;
 pub(crate) use records::record_id;
 pub use stats::CommandStats;
-pub(crate) use unit::Unit;
+pub(crate) use unit::{Unit, Unread};
 pub(crate) use wake::WakeList;
 pub use wake::{LostEnd, followed_to};
 pub(crate) use writer::Surroundings;

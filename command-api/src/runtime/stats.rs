@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::damaged::DAMAGED;
 use crate::CommandState;
 
 /// How busy the command side is.
@@ -21,6 +22,12 @@ impl CommandState {
     /// How busy it is at the moment.
     pub fn stats(&self) -> CommandStats {
         self.0.inventories.stats()
+    }
+
+    /// How many streams nothing is decided on because a record in them is not what the product wrote,
+    /// and the first of them with what is wrong; nothing if this process met none.
+    pub fn damaged_streams(&self) -> Option<(usize, String)> {
+        DAMAGED.told()
     }
 
     /// How far the latest time of any record lies ahead of this machine's clock. More than

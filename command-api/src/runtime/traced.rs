@@ -41,6 +41,8 @@ pub(super) fn tell<D: Decider>(span: &Span, outcome: &Outcome<D>) {
         Ok(_) => span.answered("done", false),
         Err(Failure::Refused(_)) => span.answered("refused", false),
         Err(Failure::Overloaded) => span.answered("overloaded", true),
-        Err(Failure::Unavailable | Failure::Unwritable(_)) => span.answered("unavailable", true),
+        Err(Failure::Unavailable | Failure::Unwritable(_) | Failure::Damaged) => {
+            span.answered("unavailable", true)
+        }
     }
 }

@@ -44,9 +44,27 @@ pub(crate) struct Unit<D> {
     went_back_from: Option<Time>,
     /// Id of the last record that was read.
     last_read: Option<Uuid>,
-    /// It could not be read when that was last tried, which was reported.
-    is_unreadable: bool,
+    /// What was in the way when it was last tried to read it, which was reported.
+    unread: Option<Unread>,
     turns: Turns,
+}
+
+/// Why a stream could not be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unread {
+    /// The log does not answer.
+    Away,
+    /// A record is not what the product wrote, and will not be.
+    Damaged,
+}
+
+impl<R> From<Unread> for Failure<R> {
+    fn from(unread: Unread) -> Self {
+        match unread {
+            Unread::Away => Self::Unavailable,
+            Unread::Damaged => Self::Damaged,
+        }
+    }
 }
 
 /// What became of an append that brought nothing, as far as one knows.
@@ -62,7 +80,7 @@ enum NotAppended {
 impl<D: Decider> Unit<D> {
     pub(crate) fn new(log: Arc<dyn Log>, clock: Arc<dyn Clock>, stream: String) -> Self {
         let (records, position, at) = (0, Position::default(), Time::default());
-        let (state, may_be_behind, is_unreadable) = (None, false, false);
+        let (state, may_be_behind, unread) = (None, false, None);
         let (last_read, went_back_from, turns) = (None, None, Turns::default());
         Self {
             log,
@@ -75,7 +93,7 @@ impl<D: Decider> Unit<D> {
             at,
             went_back_from,
             last_read,
-            is_unreadable,
+            unread,
             turns,
         }
     }
@@ -86,9 +104,14 @@ impl<D: Decider> Unit<D> {
     }
 
     /// The state as the log has it now, without deciding anything.
-    pub(crate) async fn look(&mut self) -> Result<&D, ()> {
+    pub(crate) async fn look(&mut self) -> Result<&D, Unread> {
         self.load(&[], &mut Found::new()).await?;
-        self.state.as_ref().ok_or(())
+        self.state.as_ref().ok_or(Unread::Away)
+    }
+
+    /// Whether the stream was damaged when it was read last.
+    pub(crate) fn is_damaged(&self) -> bool {
+        self.unread == Some(Unread::Damaged)
     }
 
     /// Id of the last record that was read: what the state that was looked at ends with.
@@ -157,8 +180,9 @@ impl<D: Decider> Unit<D> {
         self.let_others_write().await;
         for _ in 0..MOST_CONFLICTS {
             let (began, known) = (Instant::now(), self.records);
-            let Ok(now) = self.load(&looked_for, found).await else {
-                return (self.give_up(jobs), false);
+            let now = match self.load(&looked_for, found).await {
+                Ok(now) => now,
+                Err(unread) => return (self.give_up_for(jobs, || unread.into()), false),
             };
             in_vain += u32::from(was_late && self.records == known);
             if in_vain > MOST_IN_VAIN {
@@ -174,8 +198,9 @@ impl<D: Decider> Unit<D> {
                 }
                 // No append will tell that the state is out of date, and then a refusal may be
                 // wrong: what another process wrote is asked for.
-                let Ok(is_behind) = self.catch_up(is_fresh).await else {
-                    return (self.give_up(jobs), false);
+                let is_behind = match self.catch_up(is_fresh).await {
+                    Ok(is_behind) => is_behind,
+                    Err(unread) => return (self.give_up_for(jobs, || unread.into()), false),
                 };
                 if !is_behind {
                     return (self.answer(draft.outcomes, &[]), draft.is_full);

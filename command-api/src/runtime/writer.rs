@@ -30,6 +30,9 @@ const IDLE_WITHOUT_EVENT: Duration = Duration::from_secs(1);
 const LOG_AWAY_MS: u64 = 500;
 const LOG_AWAY_LONG_MS: u64 = 2_000;
 
+/// The same of a stream that is damaged, and may be long.
+const DAMAGED_MS: u64 = 60_000;
+
 /// A command and where its answer goes.
 pub(crate) struct Letter {
     pub(crate) job: Job<inventory::Command>,
@@ -243,6 +246,7 @@ impl Writer {
         }
         self.away_ms = match self.unit.state() {
             Some(_) => None,
+            None if self.unit.is_damaged() => Some(DAMAGED_MS),
             None => Some(self.away_ms.map_or(LOG_AWAY_MS, |ms| (ms * 2).min(LOG_AWAY_LONG_MS))),
         };
         self.attention.end(self.unit.state().map(|_| self.unit.position()));

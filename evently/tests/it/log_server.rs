@@ -4,6 +4,8 @@ use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
+use infra::auth::Role;
+use reqwest::Method;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -12,9 +14,10 @@ use tokio::process::Child;
 use tokio::time::timeout;
 
 use crate::cli::{run, run_on, said};
+use crate::feed::figure;
 use crate::server::{Server, evently};
-use crate::serving::until;
-use crate::shop::Shop;
+use crate::serving::{dependency_is, get, until};
+use crate::shop::{Shop, answer};
 
 const DEADLINE: Duration = Duration::from_secs(60);
 
@@ -106,13 +109,15 @@ async fn a_sale_on_a_log_server_is_proven_over_the_network_and_from_the_file() {
     assert!(!server.data().join("log.sqlite").exists());
 }
 
-/// Nothing can be decided on the stream any more: an audit over the network says so too.
+/// Nothing can be decided on the stream any more, which whoever asks is told, who operates it, and who
+/// audits it.
 #[tokio::test]
 async fn what_somebody_else_writes_to_a_stream_of_ours_is_found() {
     let log = LogServer::start().await;
     let server = Server::start_with(&["--log-url", &log.url]).await;
-    let shop = Shop::open(&server, 10).await;
+    let (shop, other) = (Shop::open(&server, 10).await, Shop::open(&server, 10).await);
     shop.reserve(1, 1).await;
+    dependency_is(&server, "streams", "up").await;
     let verify = ["audit", "verify", "--log-url", &log.url];
     let (status, _, err) = run(&verify).await;
     assert_eq!(status, 0, "{err}");
@@ -128,6 +133,15 @@ async fn what_somebody_else_writes_to_a_stream_of_ours_is_found() {
             status == 1
         );
     }
+    let body = json!({"event_id": shop.event, "tier_id": shop.tier, "quantity": 1});
+    let reserve = shop.ask(Method::POST, "/bookings/reserve", 2, &[Role::Attendee]).json(&body);
+    assert_eq!(answer(reserve, 503).await["code"], "HISTORY_DAMAGED");
+    dependency_is(&server, "streams", "down").await;
+    let ready = get(&server, "/health/ready").await.to_string();
+    assert!(ready.contains(&format!("inventory-{}", shop.event)), "{ready}");
+    assert!(ready.contains("was not written by this product"), "{ready}");
+    assert_eq!(figure(&server, "evently_damaged_streams").await, 1.0);
+    other.sell(2).await;
 }
 
 #[tokio::test]

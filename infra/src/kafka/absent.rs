@@ -59,6 +59,11 @@ impl Kafka {
         match self.0 {}
     }
 
+    /// Why none does.
+    pub async fn trouble(&self) -> Option<String> {
+        match self.0 {}
+    }
+
     /// Makes those of `topics` that are not there.
     ///
     /// # Errors

@@ -45,8 +45,8 @@ struct Inner {
     /// For questions; what is sent has clients of its own.
     admin: Arc<AdminClient<Watch>>,
     watch: Watch,
-    /// When brokers were last asked whether they are there, and what came of it.
-    asked: Mutex<Option<(Instant, bool)>>,
+    /// When brokers were last asked whether they are there, and what was wrong.
+    asked: Mutex<Option<(Instant, Option<String>)>>,
 }
 
 impl Kafka {
@@ -76,20 +76,30 @@ impl Kafka {
 
     /// Whether any broker answers, within a second.
     pub async fn is_up(&self) -> bool {
+        self.trouble().await.is_none()
+    }
+
+    /// Why no broker answers, if none does within a second.
+    pub async fn trouble(&self) -> Option<String> {
         let mut asked = self.0.asked.lock().await;
-        if let Some((at, answered)) = *asked
+        if let Some((at, trouble)) = &*asked
             && at.elapsed() < FRESH
         {
-            return answered;
+            return trouble.clone();
         }
         let admin = Arc::clone(&self.0.admin);
-        let ask = move || admin.inner().fetch_metadata(None, CHECK_PATIENCE).is_ok();
-        let answered = tokio::task::spawn_blocking(ask).await.unwrap_or(false);
-        if answered {
-            self.0.watch.answered();
-        }
-        *asked = Some((Instant::now(), answered));
-        answered
+        let ask = move || admin.inner().fetch_metadata(None, CHECK_PATIENCE).map(|_| ());
+        let trouble = match tokio::task::spawn_blocking(ask).await {
+            Ok(Ok(())) => {
+                self.0.watch.answered();
+                None
+            }
+            // What the client says by itself tells more than that there was no answer.
+            Ok(Err(error)) => Some(self.0.watch.reason().unwrap_or_else(|| error.to_string())),
+            Err(error) => Some(error.to_string()),
+        };
+        *asked = Some((Instant::now(), trouble.clone()));
+        trouble
     }
 
     /// A producer of its own, whose messages' fate `deliveries` is told.
@@ -156,13 +166,20 @@ fn encrypt(config: &mut ClientConfig, link: &Link) {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Watch {
     is_away: Arc<AtomicBool>,
+    /// What the client said last of a broker that did not answer, as long as none does.
+    reason: Arc<parking_lot::Mutex<Option<String>>>,
 }
 
 impl Watch {
+    fn reason(&self) -> Option<String> {
+        self.reason.lock().clone()
+    }
+
     /// A broker answered.
     pub(super) fn answered(&self) {
         // Most of the time nothing has to be written.
         if self.is_away.load(Ordering::Relaxed) && self.is_away.swap(false, Ordering::Relaxed) {
+            *self.reason.lock() = None;
             tracing::info!("Kafka answers again");
         }
     }
@@ -175,6 +192,9 @@ impl ClientContext for Watch {
 
     fn error(&self, error: KafkaError, reason: &str) {
         let all_away = error.rdkafka_error_code() == Some(RDKafkaErrorCode::AllBrokersDown);
+        if !all_away {
+            *self.reason.lock() = Some(reason.to_owned());
+        }
         if all_away && !self.is_away.swap(true, Ordering::Relaxed) {
             tracing::warn!(reason, "no Kafka broker answers; what is to be sent waits");
         } else {

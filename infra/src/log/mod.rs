@@ -25,6 +25,8 @@ use futures::stream::BoxStream;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use embedded::StorageError;
+use eventstore::EventStoreError;
 pub use outage::Outage;
 
 /// A place in the whole log. Only ever grows; not a count. Zero is before the first record.
@@ -239,6 +241,15 @@ impl Unfit {
 #[derive(Debug, thiserror::Error)]
 #[error("the log cannot be read")]
 pub struct ReadError(#[source] pub Box<dyn std::error::Error + Send + Sync>);
+
+impl ReadError {
+    /// Whether a record is not what the product wrote, so that reading it again is of no use.
+    pub fn is_of_damage(&self) -> bool {
+        let is_foreign = |error: &EventStoreError| matches!(error, EventStoreError::Foreign { .. });
+        self.0.downcast_ref().is_some_and(is_foreign)
+            || self.0.downcast_ref().is_some_and(StorageError::is_damage)
+    }
+}
 
 /// An append-only log. Every implementation passes the same conformance suite.
 #[async_trait]

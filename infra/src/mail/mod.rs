@@ -71,8 +71,8 @@ pub trait Mailer: Send + Sync + 'static {
         tokio::fs::remove_file(kept).await.map_err(MailError::new)
     }
 
-    /// Whether the mail server answers, if there is one.
-    async fn is_up(&self) -> Option<bool> {
+    /// Whether the mail server answers, and if not, why; nothing if there is none.
+    async fn reached(&self) -> Option<Result<(), String>> {
         None
     }
 

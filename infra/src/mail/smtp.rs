@@ -37,7 +37,7 @@ pub struct SmtpMailer {
     from: Mailbox,
     clock: Arc<dyn Clock>,
     /// When it was asked last whether it is there, and whether it was.
-    seen: Mutex<Option<(Instant, bool)>>,
+    seen: Mutex<Option<(Instant, Result<(), String>)>>,
 }
 
 impl SmtpMailer {
@@ -57,9 +57,9 @@ impl SmtpMailer {
 /// what is logged cannot be forgotten.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 enum Refused {
-    #[error("the mail server refuses it with code {0}")]
+    #[error("the mail server refuses with code {0}")]
     ForGood(u16),
-    #[error("the mail server puts it off with code {0}")]
+    #[error("the mail server asks to come later with code {0}")]
     ForNow(u16),
     #[error("the mail server does not answer in time")]
     Late,
@@ -102,17 +102,23 @@ impl Mailer for SmtpMailer {
         Ok(())
     }
 
-    async fn is_up(&self) -> Option<bool> {
+    async fn reached(&self) -> Option<Result<(), String>> {
         let mut seen = self.seen.lock().await;
-        if let Some((at, is_up)) = *seen
+        if let Some((at, reached)) = &*seen
             && at.elapsed() < FRESH
         {
-            return Some(is_up);
+            return Some(reached.clone());
         }
         let asked = tokio::time::timeout(PATIENCE, self.server.test_connection()).await;
-        let is_up = matches!(asked, Ok(Ok(true)));
-        *seen = Some((Instant::now(), is_up));
-        Some(is_up)
+        let reached = match asked {
+            Ok(Ok(true)) => Ok(()),
+            Ok(Ok(false)) => Err(Refused::Nonsense),
+            Ok(Err(error)) => Err(Refused::of(&error)),
+            Err(_elapsed) => Err(Refused::Late),
+        };
+        let reached = reached.map_err(|refused| refused.to_string());
+        *seen = Some((Instant::now(), reached.clone()));
+        Some(reached)
     }
 
     /// Nothing is kept here.
@@ -156,7 +162,8 @@ mod tests {
         let to = "ada@example.org".parse().unwrap();
         let mail = Mail { user: UserId::from_u128(1), to, subject: "Hello", text: "you".into() };
         assert!(!mailer.send(&mail).await.unwrap_err().is_for_good());
-        assert_eq!(mailer.is_up().await, Some(false));
+        let unreachable = "the mail server cannot be reached".to_owned();
+        assert_eq!(mailer.reached().await, Some(Err(unreachable)));
     }
 
     #[tokio::test]
@@ -169,7 +176,7 @@ mod tests {
         let mail = Mail { user: UserId::from_u128(1), to, subject: "Hello", text: "you".into() };
         let error = mailer.send(&mail).await.unwrap_err();
         let source = error.source().unwrap();
-        assert_eq!(source.to_string(), "the mail server refuses it with code 550");
+        assert_eq!(source.to_string(), "the mail server refuses with code 550");
         assert!(error.is_for_good(), "another attempt would be of no use");
         assert!(source.source().is_none() && !format!("{error:?}").contains("ada"), "{error:?}");
     }

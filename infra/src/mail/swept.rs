@@ -46,8 +46,8 @@ impl Mailer for Swept {
         self.dead.write(mail).await
     }
 
-    async fn is_up(&self) -> Option<bool> {
-        self.mailer.is_up().await
+    async fn reached(&self) -> Option<Result<(), String>> {
+        self.mailer.reached().await
     }
 
     async fn forget(&self, user: UserId) -> Result<(), MailError> {

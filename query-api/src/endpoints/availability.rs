@@ -50,7 +50,7 @@ pub(crate) struct Moment {
             description = "EVENT_NOT_FOUND: no such event, or it is not published (as of then)"),
         (status = 422, body = ProblemDocument<'static>, content_type = "application/problem+json"),
         (status = 503, body = ProblemDocument<'static>, content_type = "application/problem+json",
-            description = "LOG_UNAVAILABLE"),
+            description = "LOG_UNAVAILABLE, HISTORY_DAMAGED"),
     ),
 )]
 pub(crate) async fn get_availability(

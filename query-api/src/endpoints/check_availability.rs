@@ -54,7 +54,7 @@ pub(crate) struct AvailabilityChecked {
             description = "EVENT_NOT_FOUND, TIER_NOT_FOUND"),
         (status = 422, body = ProblemDocument<'static>, content_type = "application/problem+json"),
         (status = 503, body = ProblemDocument<'static>, content_type = "application/problem+json",
-            description = "LOG_UNAVAILABLE"),
+            description = "LOG_UNAVAILABLE, HISTORY_DAMAGED"),
     ),
 )]
 pub(crate) async fn check_availability(

@@ -35,7 +35,7 @@ const FORM: u32 = 1;
         (status = 404, body = ProblemDocument<'static>, content_type = "application/problem+json",
             description = "EVENT_NOT_FOUND"),
         (status = 503, body = ProblemDocument<'static>, content_type = "application/problem+json",
-            description = "LOG_UNAVAILABLE"),
+            description = "LOG_UNAVAILABLE, HISTORY_DAMAGED"),
     ),
 )]
 pub(crate) async fn get_seats(

@@ -56,7 +56,7 @@ const PIECES: usize = 2;
         (status = 404, body = ProblemDocument<'static>, content_type = "application/problem+json",
             description = "EVENT_NOT_FOUND"),
         (status = 503, body = ProblemDocument<'static>, content_type = "application/problem+json",
-            description = "TOO_MANY_STREAMS, LOG_UNAVAILABLE, NOT_YET_VISIBLE"),
+            description = "TOO_MANY_STREAMS, LOG_UNAVAILABLE, HISTORY_DAMAGED, NOT_YET_VISIBLE"),
     ),
 )]
 pub(crate) async fn get_stream(

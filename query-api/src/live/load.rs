@@ -172,7 +172,7 @@ impl Live {
 fn unavailable(event: EventId, error: &ReadError) -> LiveError {
     let cause = &error.0;
     tracing::error!(%event, %cause, "an inventory cannot be read: {error}");
-    LiveError::Unavailable
+    if error.is_of_damage() { LiveError::Damaged } else { LiveError::Unavailable }
 }
 
 /// What became of a stock that was read to its end.

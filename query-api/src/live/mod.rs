@@ -88,6 +88,9 @@ pub(crate) enum LiveError {
     /// The log cannot be read.
     #[error("the log cannot be read")]
     Unavailable,
+    /// A record of the inventory is not what the product wrote.
+    #[error("a record of the inventory is damaged")]
+    Damaged,
 }
 
 /// Live availability. Cloning shares it.

@@ -1,14 +1,16 @@
 //! How the state of an aggregate comes to be what its stream says.
 
+use std::error::Error;
 use std::sync::Arc;
 
 use domain::{StoredFact, Time};
 use futures::{StreamExt, stream};
-use infra::log::{Position, Record};
+use infra::log::{Position, ReadError, Record};
 use uuid::Uuid;
 
-use super::Unit;
+use super::{Unit, Unread};
 use crate::runtime::ahead;
+use crate::runtime::damaged::DAMAGED;
 use crate::runtime::decider::Decider;
 use crate::runtime::draft::Found;
 use crate::runtime::records::is_of;
@@ -28,7 +30,7 @@ impl<D: Decider> Unit<D> {
         &mut self,
         looked_for: &[Uuid],
         found: &mut Found<D::Fact>,
-    ) -> Result<Time, ()> {
+    ) -> Result<Time, Unread> {
         if self.state.is_none() {
             (self.records, self.position, self.at) = Default::default();
         }
@@ -51,7 +53,7 @@ impl<D: Decider> Unit<D> {
     }
 
     /// Takes in what others wrote since the state was read; whether there was anything.
-    pub(super) async fn catch_up(&mut self, is_fresh: bool) -> Result<bool, ()> {
+    pub(super) async fn catch_up(&mut self, is_fresh: bool) -> Result<bool, Unread> {
         let known = self.records;
         if !is_fresh {
             self.read(&[], &mut Found::new()).await?;
@@ -59,16 +61,27 @@ impl<D: Decider> Unit<D> {
         Ok(self.records != known)
     }
 
-    async fn read(&mut self, looked_for: &[Uuid], found: &mut Found<D::Fact>) -> Result<(), ()> {
+    async fn read(
+        &mut self,
+        looked_for: &[Uuid],
+        found: &mut Found<D::Fact>,
+    ) -> Result<(), Unread> {
         let read = self.fold_rest(looked_for, found).await;
         self.may_be_behind = read.is_err();
-        let was_unreadable = std::mem::replace(&mut self.is_unreadable, read.is_err());
-        read.map_err(|error| {
-            let error: &dyn std::error::Error = &*error;
-            if !was_unreadable {
-                tracing::error!(stream = self.stream, error, "an aggregate cannot be loaded");
-            }
-        })
+        let Err(error) = read else {
+            DAMAGED.is_whole(&self.stream);
+            self.unread = None;
+            return Ok(());
+        };
+        let unread = if is_damage(&*error) { Unread::Damaged } else { Unread::Away };
+        if self.unread.replace(unread) != Some(unread) {
+            let error: &dyn Error = &*error;
+            tracing::error!(stream = self.stream, error, "an aggregate cannot be loaded");
+        }
+        if unread == Unread::Damaged {
+            DAMAGED.note(&self.stream, innermost(&*error).to_string());
+        }
+        Err(unread)
     }
 
     /// Takes the rest of the stream into the state, or all of it if there is no state. After a record
@@ -77,7 +90,7 @@ impl<D: Decider> Unit<D> {
         &mut self,
         looked_for: &[Uuid],
         found: &mut Found<D::Fact>,
-    ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    ) -> Result<(), Box<dyn Error + Send + Sync>> {
         let mut page = self.log.read_stream(&self.stream, self.records, PAGE).await?;
         let mut state = self.state.take().unwrap_or_default();
         // Most streams are over with their first page, and nothing is asked for beyond it.
@@ -109,6 +122,18 @@ impl<D: Decider> Unit<D> {
         self.state = Some(state);
         Ok(())
     }
+}
+
+/// Whether the stream is not what the product wrote, so that reading it again is of no use.
+fn is_damage(error: &(dyn Error + 'static)) -> bool {
+    error.is::<Unsound>() || error.downcast_ref().is_some_and(ReadError::is_of_damage)
+}
+
+fn innermost<'a>(mut error: &'a (dyn Error + 'static)) -> &'a (dyn Error + 'static) {
+    while let Some(source) = error.source() {
+        error = source;
+    }
+    error
 }
 
 type Folded<D> = (D, Vec<(Uuid, (<D as Decider>::Fact, Position))>);

@@ -149,7 +149,7 @@ pub enum StorageError {
 
 impl StorageError {
     /// Whether the file is not what was written.
-    pub(super) fn is_damage(&self) -> bool {
+    pub(in crate::log) fn is_damage(&self) -> bool {
         self.is(ErrorCode::DatabaseCorrupt)
             || self.is(ErrorCode::NotADatabase)
             || matches!(self, Self::Damaged { .. })
