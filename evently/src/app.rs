@@ -168,6 +168,13 @@ impl App {
         let known = keys::known(settings, folder, &opened).await?;
         let keys = Arc::new(keys::signing(settings, known, clock.clone())?);
         keys::note(folder, KeysKnown { signing: true, ..known });
+        if role != Role::Serve && settings.shared.is_none() {
+            tracing::warn!(
+                keys = %settings.data.join("keys").display(),
+                "no folder is named that processes share (--shared): this one has keys of its own, and tokens \
+                 that others sign are refused here"
+            );
+        }
         let (tasks, tasks_stop) = (TaskTracker::new(), CancellationToken::new());
         let redis = redis(role, settings)?;
         let limits = limits(settings, redis.as_ref(), &clock, (&tasks, &tasks_stop));

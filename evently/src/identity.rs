@@ -52,8 +52,9 @@ pub enum IdentityError {
     Vault(VaultError),
     /// The master key is not theirs.
     #[error(
-        "the master key does not fit the keys of persons: restore keys/master.key from a backup, or set \
-         EVENTLY_MASTER_KEY to the key that wrapped them; with another one nothing personal can be read"
+        "the master key does not fit the keys of persons: name the folder that has it and that processes \
+         share (--shared), restore keys/master.key from a backup, or set EVENTLY_MASTER_KEY to the key that \
+         wrapped them; with another one nothing personal can be read"
     )]
     WrongMaster,
     /// The address of the database is none.

@@ -2,7 +2,7 @@
 //! without it: whoever reads the log has to know whether to look at the network or at certificates.
 
 use std::error::Error;
-use std::io;
+use std::io::{self, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,21 +20,37 @@ const LIMIT: Duration = Duration::from_secs(2);
 pub(super) enum NoConnection {
     #[error("{0} cannot be reached over the network")]
     Network(String, #[source] io::Error),
-    #[error("{0} is there, but no secure connection to it: see its certificate and tlsCaFile")]
+    #[error(
+        "{0} is there, but no secure connection to it: see its certificate and tlsCaFile, or say tls=false \
+         if it speaks without TLS"
+    )]
     Tls(String, #[source] Box<dyn Error + Send + Sync>),
+    #[error("{0} speaks TLS, and the address says tls=false")]
+    Plain(String),
+    #[error("{0} answers, but not as a log server: see host and port")]
+    NoLogServer(String),
 }
+
+/// The other end's first byte, if it answers what is no TLS with an alert (RFC 8446, 5.1).
+const ALERT: u8 = 21;
+
+/// How HTTP/2 begins without TLS (RFC 9113, 3.4), with settings that say nothing.
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
 
 /// Tries to connect to the first of the hosts; nothing if that succeeds. It blocks.
 pub(super) fn find(settings: &ClientSettings) -> Option<NoConnection> {
     let host = settings.hosts().first()?;
     let address = format!("{}:{}", host.host, host.port);
     let port = u16::try_from(host.port).unwrap_or_default();
-    let tcp = match connect(&host.host, port) {
+    let mut tcp = match connect(&host.host, port) {
         Ok(tcp) => tcp,
         Err(error) => return Some(NoConnection::Network(address, error)),
     };
+    if !settings.is_secure_mode_enabled() {
+        return matches!(first_byte(&mut tcp), Ok(ALERT)).then(|| NoConnection::Plain(address));
+    }
     // Without a check of certificates, there is nothing to be wrong with one.
-    if !settings.is_secure_mode_enabled() || !settings.is_tls_certificate_verification_enabled() {
+    if !settings.is_tls_certificate_verification_enabled() {
         return None;
     }
     let secured = secure(settings, &host.host, tcp);
@@ -50,6 +66,22 @@ fn connect(host: &str, port: u16) -> io::Result<TcpStream> {
         }
     }
     outcome
+}
+
+/// What comes first from whoever is spoken to without TLS.
+fn first_byte(tcp: &mut TcpStream) -> io::Result<u8> {
+    tcp.set_read_timeout(Some(LIMIT))?;
+    tcp.set_write_timeout(Some(LIMIT))?;
+    tcp.write_all(PREFACE)?;
+    let mut first = [0];
+    tcp.read_exact(&mut first)?;
+    Ok(first[0])
+}
+
+/// The first of the hosts, which does not know what every log server does.
+pub(super) fn no_log_server(settings: &ClientSettings) -> Option<NoConnection> {
+    let host = settings.hosts().first()?;
+    Some(NoConnection::NoLogServer(format!("{}:{}", host.host, host.port)))
 }
 
 /// As the client does it.

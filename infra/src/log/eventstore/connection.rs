@@ -123,11 +123,17 @@ impl Connection {
 
     /// The same error, with its cause if no connection came about and it can be found.
     pub(super) async fn explained(&self, error: EventStoreError) -> EventStoreError {
-        use eventstore::Error::GrpcConnectionError;
-        if !matches!(&error, EventStoreError::Failed(error)
-            if matches!(**error, GrpcConnectionError(_)))
-        {
-            return error;
+        use eventstore::Error;
+        match &error {
+            EventStoreError::Failed(failed) => match **failed {
+                Error::GrpcConnectionError(_) => {}
+                Error::UnsupportedFeature => {
+                    let cause = cause::no_log_server(&self.settings).map(Arc::new);
+                    return cause.map_or(error, |cause| EventStoreError::Unreachable(cause));
+                }
+                _ => return error,
+            },
+            _ => return error,
         }
         let mut found = self.cause.lock().await;
         if found.as_ref().is_none_or(|(at, _)| at.elapsed() > LONGEST_PAUSE) {
@@ -239,7 +245,6 @@ where
         _ => {
             connection.works(asked);
             reach.answered(Instant::now());
-            return outcome;
         }
     }
     match outcome {

@@ -58,7 +58,10 @@ async fn with_tls_the_server_proves_who_it_is() {
     let log = open(&trusting);
     log.append("s", Expected::NoStream, vec![record(0)]).await.unwrap();
     assert_eq!(log.read_stream("s", 0, 10).await.unwrap().len(), 1);
-    // An unknown certificate, a certificate of another name, and none at all.
+    let web = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let other = web.local_addr().unwrap();
+    tokio::spawn(async move { axum::serve(web, axum::Router::new()).await });
+    // An unknown certificate, a certificate of another name, TLS and none, and another server.
     let impatient = EventStoreOptions {
         attempt: std::time::Duration::from_secs(1),
         patience: std::time::Duration::from_millis(100),
@@ -66,7 +69,12 @@ async fn with_tls_the_server_proves_who_it_is() {
     for (url, why) in [
         (format!("esdb://localhost:{port}"), "invalid peer certificate"),
         (trusting.replace("localhost", "127.0.0.1"), "invalid peer certificate"),
-        (format!("esdb://localhost:{port}?tls=false"), "the log server"),
+        (
+            format!("esdb://localhost:{port}?tls=false"),
+            "speaks TLS, and the address says tls=false",
+        ),
+        (format!("esdb://{other}?tls=false"), "answers, but not as a log server"),
+        (format!("esdb://{other}"), "say tls=false"),
         // The port of nobody.
         (trusting.replace(&port.to_string(), "1"), "cannot be reached over the network"),
     ] {
