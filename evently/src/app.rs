@@ -113,6 +113,17 @@ impl Role {
         self == Self::Serve || self == part
     }
 
+    /// Tells who forgot to say what is shared why tokens will be refused.
+    fn warn_of_own_keys(self, settings: &Checked) {
+        if self != Self::Serve && settings.shared.is_none() {
+            tracing::warn!(
+                keys = %settings.data.join("keys").display(),
+                "no folder is named that processes share (--shared): this one has keys of its own, and tokens \
+                 that others sign are refused here"
+            );
+        }
+    }
+
     /// What of the settings a process needs that shares its work with others.
     ///
     /// # Errors
@@ -168,13 +179,7 @@ impl App {
         let known = keys::known(settings, folder, &opened).await?;
         let keys = Arc::new(keys::signing(settings, known, clock.clone())?);
         keys::note(folder, KeysKnown { signing: true, ..known });
-        if role != Role::Serve && settings.shared.is_none() {
-            tracing::warn!(
-                keys = %settings.data.join("keys").display(),
-                "no folder is named that processes share (--shared): this one has keys of its own, and tokens \
-                 that others sign are refused here"
-            );
-        }
+        role.warn_of_own_keys(settings);
         let (tasks, tasks_stop) = (TaskTracker::new(), CancellationToken::new());
         let redis = redis(role, settings)?;
         let limits = limits(settings, redis.as_ref(), &clock, (&tasks, &tasks_stop));

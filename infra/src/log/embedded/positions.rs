@@ -12,6 +12,10 @@ pub(super) const FORWARDS: &str = "SELECT revision, position FROM stream_positio
         WHERE stream = ?1 AND revision >= ?2 \
     ORDER BY revision LIMIT ?3";
 
+/// Position of revision ?2 of stream ?1, if it was put in order.
+pub(super) const PLACE: &str =
+    "SELECT position FROM stream_positions WHERE stream = ?1 AND revision = ?2";
+
 /// Positions of stream ?1 from revision ?2 towards the beginning, at most ?3.
 pub(super) const BACKWARDS: &str = "SELECT revision, position FROM stream_positions \
         WHERE stream = ?1 AND revision <= ?2 \

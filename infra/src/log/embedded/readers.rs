@@ -1,6 +1,6 @@
 //! Reading: connections of their own, on threads that may block.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use parking_lot::Mutex;
 use rusqlite::{Connection, OptionalExtension, params_from_iter};
@@ -10,7 +10,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::error::{Damage, StorageError};
 use super::file::LogFile;
 use super::names::Names;
-use super::positions::{BACKWARDS, FORWARDS};
+use super::positions::{BACKWARDS, FORWARDS, PLACE};
 use super::rows::{COLUMNS, Decoder};
 use crate::log::chain::Link;
 use crate::log::{ChainHash, Position, Record};
@@ -18,6 +18,9 @@ use crate::log::{ChainHash, Position, Record};
 /// Records read in one read transaction. A transaction that lasts keeps the write-ahead log from
 /// being used from its start again, and records never change, so long reads are done in pieces.
 const PIECE: usize = 8192;
+
+/// For so many room is made beforehand at most.
+const MOST_AT_ONCE: usize = 65_536;
 
 /// A few connections, made when first needed.
 #[derive(Debug)]
@@ -198,10 +201,48 @@ impl Reader<'_> {
         self.pieces(limit, &mut records, |records, piece| {
             let from = records.last().map_or(from, |last: &Record| last.revision + 1);
             let before = records.len();
-            self.append_rows(&sql, &[id, stored(from), piece], records)?;
+            if !self.append_neighbours(id, from, piece, records)? {
+                self.append_rows(&sql, &[id, stored(from), piece], records)?;
+            }
             check(&records[before..])
         })?;
         Ok(records)
+    }
+
+    /// Appends as many records of a stream as `piece` says, if they are there and most records between
+    /// the first and the last of them are of that stream, as when one event sells: to read all those is
+    /// less work than to look each up. Whether it did.
+    fn append_neighbours(
+        &self,
+        id: i64,
+        from: u64,
+        piece: i64,
+        records: &mut Vec<Record>,
+    ) -> Result<bool, StorageError> {
+        // Of few records it is not worth a question.
+        if piece < PIECE as i64 {
+            return Ok(false);
+        }
+        let mut place = self.connection.prepare_cached(PLACE)?;
+        let mut place = |revision: i64| -> Result<Option<i64>, StorageError> {
+            Ok(place.query_row([id, revision], |row| row.get(0)).optional()?)
+        };
+        let (Some(first), Some(last)) =
+            (place(stored(from))?, place(stored(from).saturating_add(piece - 1))?)
+        else {
+            return Ok(false);
+        };
+        if last - first >= 2 * piece {
+            return Ok(false);
+        }
+        let before = records.len();
+        self.append_rows(&BETWEEN, &[first, last, id], records)?;
+        let is_all = records.len() - before == piece as usize;
+        if !is_all {
+            // The positions tell what is wrong.
+            records.truncate(before);
+        }
+        Ok(is_all)
     }
 
     /// Like [`Self::all`], from the record before `before` towards the beginning.
@@ -254,6 +295,10 @@ impl Reader<'_> {
         loop {
             let before = records.len();
             let piece = PIECE.min(limit - before);
+            if before == PIECE {
+                // Whoever has read so much reads a long stream, most likely to their limit.
+                records.reserve_exact(limit.min(MOST_AT_ONCE).saturating_sub(before));
+            }
             read(records, piece as i64)?;
             if records.len() - before < piece || records.len() == limit {
                 return Ok(());
@@ -304,6 +349,14 @@ impl Chain {
         Ok(())
     }
 }
+
+/// Those of stream ?3 from position ?1 to ?2.
+static BETWEEN: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "SELECT {COLUMNS} FROM records r WHERE position BETWEEN ?1 AND ?2 AND stream = ?3 \
+         ORDER BY position"
+    )
+});
 
 /// The records that are where one of the lists of positions says, in its order.
 fn in_stream(positions: &str) -> String {
