@@ -257,7 +257,7 @@ impl From<Record> for AuditRecord {
             version: record.version,
             at: record.at,
             data: as_stored(String::from_utf8_lossy(&record.data).into_owned()),
-            metadata: as_stored(record.metadata),
+            metadata: as_stored(record.metadata.as_ref().to_owned()),
             hash: record.hash.to_string(),
             reason: None,
         }
@@ -277,7 +277,7 @@ impl TryFrom<AuditRecord> for Record {
             kind: shown.kind.into(),
             version: shown.version,
             at: shown.at,
-            metadata: shown.metadata.get().to_owned(),
+            metadata: shown.metadata.get().into(),
             data: shown.data.get().to_owned().into(),
             hash: shown.hash.parse()?,
         })
@@ -312,7 +312,7 @@ mod tests {
             kind: "Reserved".into(),
             version: 1,
             at: "2027-06-01T19:30:00.001Z".parse().unwrap(),
-            metadata: r#"{"command" : 1.0}"#.to_owned(),
+            metadata: r#"{"command" : 1.0}"#.into(),
             data: r#"{"b":1e2,"a":"\u00fc"}"#.into(),
             hash: ChainHash([7; 32]),
         };

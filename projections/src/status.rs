@@ -245,7 +245,7 @@ mod tests {
             kind: "Noted".into(),
             version: 1,
             at: Time::from_ms(1_000),
-            metadata: "{}".to_owned(),
+            metadata: "{}".into(),
             data: "{}".into(),
         }
     }

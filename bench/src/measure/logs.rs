@@ -62,7 +62,7 @@ fn record(event: EventId, number: usize, at: Time, fact: &Fact) -> NewRecord {
         kind: fact.kind().into(),
         version: fact.version(),
         at,
-        metadata: serde_json::to_string(&metadata).unwrap_or_default(),
+        metadata: serde_json::to_string(&metadata).unwrap_or_default().into(),
         data: Bytes::from(fact.encode()),
     }
 }

@@ -1,5 +1,7 @@
 //! The records of a command: their ids tell whose they are.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use domain::{StoredFact, Time};
 use infra::log::{Metadata, NewRecord};
@@ -22,7 +24,7 @@ pub(super) fn is_of(record: Uuid, command: Uuid) -> bool {
 /// Makes the records of one command.
 pub(super) struct Recorder<'a> {
     origin: &'a Origin,
-    metadata: String,
+    metadata: Arc<str>,
     now: Time,
     count: u128,
 }
@@ -37,7 +39,7 @@ impl<'a> Recorder<'a> {
             actor: origin.actor,
         };
         let metadata = serde_json::to_string(&metadata).unwrap_or_default();
-        Self { origin, metadata, now, count: 0 }
+        Self { origin, metadata: metadata.into(), now, count: 0 }
     }
 
     pub(super) fn record(&mut self, fact: &impl StoredFact) -> NewRecord {

@@ -167,15 +167,12 @@ impl Writer {
         let idle = if self.unit.exists() { self.around.idle } else { IDLE_WITHOUT_EVENT };
         let idle = Instant::now() + idle;
         let due = self.due().map_or(idle, |due| self.instant(due));
-        let mut letters = vec![];
         tokio::select! {
             biased;
-            count = self.mailbox.recv_many(&mut letters, BATCH) => {
-                match count {
-                    0 => Woken::Done,
-                    _ => Woken::Letters(self.with_all_that_come(letters).await),
-                }
-            }
+            first = self.mailbox.recv() => match first {
+                None => Woken::Done,
+                Some(first) => Woken::Letters(self.with_all_that_come(first).await),
+            },
             // While the log is away, calls wait for the next try.
             () = self.attention.called.notified(), if self.unit.state().is_some() => Woken::Due,
             () = tokio::time::sleep_until(due.min(idle)) => {
@@ -184,16 +181,19 @@ impl Writer {
         }
     }
 
-    /// The letters, with those of clients whose requests are being read at this moment: one append
+    /// The letter and those that wait behind it, with those of clients whose requests are being read at this moment: one append
     /// serves them all. Where nothing else is to be done, nobody waits, nor does who comes alone.
-    async fn with_all_that_come(&mut self, mut letters: Vec<Letter>) -> Vec<Letter> {
-        if letters.len() > 1 {
+    async fn with_all_that_come(&mut self, first: Letter) -> Vec<Letter> {
+        if !self.mailbox.is_empty() {
             tokio::task::yield_now().await;
-            while letters.len() < BATCH
-                && let Ok(letter) = self.mailbox.try_recv()
-            {
-                letters.push(letter);
-            }
+        }
+        // Letters are large: no room is made for any that do not come.
+        let mut letters = Vec::with_capacity((1 + self.mailbox.len()).min(BATCH));
+        letters.push(first);
+        while letters.len() < BATCH
+            && let Ok(letter) = self.mailbox.try_recv()
+        {
+            letters.push(letter);
         }
         letters
     }

@@ -24,7 +24,7 @@ async fn a_clock_that_was_wrong_is_told_of_and_keeps_nobody_from_buying() {
         kind: "VenueCreated".into(),
         version: 1,
         at: SystemClock.now().plus_s(DAY_S),
-        metadata: "{}".to_owned(),
+        metadata: "{}".into(),
         data: b"{}".to_vec().into(),
     };
     log.append("tests-1", Expected::NoStream, vec![of_tomorrow]).await.unwrap();

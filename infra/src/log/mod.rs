@@ -77,7 +77,7 @@ pub struct NewRecord {
     /// When it was decided.
     pub at: Time,
     /// [`Metadata`] as JSON.
-    pub metadata: String,
+    pub metadata: Arc<str>,
     /// The fact as JSON.
     pub data: Bytes,
 }
@@ -100,7 +100,7 @@ pub struct Record {
     /// When it was decided.
     pub at: Time,
     /// [`Metadata`] as JSON.
-    pub metadata: String,
+    pub metadata: Arc<str>,
     /// The fact as JSON.
     pub data: Bytes,
     /// Binds it to all that went before in its stream.

@@ -292,7 +292,7 @@ mod tests {
             kind: kind.into(),
             version: 1,
             at: Time::from_ms(0),
-            metadata: String::new(),
+            metadata: "".into(),
             data: Bytes::new(),
         }
     }

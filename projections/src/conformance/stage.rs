@@ -80,7 +80,7 @@ pub(super) fn record(at: Time, actor: Option<UserId>, fact: &Fact) -> NewRecord 
     let (kind, version, data) = (fact.kind(), fact.version(), fact.encode());
     let id = Uuid::from_u128(infra::ids::random_u128());
     let metadata = Metadata { command: id, actor, ..Metadata::default() };
-    let metadata = serde_json::to_string(&metadata).expect("metadata is text");
+    let metadata = serde_json::to_string(&metadata).expect("metadata is text").into();
     NewRecord { id, kind: kind.into(), version, at, metadata, data: data.into() }
 }
 

@@ -37,7 +37,7 @@ impl Orders for Written {
             kind: order.kind().into(),
             version: order.version(),
             at: Time::from_ms(1_800_000_000_000),
-            metadata: "{}".to_owned(),
+            metadata: "{}".into(),
             data: order.encode().into(),
         };
         let stream = Administration::stream(order.subject());

@@ -321,7 +321,7 @@ mod tests {
             kind: fact.kind().into(),
             version: fact.version(),
             at: Time::from_ms(0),
-            metadata: String::new(),
+            metadata: "".into(),
             data: fact.encode().into(),
             hash: ChainHash::default(),
         }

@@ -227,7 +227,7 @@ async fn append_erased(world: &World, user: UserId) {
         kind: fact.kind().into(),
         version: fact.version(),
         at: world.clock.now(),
-        metadata: "{}".to_owned(),
+        metadata: "{}".into(),
         data: fact.encode().into(),
     };
     let stream = Account::stream(user);

@@ -182,7 +182,7 @@ async fn an_address_claimed_before_a_crash_is_not_lost() {
         kind: fact.kind().into(),
         version: fact.version(),
         at: world.clock.now(),
-        metadata: "{}".to_owned(),
+        metadata: "{}".into(),
         data: fact.encode().into(),
     };
     let stream = EmailClaim::stream(address);

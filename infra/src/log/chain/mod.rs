@@ -150,7 +150,7 @@ mod tests {
                 kind: Arc::from("Reserved"),
                 version: 258,
                 at: Time::from_ms(1_800_000_000_000),
-                metadata: r#"{"command":"1"}"#.to_owned(),
+                metadata: r#"{"command":"1"}"#.into(),
                 data: Bytes::from_static("{\"café\":1}".as_bytes()),
                 hash,
             };

@@ -200,12 +200,12 @@ mod tests {
             |record| record.kind = Arc::from("reserved"),
             |record| record.version += 1,
             |record| record.at = record.at.plus_ms(1),
-            |record| record.metadata.push(' '),
+            |record| record.metadata = format!("{} ", record.metadata).into(),
             |record| record.data = Bytes::from_static(b"{}"),
             |record| record.hash.0[31] ^= 1,
             // Bytes moved from one field to its neighbour.
             |record| {
-                record.metadata.push('{');
+                record.metadata = format!("{}{{", record.metadata).into();
                 record.data = record.data.slice(1..);
             },
             |record| record.stream = Arc::from("another"),

@@ -16,7 +16,7 @@ pub async fn an_append_is_read_back_as_it_was_given(log: Subject) {
         kind: "Edge".into(),
         version: u16::MAX,
         at: Time::from_ms(i64::MIN),
-        metadata: String::new(),
+        metadata: "".into(),
         data: Bytes::new(),
     };
     let given = vec![record(0), record(1), edge];
@@ -127,7 +127,7 @@ pub async fn every_script_is_kept(log: Subject) {
     let text = "Ænima 🎟️ 愛 עִבְרִית \u{202e}rtl\u{202c} e\u{301} \\u0000 \u{10ffff}";
     let name = stream(text);
     let new = NewRecord {
-        metadata: format!(r#"{{"m":"{text}"}}"#),
+        metadata: format!(r#"{{"m":"{text}"}}"#).into(),
         data: Bytes::from(format!(r#"{{"d":"{text}"}}"#)),
         ..record(0)
     };

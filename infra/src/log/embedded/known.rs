@@ -102,7 +102,7 @@ impl<'a> Transaction<'a> {
         insert.raw_bind_parameter(5, kind)?;
         insert.raw_bind_parameter(6, record.version)?;
         insert.raw_bind_parameter(7, record.at.as_ms())?;
-        insert.raw_bind_parameter(8, record.metadata.as_str())?;
+        insert.raw_bind_parameter(8, &*record.metadata)?;
         insert.raw_bind_parameter(9, Text(&record.data))?;
         insert.raw_bind_parameter(10, record.hash.0)?;
         insert.raw_execute()?;

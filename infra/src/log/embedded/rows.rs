@@ -52,7 +52,7 @@ impl<'a> Decoder<'a> {
             metadata: text(row, 7)
                 .and_then(|text| std::str::from_utf8(text).ok())
                 .ok_or_else(|| damaged("its metadata is not text"))?
-                .to_owned(),
+                .into(),
             data: self.share(text(row, 8).ok_or_else(|| damaged("its data is not text"))?),
             hash: ChainHash(blob(row, 9).ok_or_else(|| damaged("its hash is not 32 bytes"))?),
         })

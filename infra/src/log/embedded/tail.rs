@@ -55,8 +55,11 @@ impl Tail {
 
 /// Copies of the up to `limit` records after `after`.
 pub(super) fn copy(transactions: &[Written], after: Position, limit: usize) -> Vec<Record> {
+    let most: usize = transactions.iter().map(|written| written.len()).sum();
+    let mut copies = Vec::with_capacity(most.min(limit));
     let records = transactions.iter().flat_map(|written| written.iter());
-    records.filter(|record| record.position > after).take(limit).cloned().collect()
+    copies.extend(records.filter(|record| record.position > after).take(limit).cloned());
+    copies
 }
 
 fn bytes(written: &[Record]) -> usize {
@@ -82,7 +85,7 @@ mod tests {
             kind: Arc::from("Reserved"),
             version: 1,
             at: Time::from_ms(0),
-            metadata: String::new(),
+            metadata: "".into(),
             data: Bytes::from(vec![b' '; bytes]),
             hash: ChainHash::default(),
         }

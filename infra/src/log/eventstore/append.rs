@@ -260,7 +260,7 @@ fn events(tail: &Tail, records: &[NewRecord]) -> Result<Vec<EventData>, Unfit> {
             version: *version,
             at: *at,
             hash: tail.hash,
-            metadata: metadata.as_str().into(),
+            metadata: (&**metadata).into(),
         };
         let event = if data.is_empty() {
             EventData::binary(kind, data.clone())

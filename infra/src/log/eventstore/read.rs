@@ -50,7 +50,7 @@ impl Decoder {
             kind: Arc::from(event.event_type.as_str()),
             version,
             at,
-            metadata: metadata.into_owned(),
+            metadata: metadata.into(),
             data: event.data,
             hash,
         })

@@ -92,7 +92,7 @@ mod tests {
             kind: Arc::from(kind),
             version: 1,
             at: Time::from_ms(0),
-            metadata: String::new(),
+            metadata: "".into(),
             data: Bytes::new(),
             hash: ChainHash::default(),
         }

@@ -72,9 +72,9 @@ impl Outgoing {
         let Record { position, stream, revision, id, kind, version, at, metadata, data, hash } =
             record;
         let metadata = if version == FOREIGN {
-            Bytes::from(metadata)
+            Bytes::copy_from_slice(metadata.as_bytes())
         } else {
-            Envelope { version, at, hash, metadata: metadata.into() }.write()
+            Envelope { version, at, hash, metadata: (&*metadata).into() }.write()
         };
         // Clients read it as an unsigned number.
         let created = u64::try_from(at.as_ms()).unwrap_or_default() * 10_000;

@@ -1,6 +1,7 @@
 //! An append as a client asks for it, and what comes of it.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use domain::Time;
@@ -138,9 +139,9 @@ fn record(proposed: &Proposed, now: Time) -> Result<NewRecord, Cow<'static, str>
         text(metadata).ok_or("has metadata that is not a JSON text: this log takes JSON only")?;
     let (version, at, metadata) = match Envelope::read(metadata) {
         Some(envelope) if envelope.version != FOREIGN => {
-            (envelope.version, envelope.at, envelope.metadata.into_owned())
+            (envelope.version, envelope.at, Arc::from(envelope.metadata))
         }
-        _ => (FOREIGN, now, custom.to_owned()),
+        _ => (FOREIGN, now, Arc::from(custom)),
     };
     let kind = Cow::Owned(kind.to_owned());
     Ok(NewRecord { id, kind, version, at, metadata, data: data.clone() })

@@ -81,7 +81,7 @@ async fn any_sqlite_tool_can_read_it() {
             "Reserved".to_owned(),
             given.at.to_string(),
             given.id.to_string(),
-            given.metadata,
+            given.metadata.to_string(),
             r#"{"number":11}"#.to_owned(),
             stored.hash.to_string(),
         ]

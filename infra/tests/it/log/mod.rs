@@ -53,7 +53,7 @@ pub(crate) fn record(number: u64) -> NewRecord {
         kind: "Reserved".into(),
         version: 1,
         at: Time::from_ms(1_800_000_000_000 + number as i64),
-        metadata: format!(r#"{{"command":"{}"}}"#, Uuid::from_u128(7)),
+        metadata: format!(r#"{{"command":"{}"}}"#, Uuid::from_u128(7)).into(),
         data: Bytes::from(format!(r#"{{"number":{number}}}"#)),
     }
 }

@@ -167,7 +167,7 @@ async fn records_are_what_was_given_with_all_that_the_protocol_tells() {
     // In the file they are told from those of the product by their version.
     let stored = served.embedded().read_stream("s", 0, 10).await.unwrap();
     assert!(stored.iter().all(|record| record.version == 0));
-    assert_eq!(stored[0].metadata, "{ \"who\": \"Zoë\" }");
+    assert_eq!(&*stored[0].metadata, "{ \"who\": \"Zoë\" }");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -31,7 +31,8 @@ fn record(stream: &str, kind: &str, data: Vec<u8>) -> Record {
         at: Time::from_ms(1_811_878_200_001),
         metadata: format!(
             r#"{{"command":"0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b","trace":"{TRACE}"}}"#
-        ),
+        )
+        .into(),
         data: data.into(),
         hash: ChainHash::default(),
     }

@@ -27,7 +27,7 @@ async fn append(log: &EmbeddedLog, number: u128, kind: &'static str, data: &[u8]
         kind: kind.into(),
         version: 1,
         at: domain::Time::from_ms(1_811_878_200_001),
-        metadata: "{}".to_owned(),
+        metadata: "{}".into(),
         data: data.to_vec().into(),
     };
     log.append(STREAM, Expected::Any, vec![record]).await.unwrap().position

@@ -19,7 +19,7 @@ fn append(number: u128, bytes: usize) -> Append {
         kind: "Reserved".into(),
         version: 1,
         at: Time::from_ms(0),
-        metadata: "{}".to_owned(),
+        metadata: "{}".into(),
         data: vec![b' '; bytes].into(),
     };
     Append { stream: number.to_string().into(), expected: Expected::NoStream, records: vec![new] }
