@@ -20,6 +20,8 @@ struct Append<'a> {
     stream: &'a str,
     records: &'a [NewRecord],
     deadline: Instant,
+    /// The last position seen before anything was sent.
+    seen: Position,
     /// Whether an attempt may have left something.
     is_doubtful: bool,
 }
@@ -40,7 +42,8 @@ pub(super) async fn append(
     let slot = shared.tails.of(stream);
     let mut known = slot.lock().await;
     let deadline = shared.appends.deadline();
-    let append = Append { shared, stream, records, deadline, is_doubtful: false };
+    let seen = shared.reach.seen();
+    let append = Append { shared, stream, records, deadline, seen, is_doubtful: false };
     append.run(expected, &mut known).await
 }
 
@@ -166,6 +169,12 @@ impl Append<'_> {
             };
         }
         let (commit, prepare) = (written.position.commit, written.position.prepare);
+        if !self.is_doubtful && commit <= self.seen.0 {
+            // Nothing new is written so early in the log that was there.
+            self.is_doubtful = true;
+            self.shared.look_at_end().await.map_err(|error| self.failure(error))?;
+        }
+        self.shared.reach.saw(Position(commit));
         // Where the first one went only the log server of this product says.
         Ok(self.appended(revision, Position(prepare), Position(commit)))
     }

@@ -49,6 +49,17 @@ pub enum EventStoreError {
         /// Of the last record that was written.
         revision: u64,
     },
+    /// The server's log ends before what was seen of it.
+    #[error(
+        "the log ends at position {ends} and had position {seen}: the server has another log, or one that \
+         lost its end; start it with the one it had"
+    )]
+    Another {
+        /// Where it ends now.
+        ends: u64,
+        /// The last position that this process saw.
+        seen: u64,
+    },
     /// The log was closed here.
     #[error("the log is closed")]
     Closed,
@@ -78,9 +89,11 @@ impl EventStoreError {
         match self {
             Self::Unreachable(_) => Trace::None,
             Self::TimedOut(_) | Self::Crashed(_) => Trace::Unknown,
-            Self::Away(_) | Self::Foreign { .. } | Self::Displaced { .. } | Self::Closed => {
-                Trace::NoneEver
-            }
+            Self::Away(_)
+            | Self::Foreign { .. }
+            | Self::Displaced { .. }
+            | Self::Another { .. }
+            | Self::Closed => Trace::NoneEver,
             Self::Failed(error) => match &**error {
                 Error::NotLeaderException(_)
                 | Error::ConnectionClosed

@@ -71,6 +71,7 @@ struct Shared {
     appends: Lane,
     reads: Lane,
     tails: Tails,
+    reach: Arc<Reach>,
     closed: CancellationToken,
 }
 
@@ -93,6 +94,7 @@ impl EventStoreLog {
             appends,
             reads,
             tails: Tails::default(),
+            reach,
             closed: CancellationToken::new(),
         })))
     }

@@ -1,12 +1,14 @@
 //! Whether the server can be reached: while it is known to be away, nobody waits for it.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::error::EventStoreError;
+use crate::log::Position;
 
 /// Failures further apart tell nothing of the time between.
 const GAP: Duration = Duration::from_secs(3);
@@ -16,6 +18,8 @@ const GAP: Duration = Duration::from_secs(3);
 pub(super) struct Reach {
     /// How long it may refuse connections, as in a restart, before it counts as away.
     patience: Duration,
+    /// The last position that anybody saw a record at.
+    seen: AtomicU64,
     state: Mutex<State>,
 }
 
@@ -29,9 +33,49 @@ struct State {
     deaf: Option<(Instant, Instant)>,
 }
 
+impl State {
+    /// Whether the server answers with a log that is not the one it had.
+    fn is_another(&self) -> bool {
+        matches!(self.away.as_deref(), Some(EventStoreError::Another { .. }))
+    }
+}
+
 impl Reach {
     pub(super) fn new(patience: Duration) -> Self {
-        Self { patience, state: Mutex::default() }
+        Self { patience, seen: AtomicU64::new(0), state: Mutex::default() }
+    }
+
+    /// A record has this position, so the log never ends before it.
+    pub(super) fn saw(&self, position: Position) {
+        self.seen.fetch_max(position.0, Ordering::Relaxed);
+    }
+
+    pub(super) fn seen(&self) -> Position {
+        Position(self.seen.load(Ordering::Relaxed))
+    }
+
+    /// The server says where its log ends. If that is before what was seen of it, all calls are refused
+    /// until it is not: what was written there would be in no log that anybody has.
+    ///
+    /// # Errors
+    /// It is another log, or lost its end.
+    pub(super) fn ends_at(&self, end: Position) -> Result<(), EventStoreError> {
+        let (ends, seen) = (end.0, self.seen().0);
+        let mut state = self.state.lock();
+        let was_another = state.is_another();
+        if ends >= seen {
+            if was_another {
+                state.away = None;
+                tracing::info!("the log server has the log again that it had");
+            }
+            return Ok(());
+        }
+        let error = EventStoreError::Another { ends, seen };
+        if !was_another {
+            tracing::error!(ends, seen, "{error}; until then all calls are refused");
+            state.away = Some(Arc::new(error.clone()));
+        }
+        Err(error)
     }
 
     /// # Errors
@@ -47,7 +91,7 @@ impl Reach {
     pub(super) fn answered(&self, now: Instant) {
         let mut state = self.state.lock();
         (state.answered, state.deaf) = (Some(now), None);
-        if state.away.take().is_some() {
+        if !state.is_another() && state.away.take().is_some() {
             tracing::info!("the log server answers again");
         }
     }
@@ -118,6 +162,20 @@ mod tests {
         // Long after, it may have been there all the time.
         assert!(!reach.failed(&refused(), start + s(20), start + s(20)));
         assert!(!reach.failed(&refused(), start + s(40), start + s(40)));
+        reach.check().unwrap();
+    }
+
+    #[test]
+    fn a_server_with_a_shorter_log_is_refused_until_it_has_the_one_it_had() {
+        let reach = Reach::new(Duration::from_secs(10));
+        reach.saw(Position(7));
+        reach.saw(Position(5));
+        reach.ends_at(Position(7)).unwrap();
+        let error = reach.ends_at(Position(6)).unwrap_err();
+        assert!(matches!(error, EventStoreError::Another { ends: 6, seen: 7 }), "{error:?}");
+        reach.answered(Instant::now());
+        assert!(reach.check().is_err(), "that it answers does not help");
+        reach.ends_at(Position(9)).unwrap();
         reach.check().unwrap();
     }
 }

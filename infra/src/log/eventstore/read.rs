@@ -64,6 +64,21 @@ impl Decoder {
     }
 }
 
+/// What asks for the last event, whoever's it is.
+fn last_of_all() -> ReadAllOptions {
+    ReadAllOptions::default().position(StreamPosition::End).backwards().max_count(1)
+}
+
+fn end(last: Option<&RecordedEvent>) -> Position {
+    last.map(|last| Position(last.position.commit)).unwrap_or_default()
+}
+
+/// Where the log ends, asked of a client by itself.
+pub(super) async fn end_by(client: &Client) -> Result<Position, EventStoreError> {
+    let events = all_of(client.read_all(&last_of_all()).await?).await?;
+    Ok(end(events.last()))
+}
+
 /// All events of an answer. What the server says besides is passed over.
 async fn all_of(mut answer: ReadStream) -> Result<Vec<RecordedEvent>, EventStoreError> {
     let mut events = vec![];
@@ -153,6 +168,7 @@ impl Shared {
             let is_last = page.len() < count;
             for event in page {
                 let position = Position(event.position.commit);
+                self.reach.saw(position);
                 if position > seen && records.len() < limit {
                     seen = position;
                     records.extend(decoder.record(event));
@@ -177,6 +193,12 @@ impl Shared {
             }
             options = ReadAllOptions::default().backwards().position(before).max_count(PAGE);
         }
+    }
+
+    /// Sees that the log does not end before what was seen of it.
+    pub(super) async fn look_at_end(&self) -> Result<(), EventStoreError> {
+        let page = self.page_of_all(&last_of_all()).await?;
+        self.reach.ends_at(end(page.last()))
     }
 
     async fn page_of_all(

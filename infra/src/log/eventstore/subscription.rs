@@ -1,8 +1,9 @@
 //! Following the log, through restarts of the server and changes of the leader.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use eventstore::{RecordedEvent, SubscribeToAllOptions, SubscriptionEvent};
+use eventstore::{Client, RecordedEvent, SubscribeToAllOptions, SubscriptionEvent};
 use futures::stream::{self, BoxStream, StreamExt};
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
@@ -12,11 +13,16 @@ use tokio_util::task::AbortOnDropHandle;
 use super::Shared;
 use super::connection::{Connection, Pauses};
 use super::error::EventStoreError;
-use super::read::{Decoder, place, without_system_records};
+use super::reach::Reach;
+use super::read::{Decoder, end_by, place, without_system_records};
 use crate::log::{Outage, Position, ReadError, Record};
 
 /// Records in one batch at most, and as many again wait for the reader.
 const BATCH: usize = 2_048;
+
+/// How long a node may be behind what another one said, and how often it is looked meanwhile.
+const BEHIND: Duration = Duration::from_secs(2);
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 /// What comes over the connection.
 enum News {
@@ -47,6 +53,7 @@ pub(super) fn subscribe(
     shared: Arc<Shared>,
     after: Position,
 ) -> BoxStream<'static, Result<Vec<Record>, ReadError>> {
+    shared.reach.saw(after);
     let connection = Arc::new(Connection::new(shared.settings.clone()));
     let outage = Arc::new(Mutex::new(Outage::new("what follows it falls behind")));
     let subscription = Subscription {
@@ -80,8 +87,9 @@ impl Subscription {
         let mut news = Vec::new();
         loop {
             let after = self.after;
-            let (connection, outage) = (&self.connection, &self.outage);
-            let listening = self.listening.get_or_insert_with(|| listen(connection, outage, after));
+            let (connection, outage, reach) = (&self.connection, &self.outage, &self.shared.reach);
+            let listen = || listen(connection, outage, reach, after);
+            let listening = self.listening.get_or_insert_with(listen);
             if listening.news.recv_many(&mut news, BATCH).await == 0 {
                 self.listening = None;
                 self.pauses.pause().await;
@@ -102,6 +110,7 @@ impl Subscription {
                     });
                 }
             }
+            self.shared.reach.saw(self.after);
             if !records.is_empty() {
                 return records;
             }
@@ -111,11 +120,17 @@ impl Subscription {
 
 /// Listens until the connection fails. On a task of its own: the client loses its place when it is
 /// interrupted.
-fn listen(connection: &Arc<Connection>, outage: &Arc<Mutex<Outage>>, after: Position) -> Listening {
+fn listen(
+    connection: &Arc<Connection>,
+    outage: &Arc<Mutex<Outage>>,
+    reach: &Arc<Reach>,
+    after: Position,
+) -> Listening {
     let (sender, news) = mpsc::channel(BATCH);
-    let (connection, outage) = (Arc::clone(connection), Arc::clone(outage));
+    let (connection, outage, reach) =
+        (Arc::clone(connection), Arc::clone(outage), Arc::clone(reach));
     let task = tokio::spawn(async move {
-        if let Err(error) = pump(&connection, &outage, after, sender).await {
+        if let Err(error) = pump(&connection, &outage, &reach, after, sender).await {
             outage.lock().failed(&error);
         }
     });
@@ -126,10 +141,15 @@ fn listen(connection: &Arc<Connection>, outage: &Arc<Mutex<Outage>>, after: Posi
 async fn pump(
     connection: &Connection,
     outage: &Mutex<Outage>,
+    reach: &Reach,
     after: Position,
     sender: mpsc::Sender<News>,
 ) -> Result<(), EventStoreError> {
     let client = connection.client().await?;
+    if let Err(error) = is_the_same(&client, reach).await {
+        connection.judge(&client, &error).await;
+        return Err(connection.explained(error).await);
+    }
     // It would try again by itself, but with the client that may be dead.
     let options = SubscribeToAllOptions::default()
         .position(place(after))
@@ -157,5 +177,19 @@ async fn pump(
         if sender.send(news).await.is_err() {
             return Ok(());
         }
+    }
+}
+
+/// Sees that the server, which may have been started anew since, has the log that it had: another one would
+/// be followed without a word.
+async fn is_the_same(client: &Client, reach: &Reach) -> Result<(), EventStoreError> {
+    let begun = Instant::now();
+    loop {
+        let end = end_by(client).await?;
+        // A follower of a cluster may be a little behind.
+        if end >= reach.seen() || begun.elapsed() >= BEHIND {
+            return reach.ends_at(end);
+        }
+        tokio::time::sleep(LOOK_AGAIN).await;
     }
 }

@@ -301,3 +301,48 @@ async fn who_has_read_what_others_wrote_asks_for_nothing_before_they_append() {
     let stored = verified(one.read_stream("s", 0, 100).await.unwrap());
     assert_eq!(stored.len(), 3);
 }
+
+/// As when its volume is missing at the next start.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_with_another_log_gets_nothing_until_it_has_its_own_again() {
+    let mut served = Served::start().await;
+    let log = connect(served.address());
+    log.append("s", Expected::NoStream, (0..5).map(record).collect()).await.unwrap();
+    let mut followed = log.subscribe_all(Position(0));
+    assert_eq!(soon(followed.next()).await.unwrap().unwrap().len(), 5);
+    served.stop().await;
+    served.restart_on("another.sqlite").await;
+    // Who follows the log finds it out, and whoever writes before is told that it may be lost.
+    soon(async {
+        tokio::select! {
+            _ = followed.next() => unreachable!("there is nothing new"),
+            () = async {
+                for number in 0.. {
+                    let stream = format!("new-{number}");
+                    let written = log.append(&stream, Expected::NoStream, vec![record(9)]);
+                    let error = written.await.expect_err("the log is another one");
+                    let cause = std::error::Error::source(&error).unwrap().to_string();
+                    if cause.contains("away") {
+                        return;
+                    }
+                    assert!(matches!(error, AppendError::OutcomeUnknown(_)), "{error:?}");
+                    assert!(cause.contains("had position 5"), "{cause}");
+                }
+            } => {}
+        }
+    })
+    .await;
+    assert!(log.head().await.is_err());
+    served.stop().await;
+    served.restart().await;
+    let next = soon(async {
+        let (next, ()) = tokio::join!(followed.next(), async {
+            while log.append("new", Expected::NoStream, vec![record(9)]).await.is_err() {
+                tokio::task::yield_now().await;
+            }
+        });
+        next
+    });
+    let records = next.await.unwrap().unwrap();
+    assert_eq!((records.len(), records[0].position), (1, Position(6)));
+}

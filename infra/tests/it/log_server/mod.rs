@@ -90,8 +90,13 @@ impl Served {
 
     /// Starts it again, at the same address.
     pub(crate) async fn restart(&mut self) {
+        self.restart_on("log.sqlite").await;
+    }
+
+    /// The same with another log.
+    pub(crate) async fn restart_on(&mut self, name: &str) {
         let listener = listen_again(self.address).await;
-        let path = self.folder.path().join("log.sqlite");
+        let path = self.folder.path().join(name);
         self.running = Some(Running::start(path, listener, ServerOptions::default()));
     }
 }
