@@ -101,6 +101,11 @@ impl Saga {
         }
     }
 
+    /// Whether somebody here works on the payment at the moment.
+    pub(crate) fn is_under_way(&self, payment: PaymentId) -> bool {
+        self.under_way.lock().contains(&payment)
+    }
+
     fn ticket(self: &Arc<Self>, payment: PaymentId) -> Option<Ticket> {
         let free = self.under_way.lock().insert(payment);
         free.then(|| Ticket { saga: self.clone(), payment })

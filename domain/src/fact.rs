@@ -28,7 +28,7 @@ pub trait StoredFact: Sized {
 #[derive(Debug, thiserror::Error)]
 pub enum FactError {
     /// Written by a newer program, or not one of ours.
-    #[error("no fact {kind} of version {version} is known; a newer evently may have written it")]
+    #[error("no fact {kind} of version {version} is known; {}", written_by(*version))]
     Unknown {
         /// The record's type.
         kind: String,
@@ -43,6 +43,14 @@ pub enum FactError {
         /// What the parser met.
         source: serde_json::Error,
     },
+}
+
+/// The version of what others wrote to the log is 0.
+fn written_by(version: u16) -> &'static str {
+    match version {
+        0 => "it was not written by this product",
+        _ => "a newer evently may have written it",
+    }
 }
 
 /// Reads a fact's data. That it is text is checked once, not string by string.

@@ -1,5 +1,7 @@
 //! `POST /bookings/confirm`: charges for a hold and makes tickets of it (BK-2, PM-3).
 
+use std::time::Duration;
+
 use axum::extract::State;
 use domain::inventory::{
     BookingSnapshot, BookingStatus, Command, Fact, PaymentFailure, PaymentStarted, RefundDue,
@@ -11,6 +13,7 @@ use infra::payment::Charge;
 use infra::shapes::{Booking, HistoryEntry};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use tokio::time::Instant;
 use utoipa::ToSchema;
 
 use crate::booking::{self, unexpected};
@@ -30,6 +33,10 @@ pub(crate) struct ConfirmBody {
 }
 
 type Answer = AtPosition<Json<Booking>>;
+
+/// How long it may take until a payment that was begun is under way, and how often it is looked.
+const SHORTLY: Duration = Duration::from_millis(200);
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// Pay for a hold
 ///
@@ -76,16 +83,31 @@ async fn pay(
     let payment = PaymentId::from_u128(infra::ids::time_ordered(state.0.clock.now()));
     let (user, request) = (asked.user(), asked.request.clone());
     let has_key = request.is_some();
-    let command = Command::StartPayment { booking: id, user, payment, request };
-    let done = state.inventory(id.event, command, asked.origin.clone()).await?;
-    let snapshot = done.seen.booking.ok_or_else(unexpected)?;
-    match (done.facts.first(), done.seen.done_at) {
-        (Some(Fact::PaymentStarted(started)), _) => {
-            charge(&state, started, token, asked.origin, has_key).await
+    let begun = Instant::now();
+    loop {
+        let request = request.clone();
+        let command = Command::StartPayment { booking: id, user, payment, request };
+        let done = state.inventory(id.event, command, asked.origin.clone()).await?;
+        let snapshot = done.seen.booking.ok_or_else(unexpected)?;
+        let payment = match (done.facts.first(), done.seen.done_at) {
+            (Some(Fact::PaymentStarted(started)), _) => {
+                return charge(&state, started, token, asked.origin, has_key).await;
+            }
+            (Some(Fact::Confirmed(_)), _) => None,
+            (_, Some(revision)) => paid_by(&state, &snapshot, revision).await?,
+            _ => return Err(unexpected()),
+        };
+        if let Some(answer) = outcome(&state, &snapshot, payment).await? {
+            return Ok(answer);
         }
-        (Some(Fact::Confirmed(_)), _) => outcome(&state, &snapshot, None, has_key).await,
-        (_, Some(revision)) => again(&state, &snapshot, revision).await,
-        _ => Err(unexpected()),
+        // Whoever asked first waits for the provider, so whoever asks the same meanwhile does, too.
+        let saga = &state.0.saga;
+        let is_under_way = payment.is_some_and(|payment| saga.is_under_way(payment));
+        let patience = if is_under_way { saga.charge_timeout } else { SHORTLY };
+        if begun.elapsed() >= patience {
+            return Err(pending(has_key));
+        }
+        tokio::time::sleep(LOOK_AGAIN).await;
     }
 }
 
@@ -110,30 +132,29 @@ async fn charge(
         }
     };
     let snapshot = settled.seen.booking.ok_or_else(unexpected)?;
-    outcome(state, &snapshot, Some(payment), has_key).await
+    outcome(state, &snapshot, Some(payment)).await?.ok_or_else(|| pending(has_key))
 }
 
-/// The answer to a request that was carried out before.
-async fn again(
+/// The payment, if it took one, that a request which was carried out before began.
+async fn paid_by(
     state: &CommandState,
     snapshot: &BookingSnapshot,
     revision: u64,
-) -> Result<Answer, Problem> {
+) -> Result<Option<PaymentId>, Problem> {
     match state.stored(snapshot.booking.event, revision).await?.fact {
-        Fact::Confirmed(fact) => outcome(state, snapshot, fact.payment, true).await,
-        Fact::PaymentStarted(fact) => outcome(state, snapshot, Some(fact.payment), true).await,
+        Fact::Confirmed(fact) => Ok(fact.payment),
+        Fact::PaymentStarted(fact) => Ok(Some(fact.payment)),
         _ => Err(unexpected()),
     }
 }
 
 /// What became of a payment, as the booking's facts tell it, so that it is the same whoever settled
-/// it, and whatever happened to the booking since.
+/// it, and whatever happened to the booking since; nothing if it is not known yet.
 async fn outcome(
     state: &CommandState,
     snapshot: &BookingSnapshot,
     payment: Option<PaymentId>,
-    has_key: bool,
-) -> Result<Answer, Problem> {
+) -> Result<Option<Answer>, Problem> {
     let now = state.0.clock.now();
     let mut history = vec![];
     let mut refused = None;
@@ -142,7 +163,7 @@ async fn outcome(
         match &stored.fact {
             Fact::Confirmed(fact) if fact.payment == payment => {
                 let answer = booking::confirmed(fact, history, stored.position);
-                return Ok(AtPosition(stored.position, Json(answer)));
+                return Ok(Some(AtPosition(stored.position, Json(answer))));
             }
             Fact::PaymentFailed(fact) if Some(fact.payment) == payment => {
                 refused.get_or_insert_with(|| failed(fact.reason, snapshot.expires_at, now));
@@ -153,7 +174,7 @@ async fn outcome(
             _ => {}
         }
     }
-    Err(refused.unwrap_or_else(|| pending(has_key)))
+    refused.map_or(Ok(None), Err)
 }
 
 fn pending(has_key: bool) -> Problem {

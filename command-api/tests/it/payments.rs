@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use domain::inventory::{BookingStatus, PaymentStage};
+use futures::future::join_all;
 use infra::payment::{LedgerRefund, PaymentStatus};
 
 use crate::support::{
@@ -79,6 +80,20 @@ async fn a_payment_that_never_arrived_fails_and_another_can_follow() {
     world.clock.skip_s(600);
     let failed = buyer.send(&lost).await.refused(409, "PAYMENT_FAILED").text("detail");
     assert!(failed.contains("reserve again"), "{failed}");
+    end(&world, node).await;
+}
+
+/// Whoever clicks twice gets one answer twice.
+#[tokio::test]
+async fn who_asks_the_same_while_the_provider_is_asked_waits_too() {
+    let world = World::answering_within(Duration::from_millis(500));
+    let (node, _, buyer, booking) = stage(&world, LONG).await;
+    let call = confirm(&booking, "tok_success").key("pay");
+    let answers = join_all((0..5).map(|_| buyer.send(&call))).await;
+    for answer in answers {
+        assert_eq!(answer.expect(200).text("status"), "confirmed");
+    }
+    assert_eq!(world.story().await.kind("PaymentStarted"), 1);
     end(&world, node).await;
 }
 

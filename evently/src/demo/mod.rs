@@ -120,7 +120,8 @@ pub(crate) async fn run(
     bar.set_message("the log is audited");
     let audit = audit(&log).await?;
     log.close().await;
-    Ok(Report::new(&sale, size, took, left, audit, target.data()))
+    let data = log.is_file().then(|| target.data());
+    Ok(Report::new(&sale, size, took, left, audit, data))
 }
 
 /// How long it took.

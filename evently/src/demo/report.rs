@@ -39,8 +39,8 @@ pub(crate) struct Report {
     failures: Vec<String>,
     latency_ms: BTreeMap<&'static str, Latency>,
     audit: Audit,
-    /// The data folder whose log this was.
-    data: PathBuf,
+    /// The data folder whose log this was, if the log is no server's.
+    data: Option<PathBuf>,
 }
 
 #[derive(Debug, Serialize)]
@@ -86,7 +86,7 @@ impl Report {
         took: Took,
         left: Left,
         audit: Result<Proven, Finding>,
-        data: &Path,
+        data: Option<&Path>,
     ) -> Self {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let (tally, failures) = (&sale.tally, sale.client.failed());
@@ -122,7 +122,7 @@ impl Report {
                     Audit { intact: false, proven: None, problem: Some(finding.to_string()) }
                 }
             },
-            data: data.to_owned(),
+            data: data.map(Path::to_owned),
         }
     }
 
@@ -203,6 +203,10 @@ impl fmt::Display for Report {
                 writeln!(f, "  audit: FAILED: {}", problem.as_deref().unwrap_or_default())?;
             }
         }
-        writeln!(f, "  see for yourself: evently audit verify --data {}", self.data.display())
+        write!(f, "  see for yourself: evently audit verify")?;
+        match &self.data {
+            Some(data) => writeln!(f, " --data {}", data.display()),
+            None => writeln!(f),
+        }
     }
 }

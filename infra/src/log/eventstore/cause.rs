@@ -29,10 +29,15 @@ pub(super) enum NoConnection {
     Plain(String),
     #[error("{0} answers, but not as a log server: see host and port")]
     NoLogServer(String),
+    #[error("{0} does not let this user in: see user and password in the log's address")]
+    Denied(String),
 }
 
 /// The other end's first byte, if it answers what is no TLS with an alert (RFC 8446, 5.1).
 const ALERT: u8 = 21;
+
+/// And if it speaks HTTP/2: the length of its settings is below 65,536 (RFC 9113, 4.1).
+const SETTINGS: u8 = 0;
 
 /// How HTTP/2 begins without TLS (RFC 9113, 3.4), with settings that say nothing.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
@@ -47,7 +52,15 @@ pub(super) fn find(settings: &ClientSettings) -> Option<NoConnection> {
         Err(error) => return Some(NoConnection::Network(address, error)),
     };
     if !settings.is_secure_mode_enabled() {
-        return matches!(first_byte(&mut tcp), Ok(ALERT)).then(|| NoConnection::Plain(address));
+        return match first_byte(&mut tcp) {
+            Ok(ALERT) => Some(NoConnection::Plain(address)),
+            Ok(SETTINGS) => None,
+            Ok(_) => Some(NoConnection::NoLogServer(address)),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                Some(NoConnection::NoLogServer(address))
+            }
+            Err(_) => None,
+        };
     }
     // Without a check of certificates, there is nothing to be wrong with one.
     if !settings.is_tls_certificate_verification_enabled() {
@@ -78,10 +91,19 @@ fn first_byte(tcp: &mut TcpStream) -> io::Result<u8> {
     Ok(first[0])
 }
 
-/// The first of the hosts, which does not know what every log server does.
-pub(super) fn no_log_server(settings: &ClientSettings) -> Option<NoConnection> {
+/// What it means that the first of the hosts answered so, if that is about the address.
+pub(super) fn of_answer(
+    settings: &ClientSettings,
+    answer: &eventstore::Error,
+) -> Option<NoConnection> {
     let host = settings.hosts().first()?;
-    Some(NoConnection::NoLogServer(format!("{}:{}", host.host, host.port)))
+    let address = format!("{}:{}", host.host, host.port);
+    match answer {
+        // Every log server reads and appends.
+        eventstore::Error::UnsupportedFeature => Some(NoConnection::NoLogServer(address)),
+        eventstore::Error::AccessDenied => Some(NoConnection::Denied(address)),
+        _ => None,
+    }
 }
 
 /// As the client does it.

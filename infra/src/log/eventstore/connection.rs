@@ -123,17 +123,12 @@ impl Connection {
 
     /// The same error, with its cause if no connection came about and it can be found.
     pub(super) async fn explained(&self, error: EventStoreError) -> EventStoreError {
-        use eventstore::Error;
-        match &error {
-            EventStoreError::Failed(failed) => match **failed {
-                Error::GrpcConnectionError(_) => {}
-                Error::UnsupportedFeature => {
-                    let cause = cause::no_log_server(&self.settings).map(Arc::new);
-                    return cause.map_or(error, |cause| EventStoreError::Unreachable(cause));
-                }
-                _ => return error,
-            },
-            _ => return error,
+        let EventStoreError::Failed(failed) = &error else { return error };
+        if !matches!(**failed, eventstore::Error::GrpcConnectionError(_)) {
+            return match cause::of_answer(&self.settings, failed) {
+                Some(cause) => EventStoreError::Address(Arc::new(cause)),
+                None => error,
+            };
         }
         let mut found = self.cause.lock().await;
         if found.as_ref().is_none_or(|(at, _)| at.elapsed() > LONGEST_PAUSE) {

@@ -21,6 +21,9 @@ pub enum EventStoreError {
     /// No connection came about. Nothing was asked.
     #[error("the log server cannot be reached")]
     Unreachable(#[source] Arc<dyn std::error::Error + Send + Sync>),
+    /// What answers there is no log server, or not for this user.
+    #[error("the log's address is wrong")]
+    Address(#[source] Arc<dyn std::error::Error + Send + Sync>),
     /// The server refused, or the connection broke off.
     #[error("the log server refused or broke off")]
     Failed(#[source] Box<eventstore::Error>),
@@ -90,6 +93,7 @@ impl EventStoreError {
             Self::Unreachable(_) => Trace::None,
             Self::TimedOut(_) | Self::Crashed(_) => Trace::Unknown,
             Self::Away(_)
+            | Self::Address(_)
             | Self::Foreign { .. }
             | Self::Displaced { .. }
             | Self::Another { .. }

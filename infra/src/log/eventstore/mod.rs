@@ -61,6 +61,10 @@ impl Default for EventStoreOptions {
     }
 }
 
+/// How long a read is tried at most. Less than proxies wait for reads (`deploy/nginx/evently.conf`): who gets
+/// no answer from any node takes them all for dead.
+const READ_PATIENCE: Duration = Duration::from_secs(4);
+
 /// The log in a database of its own. Has to be used within a tokio runtime.
 #[derive(Clone)]
 pub struct EventStoreLog(Arc<Shared>);
@@ -86,8 +90,10 @@ impl EventStoreLog {
         let settings = connection::settings(url)?;
         super::use_one_tls_provider();
         let reach = Arc::new(Reach::new(options.patience));
-        let lane = || Lane::new(settings.clone(), options, &reach);
-        let (appends, reads) = (lane(), lane());
+        let reading =
+            EventStoreOptions { patience: options.patience.min(READ_PATIENCE), ..options };
+        let lane = |options| Lane::new(settings.clone(), options, &reach);
+        let (appends, reads) = (lane(options), lane(reading));
         Ok(Self(Arc::new(Shared {
             settings,
             options,
