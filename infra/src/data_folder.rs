@@ -120,9 +120,13 @@ impl DataFolder {
         self.path.join("wake.json")
     }
 
-    /// The same for the log at `url` instead of the one in the folder.
+    /// The same for the log at `url` instead of the one in the folder. Another user, password or option in
+    /// it names no other log.
     pub fn wake_list_of(&self, url: &str) -> PathBuf {
-        self.path.join(format!("wake-{}.json", &blake3::hash(url.as_bytes()).to_hex()[..16]))
+        let place = url.split_once("://").map_or(url, |(_, place)| place);
+        let place = place.split(['?', '#']).next().unwrap_or_default();
+        let place = place.rsplit_once('@').map_or(place, |(_, place)| place).trim_end_matches('/');
+        self.path.join(format!("wake-{}.json", &blake3::hash(place.as_bytes()).to_hex()[..16]))
     }
 
     /// Keys of persons, sessions and codes, when no PostgreSQL keeps them.

@@ -56,8 +56,9 @@ struct Stored {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "the log ends at position {head}, but was followed to position {followed}, as {} says: records \
-     are missing at its end. Restore log.sqlite, together with its log.sqlite-wal if there is one, \
-     from a backup; or, when the loss is accepted, delete {}",
+     are missing at its end, or it is another log. Have the log server start with the log it had, or restore \
+     log.sqlite, together with its log.sqlite-wal if there is one, from a backup; or, when the loss is \
+     accepted, delete {}",
     file.display(), file.display()
 )]
 pub struct LostEnd {
