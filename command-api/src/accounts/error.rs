@@ -240,6 +240,9 @@ fn events_shown(events: &[EventId]) -> serde_json::Value {
 
 /// Most of what is asked of accounts has no `Idempotency-Key`.
 fn log_unavailable(what: &str) -> Problem {
-    let detail = format!("{what}. Nothing was done; once it can be, ask again in the same way.");
+    let detail = format!(
+        "{what}. Nothing was done. Once it can be, ask again in the same way: a code or a password is \
+         still good for it."
+    );
     problem("LOG_UNAVAILABLE", detail).retry_after_s(2)
 }
