@@ -15,7 +15,7 @@ fn main() -> ExitCode {
     match bench::run(&Args::parse()) {
         Ok(code) => code,
         Err(error) => {
-            let _ = writeln!(io::stderr(), "bench: {}", bench::measure::chain(&error));
+            let _ = writeln!(io::stderr(), "bench: {}", infra::errors::chain(&error));
             ExitCode::FAILURE
         }
     }

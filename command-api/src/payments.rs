@@ -17,8 +17,7 @@ use infra::http::carried;
 use infra::payment::{
     Charge, ChargeOutcome, PaymentProvider, PaymentStatus, ProviderError, Refund,
 };
-use parking_lot::Mutex;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -58,7 +57,8 @@ pub(crate) struct Saga {
     pub(crate) stop: CancellationToken,
     /// How long a charge may take before the client is told that it is pending.
     pub(crate) charge_timeout: Duration,
-    pub(crate) under_way: Mutex<HashSet<PaymentId>>,
+    /// Payments that somebody here works on.
+    pub(crate) under_way: watch::Sender<HashSet<PaymentId>>,
 }
 
 /// What came of a charge while the client waited.
@@ -72,14 +72,14 @@ pub(crate) enum Charged {
 }
 
 /// Keeps anybody else from working on the same payment.
-struct Ticket {
+pub(crate) struct Ticket {
     saga: Arc<Saga>,
     payment: PaymentId,
 }
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        self.saga.under_way.lock().remove(&self.payment);
+        self.saga.under_way.send_if_modified(|all| all.remove(&self.payment));
     }
 }
 
@@ -101,24 +101,28 @@ impl Saga {
         }
     }
 
-    /// Whether somebody here works on the payment at the moment.
-    pub(crate) fn is_under_way(&self, payment: PaymentId) -> bool {
-        self.under_way.lock().contains(&payment)
+    /// Waits until nobody here works on the payment, but no longer than for a charge.
+    pub(crate) async fn until_ended(&self, payment: PaymentId) {
+        let mut under_way = self.under_way.subscribe();
+        let ended = under_way.wait_for(|all| !all.contains(&payment));
+        // Whoever waited so long looks at what there is.
+        let _ = tokio::time::timeout(self.charge_timeout, ended).await;
     }
 
-    fn ticket(self: &Arc<Self>, payment: PaymentId) -> Option<Ticket> {
-        let free = self.under_way.lock().insert(payment);
-        free.then(|| Ticket { saga: self.clone(), payment })
+    /// Nothing if somebody works on the payment already.
+    pub(crate) fn ticket(self: &Arc<Self>, payment: PaymentId) -> Option<Ticket> {
+        let is_free = self.under_way.send_if_modified(|all| all.insert(payment));
+        is_free.then(|| Ticket { saga: self.clone(), payment })
     }
 
     /// Charges for a booking whose `PaymentStarted` is durable. Goes on if the client goes away.
     pub(crate) async fn charge(
-        self: &Arc<Self>,
+        &self,
+        ticket: Ticket,
         booking: BookingId,
         charge: Charge,
         origin: Origin,
     ) -> Charged {
-        let Some(ticket) = self.ticket(charge.payment) else { return Charged::Pending };
         let (reply, answer) = oneshot::channel();
         self.tasks.spawn(carried(ticket.charge(booking, charge, origin, reply)));
         answer.await.unwrap_or(Charged::Pending)

@@ -18,7 +18,6 @@ use infra::mail::Mailer;
 use infra::oidc::Provider;
 use infra::passwords::Passwords;
 use infra::payment::{PaymentProvider, Traced};
-use parking_lot::Mutex;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -171,7 +170,7 @@ impl CommandApi {
             tasks: work.clone(),
             stop: stop.clone(),
             charge_timeout: settings.charge_timeout,
-            under_way: Mutex::default(),
+            under_way: Default::default(),
         });
         let accounts = Arc::new(Accounts::new(
             AccountsParts {

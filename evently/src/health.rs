@@ -1,6 +1,5 @@
 //! Whether the process lives and what it depends on (OP-2).
 
-use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +8,7 @@ use axum::http::StatusCode;
 use axum::routing::get;
 use axum::{Json, Router};
 use command_api::{CLOCKS_APART, CommandState};
+use infra::errors::chain;
 use infra::log::{Log, ReadError};
 use infra::redis::SharedCache;
 use projections::Projections;
@@ -227,7 +227,7 @@ impl Health {
     /// what finds out, without any client, that it can be again.
     async fn log(&self) -> Dependency {
         let asked = timeout(PATIENCE, async {
-            self.log.head().await.map_err(|ReadError(why)| causes(&*why))?;
+            self.log.head().await.map_err(|ReadError(why)| chain(&*why))?;
             let writable = self.log.check_writable().await;
             writable.map_err(|error| error.reason().unwrap_or_else(|| error.to_string()))
         });
@@ -239,17 +239,6 @@ impl Health {
         let needed = self.needs_log;
         Dependency { name: "log", state, needed, purpose: "selling, availability", reason }
     }
-}
-
-/// What is wrong, and why.
-fn causes(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }
 
 fn state(answers: bool) -> DependencyState {

@@ -3,6 +3,7 @@
 pub mod auth;
 pub mod clock;
 pub mod data_folder;
+pub mod errors;
 pub mod http;
 pub mod identity;
 pub mod ids;

@@ -93,7 +93,7 @@ fn not_found(name: &str, known: &str) -> Problem {
 
 /// The database or the log failed. What exactly is logged, not told.
 fn unavailable(error: &dyn std::error::Error) -> Problem {
-    let error = crate::error::chain(error);
+    let error = infra::errors::chain(error);
     tracing::warn!(error, "the projections cannot be asked");
     Problem::unavailable(UNAVAILABLE, "The views' database does not answer. Ask again.", 1)
 }

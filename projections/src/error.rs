@@ -1,13 +1,5 @@
 //! Which errors are whose fault.
 
-use std::error::Error;
-
-/// An error and what caused it, on one line.
-pub(crate) fn chain(error: &dyn Error) -> String {
-    let causes = std::iter::successors(error.source(), |error| (*error).source());
-    causes.fold(error.to_string(), |chain, cause| format!("{chain}: {cause}"))
-}
-
 /// Whether the data is at fault, so that the same is refused however often it is tried. All else,
 /// also a missing table or right, may be mended, and is tried again until it is.
 pub(crate) fn is_poison(error: &sqlx::Error) -> bool {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use infra::clock::Clock;
+use infra::errors::chain;
 use infra::log::{Log, Position, ReadError};
 use infra::postgres::{self, MigrateError};
 use parking_lot::Mutex;
@@ -13,7 +14,6 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
-use crate::error::chain;
 use crate::feed::{self, Feed, Worker};
 use crate::identity::{CheckError, OtherLog};
 use crate::lease::Lease;

@@ -11,16 +11,17 @@ use std::sync::Arc;
 
 use domain::Time;
 use infra::clock::Clock;
+use infra::errors::chain;
 use infra::log::{Log, Position, ReadError};
 use infra::postgres::{begin, commit};
 use sqlx::{PgConnection, PgPool};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use crate::Projection;
 use crate::checkpoint::{self, Checkpoint};
 use crate::columns::position;
 use crate::tables::{Batch, Failure, Tables};
-use crate::{Projection, error::chain};
 
 /// Records that the swap itself may have to apply while the live view stands still.
 const LAST_RECORDS: usize = 2_000;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use futures::StreamExt;
+use infra::errors::chain;
 use infra::log::{Log, Position, ReadError, Record};
 use infra::trace;
 use std::sync::Arc;
@@ -10,7 +11,6 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use crate::checkpoint::{self, Checkpoint};
-use crate::error::chain;
 use crate::identity::{self, OtherLog};
 use crate::tables::{Batch, Tables};
 use crate::trouble::Trouble;

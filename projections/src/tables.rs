@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use domain::{FactError, Time};
 use infra::clock::Clock;
+use infra::errors::chain;
 use infra::log::{Position, Record};
 use infra::postgres::commit;
 use sqlx::{AssertSqlSafe, PgConnection, PgPool, PgTransaction};
 use uuid::Uuid;
 
 use crate::checkpoint::{self, Checkpoint};
-use crate::error::{chain, is_poison};
+use crate::error::is_poison;
 use crate::{Changes, Projection, WriteError, parked};
 
 /// More records than this are turned into changes away from the threads that answer requests.

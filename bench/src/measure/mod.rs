@@ -11,6 +11,7 @@ mod tokens;
 mod views;
 
 use clap::ValueEnum;
+use infra::errors::chain;
 
 use crate::baseline::row_locks::RowLockError;
 use crate::desk::DeskError;
@@ -252,18 +253,6 @@ pub fn all(bench: &Bench, measures: &[Measure], progress: &impl Fn(u32, &str)) -
     }
     let rows = measures.iter().zip(samples).zip(missing);
     rows.map(|((measure, runs), missing)| Row::new(measure.describe(), runs, missing)).collect()
-}
-
-/// An error and its causes in one line.
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }
 
 #[cfg(test)]

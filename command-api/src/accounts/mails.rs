@@ -64,7 +64,7 @@ const RESET: Letter = Letter {
 };
 
 impl Accounts {
-    /// Whether the mail server answers, if there is one.
+    /// Whether the mail server answers, and if not, why; nothing if there is none.
     pub(crate) async fn mail_server(&self) -> Option<Result<(), String>> {
         self.mailer.reached().await
     }

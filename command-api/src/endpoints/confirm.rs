@@ -1,7 +1,5 @@
 //! `POST /bookings/confirm`: charges for a hold and makes tickets of it (BK-2, PM-3).
 
-use std::time::Duration;
-
 use axum::extract::State;
 use domain::inventory::{
     BookingSnapshot, BookingStatus, Command, Fact, PaymentFailure, PaymentStarted, RefundDue,
@@ -13,11 +11,10 @@ use infra::payment::Charge;
 use infra::shapes::{Booking, HistoryEntry};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use tokio::time::Instant;
 use utoipa::ToSchema;
 
 use crate::booking::{self, unexpected};
-use crate::payments::Charged;
+use crate::payments::{Charged, Ticket};
 use crate::refusal::problem;
 use crate::runtime::{Origin, record_id};
 use crate::state::{Asked, CommandState};
@@ -33,10 +30,6 @@ pub(crate) struct ConfirmBody {
 }
 
 type Answer = AtPosition<Json<Booking>>;
-
-/// How long it may take until a payment that was begun is under way, and how often it is looked.
-const SHORTLY: Duration = Duration::from_millis(200);
-const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// Pay for a hold
 ///
@@ -83,7 +76,10 @@ async fn pay(
     let payment = PaymentId::from_u128(infra::ids::time_ordered(state.0.clock.now()));
     let (user, request) = (asked.user(), asked.request.clone());
     let has_key = request.is_some();
-    let begun = Instant::now();
+    let saga = state.0.saga.clone();
+    // From before anybody can know of the payment: whoever meets it finds that it is under way.
+    let ticket = saga.ticket(payment).ok_or_else(unexpected)?;
+    let mut has_waited = false;
     loop {
         let request = request.clone();
         let command = Command::StartPayment { booking: id, user, payment, request };
@@ -91,7 +87,7 @@ async fn pay(
         let snapshot = done.seen.booking.ok_or_else(unexpected)?;
         let payment = match (done.facts.first(), done.seen.done_at) {
             (Some(Fact::PaymentStarted(started)), _) => {
-                return charge(&state, started, token, asked.origin, has_key).await;
+                return charge(&state, ticket, started, token, asked.origin, has_key).await;
             }
             (Some(Fact::Confirmed(_)), _) => None,
             (_, Some(revision)) => paid_by(&state, &snapshot, revision).await?,
@@ -101,18 +97,17 @@ async fn pay(
             return Ok(answer);
         }
         // Whoever asked first waits for the provider, so whoever asks the same meanwhile does, too.
-        let saga = &state.0.saga;
-        let is_under_way = payment.is_some_and(|payment| saga.is_under_way(payment));
-        let patience = if is_under_way { saga.charge_timeout } else { SHORTLY };
-        if begun.elapsed() >= patience {
-            return Err(pending(has_key));
+        match payment {
+            Some(payment) if !has_waited => saga.until_ended(payment).await,
+            _ => return Err(pending(has_key)),
         }
-        tokio::time::sleep(LOOK_AGAIN).await;
+        has_waited = true;
     }
 }
 
 async fn charge(
     state: &CommandState,
+    ticket: Ticket,
     started: &PaymentStarted,
     token: String,
     origin: Origin,
@@ -122,7 +117,7 @@ async fn charge(
     let charge = Charge { payment, amount_minor, currency, token };
     // Settling is a command of its own, because of the record that says that the payment started.
     let origin = origin.because_of(record_id(origin.id, 0));
-    let settled = match state.0.saga.charge(id, charge, origin).await {
+    let settled = match state.0.saga.charge(ticket, id, charge, origin).await {
         Charged::Settled(outcome) => (*outcome).map_err(crate::refusal::inventory)?,
         Charged::Pending => return Err(pending(has_key)),
         Charged::ProviderAway => {

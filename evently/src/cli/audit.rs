@@ -8,6 +8,7 @@ use domain::event::Event;
 use domain::{Aggregate, EventId, Time};
 use futures::StreamExt;
 use infra::data_folder::DataFolder;
+use infra::errors::chain;
 use infra::identity::Reasons;
 use infra::log::Position;
 use infra::log::chain::Seal;
@@ -15,7 +16,7 @@ use infra::shapes::AuditRecord;
 use serde_json::{Value, json};
 
 use super::keys::NOWHERE;
-use super::{Failure, Invocation, chain, progress};
+use super::{Failure, Invocation, progress};
 use crate::audit::export::{Filter, Format, Writer};
 use crate::audit::source::Batches;
 use crate::audit::verdict::{self, Problem, Verdict};

@@ -5,9 +5,10 @@ use std::path::Path;
 
 use clap::{CommandFactory, Subcommand};
 use infra::data_folder::{DataFolder, DataFolderError};
+use infra::errors::chain;
 use serde_json::json;
 
-use super::{Failure, Invocation, chain, unknown};
+use super::{Failure, Invocation, unknown};
 use crate::settings::Shown;
 
 pub(super) const EXAMPLES: &str = "\

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use super::codes::{self, Code};
 use super::context::{self, RequestId};
+use crate::errors::chain;
 
 /// What the `type` of every problem begins with; the code follows.
 pub const PROBLEM_BASE: &str = "https://evently.example/problems/";
@@ -207,12 +208,6 @@ fn title(code: &str) -> String {
         rest.make_ascii_lowercase();
     }
     title
-}
-
-/// An error and what caused it, on one line.
-fn chain(error: &dyn Error) -> String {
-    let causes = std::iter::successors(error.source(), |error| (*error).source());
-    causes.fold(error.to_string(), |chain, cause| format!("{chain}: {cause}"))
 }
 
 impl IntoResponse for Problem {

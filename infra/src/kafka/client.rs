@@ -92,10 +92,14 @@ impl Kafka {
         let trouble = match tokio::task::spawn_blocking(ask).await {
             Ok(Ok(())) => {
                 self.0.watch.answered();
+                *self.0.watch.reason.lock() = None;
                 None
             }
             // What the client says by itself tells more than that there was no answer.
-            Ok(Err(error)) => Some(self.0.watch.reason().unwrap_or_else(|| error.to_string())),
+            Ok(Err(error)) => {
+                let reason = self.0.watch.reason.lock().clone();
+                Some(reason.unwrap_or_else(|| error.to_string()))
+            }
             Err(error) => Some(error.to_string()),
         };
         *asked = Some((Instant::now(), trouble.clone()));
@@ -166,20 +170,15 @@ fn encrypt(config: &mut ClientConfig, link: &Link) {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Watch {
     is_away: Arc<AtomicBool>,
-    /// What the client said last of a broker that did not answer, as long as none does.
+    /// What the client said last of a broker that did not answer, since one did that was asked.
     reason: Arc<parking_lot::Mutex<Option<String>>>,
 }
 
 impl Watch {
-    fn reason(&self) -> Option<String> {
-        self.reason.lock().clone()
-    }
-
     /// A broker answered.
     pub(super) fn answered(&self) {
         // Most of the time nothing has to be written.
         if self.is_away.load(Ordering::Relaxed) && self.is_away.swap(false, Ordering::Relaxed) {
-            *self.reason.lock() = None;
             tracing::info!("Kafka answers again");
         }
     }

@@ -36,7 +36,7 @@ pub struct SmtpMailer {
     server: AsyncSmtpTransport<Tokio1Executor>,
     from: Mailbox,
     clock: Arc<dyn Clock>,
-    /// When it was asked last whether it is there, and whether it was.
+    /// When it was asked last whether it is there, and what came of it.
     seen: Mutex<Option<(Instant, Result<(), String>)>>,
 }
 

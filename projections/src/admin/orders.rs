@@ -8,12 +8,12 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use domain::administration::{Fact, Operator, is_plain_word};
 use infra::auth::Actor;
+use infra::errors::chain;
 use infra::http::{Problem, Query};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::{AdminState, LOG_UNAVAILABLE};
-use crate::error::chain;
 
 /// Who writes orders into the log: the one place where all of them are written.
 #[async_trait]

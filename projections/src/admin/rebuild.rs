@@ -3,6 +3,7 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 use domain::administration::ViewRebuildOrdered;
+use infra::errors::chain;
 use infra::http::{Json, Path, Problem};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -10,7 +11,6 @@ use utoipa::ToSchema;
 use super::orders::{Ordering, WhyQuery};
 use super::{AdminState, RUNNING, not_found, unavailable};
 use crate::RebuildError;
-use crate::error::chain;
 
 /// A rebuild that began.
 #[derive(Debug, Serialize, ToSchema)]

@@ -11,6 +11,7 @@ use std::time::Duration;
 use domain::{Aggregate, StoredFact, event, inventory};
 use futures::StreamExt;
 use infra::clock::Clock;
+use infra::errors::chain;
 use infra::kafka::{Failed, OpenError, Outgoing, Producer, TopicsError};
 use infra::log::{Log, ReadError, Record};
 use infra::trace;
@@ -22,7 +23,6 @@ use tokio_util::sync::CancellationToken;
 use super::window::Window;
 use super::{Feed, Message, NAME, Topic, VERSION, mapping, parked};
 use crate::checkpoint::{self, Checkpoint};
-use crate::error::chain;
 use crate::identity::{self, CheckError};
 use crate::projection::category;
 

@@ -44,8 +44,7 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
 
 /// Tries to connect to the first of the hosts; nothing if that succeeds. It blocks.
 pub(super) fn find(settings: &ClientSettings) -> Option<NoConnection> {
-    let host = settings.hosts().first()?;
-    let address = format!("{}:{}", host.host, host.port);
+    let (host, address) = (settings.hosts().first()?, first(settings)?);
     let port = u16::try_from(host.port).unwrap_or_default();
     let mut tcp = match connect(&host.host, port) {
         Ok(tcp) => tcp,
@@ -68,6 +67,11 @@ pub(super) fn find(settings: &ClientSettings) -> Option<NoConnection> {
     }
     let secured = secure(settings, &host.host, tcp);
     secured.err().map(|error| NoConnection::Tls(address, error))
+}
+
+/// The first of the hosts, with its port.
+fn first(settings: &ClientSettings) -> Option<String> {
+    settings.hosts().first().map(|host| format!("{}:{}", host.host, host.port))
 }
 
 fn connect(host: &str, port: u16) -> io::Result<TcpStream> {
@@ -96,8 +100,7 @@ pub(super) fn of_answer(
     settings: &ClientSettings,
     answer: &eventstore::Error,
 ) -> Option<NoConnection> {
-    let host = settings.hosts().first()?;
-    let address = format!("{}:{}", host.host, host.port);
+    let address = first(settings)?;
     match answer {
         // Every log server reads and appends.
         eventstore::Error::UnsupportedFeature => Some(NoConnection::NoLogServer(address)),

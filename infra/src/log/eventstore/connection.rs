@@ -3,7 +3,7 @@
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use eventstore::{Client, ClientSettings, ReadAllOptions, StreamPosition};
+use eventstore::{Client, ClientSettings};
 use parking_lot::Mutex as Lock;
 use tokio::sync::{Mutex, Semaphore};
 use tokio::time::Instant;
@@ -14,6 +14,7 @@ use super::cause::{self, NoConnection};
 use super::error::{EventStoreError, OpenError, Trace};
 use super::nodelay::{self, Sockets};
 use super::reach::Reach;
+use super::read::see_end;
 
 /// Calls at the same time over one connection. Servers take about 100.
 const CALLS: usize = 80;
@@ -183,7 +184,7 @@ impl Lane {
             let asked = Instant::now();
             let outcome = attempt(&connection, &reach, limit, call).await;
             if let Err(error) = &outcome
-                && reach.failed(error, asked, Instant::now())
+                && (reach.failed(error, asked, Instant::now()) || error.is_of_another())
             {
                 tokio::spawn(probe(Arc::downgrade(&connection), Arc::clone(&reach), limit));
             }
@@ -252,11 +253,7 @@ where
 async fn probe(connection: Weak<Connection>, reach: Arc<Reach>, limit: Duration) {
     let mut pauses = Pauses::new();
     while let Some(connection) = connection.upgrade() {
-        let ask = async |client: Arc<Client>| {
-            let last = ReadAllOptions::default().position(StreamPosition::End).max_count(1);
-            let mut answer = client.read_all(&last.backwards()).await?;
-            Ok(answer.next().await.map(|_| ())?)
-        };
+        let ask = async |client: Arc<Client>| see_end(&client, &reach).await;
         let answer = attempt(&connection, &reach, limit, ask).await;
         drop(connection);
         if let Err(error) = answer {

@@ -119,6 +119,11 @@ impl EventStoreError {
         }
     }
 
+    /// Whether the server has not the log that it had.
+    pub(super) fn is_of_another(&self) -> bool {
+        matches!(self, Self::Another { .. })
+    }
+
     /// Whether the client is of no more use.
     pub(super) fn is_of_dead_client(&self) -> bool {
         use eventstore::Error;

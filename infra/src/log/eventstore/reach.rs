@@ -36,7 +36,7 @@ struct State {
 impl State {
     /// Whether the server answers with a log that is not the one it had.
     fn is_another(&self) -> bool {
-        matches!(self.away.as_deref(), Some(EventStoreError::Another { .. }))
+        self.away.as_ref().is_some_and(|why| why.is_of_another())
     }
 }
 

@@ -1,19 +1,27 @@
 //! Reading, a page at a time, and what is in a page.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use eventstore::{
     Client, Position as Place, ReadAllOptions, ReadStream, ReadStreamOptions, RecordedEvent,
     StreamPosition, SubscriptionFilter,
 };
 
+use tokio::time::Instant;
+
 use super::Shared;
+use super::connection::Pauses;
 use super::error::EventStoreError;
+use super::reach::Reach;
 use crate::log::envelope::Envelope;
 use crate::log::{Position, Record};
 
 /// Records read in one call: few enough for the time that one may take.
 const PAGE: usize = 2_048;
+
+/// How long one node of a cluster may be behind another one.
+const BEHIND: Duration = Duration::from_secs(2);
 
 /// What the server keeps for itself is passed over there.
 pub(super) fn without_system_records() -> SubscriptionFilter {
@@ -64,19 +72,20 @@ impl Decoder {
     }
 }
 
-/// What asks for the last event, whoever's it is.
-fn last_of_all() -> ReadAllOptions {
-    ReadAllOptions::default().position(StreamPosition::End).backwards().max_count(1)
-}
-
-fn end(last: Option<&RecordedEvent>) -> Position {
-    last.map(|last| Position(last.position.commit)).unwrap_or_default()
-}
-
-/// Where the log ends, asked of a client by itself.
-pub(super) async fn end_by(client: &Client) -> Result<Position, EventStoreError> {
-    let events = all_of(client.read_all(&last_of_all()).await?).await?;
-    Ok(end(events.last()))
+/// Sees that the server, which may have been started anew since, has the log that it had: another one would
+/// be followed and written to without a word.
+pub(super) async fn see_end(client: &Client, reach: &Reach) -> Result<(), EventStoreError> {
+    let (begun, mut pauses) = (Instant::now(), Pauses::new());
+    loop {
+        let last = ReadAllOptions::default().position(StreamPosition::End).backwards().max_count(1);
+        let events = all_of(client.read_all(&last).await?).await?;
+        let end = events.last().map(|last| Position(last.position.commit)).unwrap_or_default();
+        // A follower of a cluster may be a little behind.
+        if end >= reach.seen() || begun.elapsed() >= BEHIND {
+            return reach.ends_at(end);
+        }
+        pauses.pause().await;
+    }
 }
 
 /// All events of an answer. What the server says besides is passed over.
@@ -189,6 +198,7 @@ impl Shared {
             let Some(earliest) = page.last() else { return Ok(Position::default()) };
             let before = StreamPosition::Position(earliest.position);
             if let Some(record) = page.into_iter().find_map(|e| Decoder::default().record(e)) {
+                self.reach.saw(record.position);
                 return Ok(record.position);
             }
             options = ReadAllOptions::default().backwards().position(before).max_count(PAGE);
@@ -197,8 +207,12 @@ impl Shared {
 
     /// Sees that the log does not end before what was seen of it.
     pub(super) async fn look_at_end(&self) -> Result<(), EventStoreError> {
-        let page = self.page_of_all(&last_of_all()).await?;
-        self.reach.ends_at(end(page.last()))
+        let reach = Arc::clone(&self.reach);
+        let look = move |client: Arc<Client>| {
+            let reach = Arc::clone(&reach);
+            async move { see_end(&client, &reach).await }
+        };
+        self.reads.read(look).await
     }
 
     async fn page_of_all(

@@ -1,9 +1,8 @@
 //! Following the log, through restarts of the server and changes of the leader.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use eventstore::{Client, RecordedEvent, SubscribeToAllOptions, SubscriptionEvent};
+use eventstore::{RecordedEvent, SubscribeToAllOptions, SubscriptionEvent};
 use futures::stream::{self, BoxStream, StreamExt};
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
@@ -14,15 +13,11 @@ use super::Shared;
 use super::connection::{Connection, Pauses};
 use super::error::EventStoreError;
 use super::reach::Reach;
-use super::read::{Decoder, end_by, place, without_system_records};
+use super::read::{Decoder, place, see_end, without_system_records};
 use crate::log::{Outage, Position, ReadError, Record};
 
 /// Records in one batch at most, and as many again wait for the reader.
 const BATCH: usize = 2_048;
-
-/// How long a node may be behind what another one said, and how often it is looked meanwhile.
-const BEHIND: Duration = Duration::from_secs(2);
-const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 /// What comes over the connection.
 enum News {
@@ -53,7 +48,6 @@ pub(super) fn subscribe(
     shared: Arc<Shared>,
     after: Position,
 ) -> BoxStream<'static, Result<Vec<Record>, ReadError>> {
-    shared.reach.saw(after);
     let connection = Arc::new(Connection::new(shared.settings.clone()));
     let outage = Arc::new(Mutex::new(Outage::new("what follows it falls behind")));
     let subscription = Subscription {
@@ -110,7 +104,9 @@ impl Subscription {
                     });
                 }
             }
-            self.shared.reach.saw(self.after);
+            if self.after > after {
+                self.shared.reach.saw(self.after);
+            }
             if !records.is_empty() {
                 return records;
             }
@@ -146,7 +142,7 @@ async fn pump(
     sender: mpsc::Sender<News>,
 ) -> Result<(), EventStoreError> {
     let client = connection.client().await?;
-    if let Err(error) = is_the_same(&client, reach).await {
+    if let Err(error) = see_end(&client, reach).await {
         connection.judge(&client, &error).await;
         return Err(connection.explained(error).await);
     }
@@ -177,19 +173,5 @@ async fn pump(
         if sender.send(news).await.is_err() {
             return Ok(());
         }
-    }
-}
-
-/// Sees that the server, which may have been started anew since, has the log that it had: another one would
-/// be followed without a word.
-async fn is_the_same(client: &Client, reach: &Reach) -> Result<(), EventStoreError> {
-    let begun = Instant::now();
-    loop {
-        let end = end_by(client).await?;
-        // A follower of a cluster may be a little behind.
-        if end >= reach.seen() || begun.elapsed() >= BEHIND {
-            return reach.ends_at(end);
-        }
-        tokio::time::sleep(LOOK_AGAIN).await;
     }
 }

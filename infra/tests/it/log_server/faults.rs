@@ -346,3 +346,25 @@ async fn a_server_with_another_log_gets_nothing_until_it_has_its_own_again() {
     let records = next.await.unwrap().unwrap();
     assert_eq!((records.len(), records[0].position), (1, Position(6)));
 }
+
+/// A position that somebody names is not one that the log had.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_waits_for_what_is_far_off_keeps_nobody_from_the_log() {
+    let mut served = Served::start().await;
+    let log = connect(served.address());
+    log.append("s", Expected::NoStream, vec![record(0)]).await.unwrap();
+    let mut far = log.subscribe_all(Position(1_000));
+    assert!(futures::poll!(far.next()).is_pending());
+    served.stop().await;
+    served.restart().await;
+    let (appended, waited) = soon(async {
+        tokio::select! {
+            next = far.next() => (None, next),
+            appended = log.append("s", Expected::Revision(0), vec![record(1)]) => (Some(appended), None),
+        }
+    })
+    .await;
+    assert!(waited.is_none());
+    assert_eq!(appended.unwrap().unwrap().position, Position(2));
+    assert_eq!(log.head().await.unwrap(), Position(2));
+}
